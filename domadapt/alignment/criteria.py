@@ -1,0 +1,260 @@
+"""What a criterion can ask for by name, and several criteria as one alignment term."""
+
+import copy
+import inspect
+from dataclasses import dataclass, replace
+from functools import partial
+from numbers import Real
+
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from domadapt.alignment.adversarial import DomainAdversarial
+from domadapt.alignment.coral import DeepCORAL
+from domadapt.alignment.mmd import MMD
+from domadapt.nn.gradient_reversal import scale_gradient
+
+CRITERIA = {
+    # Batches are small: the biased estimate would also pull rows of one batch together.
+    "mmd": partial(MMD, unbiased=True),
+    "coral": DeepCORAL,
+    "dann": DomainAdversarial,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StepTensors:
+    """What one training step has at hand when it comes to alignment.
+
+    Parameters
+    ----------
+    n_source : int
+        Rows of the batch that are source; they come first.
+    features : Tensor of shape (n_source + n_target, d)
+        Output of the feature extractor.
+    logits : Tensor of shape (n_source + n_target, n_classes)
+        Output of the classifier; source rows alone where no criterion needs the others.
+    labels : Tensor of shape (n_source,), int64
+        Source classes, 0 to n_classes - 1.
+    weight : Tensor of shape (n_source,), or None
+        Source weights of mean 1 over the whole source; None where all are alike.
+    source_indices, target_indices : Tensors of shape (n_source,) and (n_target,), int64
+        Position of each row among the rows of its domain that ``fit`` trains on.
+    classifier : callable
+        Maps features to logits.
+    progress : float
+        0 at the first step of training, towards 1 at the last.
+    """
+
+    n_source: int
+    features: torch.Tensor
+    logits: torch.Tensor
+    labels: torch.Tensor
+    weight: torch.Tensor | None
+    source_indices: torch.Tensor
+    target_indices: torch.Tensor
+    classifier: nn.Module
+    progress: float
+
+    def with_scaled_gradient(self, factor):
+        """Multiply by a factor whatever gradient flows from here into the network.
+
+        Parameters
+        ----------
+        factor : float
+            Multiplies the gradient.
+
+        Returns
+        -------
+        tensors : StepTensors
+            The same values.
+        """
+        return replace(
+            self,
+            features=scale_gradient(self.features, factor),
+            logits=scale_gradient(self.logits, factor),
+            classifier=partial(_call_with_scaled_gradient, self.classifier, factor),
+        )
+
+
+def _call_with_scaled_gradient(module, factor, features):
+    parameters = {
+        name: scale_gradient(parameter, factor) for name, parameter in module.named_parameters()
+    }
+    return functional_call(module, parameters, (features,))
+
+
+def _source_weight(at):
+    return torch.ones_like(at.features[: at.n_source, 0]) if at.weight is None else at.weight
+
+
+ON_OFFER = {
+    "source_features": lambda at: at.features[: at.n_source],
+    "target_features": lambda at: at.features[at.n_source :],
+    "source_logits": lambda at: at.logits[: at.n_source],
+    "target_logits": lambda at: at.logits[at.n_source :],
+    "source_labels": lambda at: at.labels,
+    "source_indices": lambda at: at.source_indices,
+    "target_indices": lambda at: at.target_indices,
+    "source_weight": _source_weight,
+    "classifier": lambda at: at.classifier,
+    "progress": lambda at: at.progress,
+}
+
+
+def declared_names(criterion):
+    """Read from a criterion's signature what it needs.
+
+    Parameters
+    ----------
+    criterion : nn.Module or callable
+        Its ``forward``, or itself, has one parameter for each thing that it needs, named
+        as in ``ON_OFFER``. Parameters with a default may stand beside them.
+
+    Returns
+    -------
+    names : tuple of str
+        What the training step has to hand over, by keyword.
+
+    Raises
+    ------
+    TypeError
+        If a parameter without a default has a name that is not on offer, or nothing on
+        offer is asked for.
+
+    Examples
+    --------
+    >>> from domadapt.alignment import MMD, declared_names
+    >>> declared_names(MMD())
+    ('source_features', 'target_features')
+    """
+    called = criterion.forward if isinstance(criterion, nn.Module) else criterion
+    parameters = inspect.signature(called).parameters.values()
+    names = tuple(p.name for p in parameters if p.name in ON_OFFER)
+    unknown = [
+        p.name
+        for p in parameters
+        if p.name not in ON_OFFER
+        and p.default is p.empty
+        and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if unknown or not names:
+        asked = f"for {', '.join(map(repr, unknown))}" if unknown else "for nothing on offer"
+        raise TypeError(
+            f"The alignment criterion {_name_of(criterion)} asks {asked}. The training step "
+            f"hands over what the signature names, out of: {', '.join(ON_OFFER)}."
+        )
+    return names
+
+
+def _name_of(criterion):
+    return getattr(criterion, "__name__", type(criterion).__name__)
+
+
+class WeightedCriteria(nn.Module):
+    """One or several criteria as the alignment term of a training step.
+
+    A weight multiplies the gradient that flows from a criterion into the network, not
+    its loss. Where the criterion has no parameters of its own that is the same; a
+    discriminator goes on learning at the full rate while the network feels little of
+    it, as the DANN paper has it.
+
+    Parameters
+    ----------
+    alignment : str, nn.Module, callable, or list of (float, criterion)
+        A name out of ``CRITERIA``, a criterion, or several with their weights.
+
+    Attributes
+    ----------
+    names : frozenset of str
+        What the criteria ask for.
+    default_weight : float
+        The ``default_weight`` of a criterion that stands alone and has one, else 1.
+
+    Raises
+    ------
+    TypeError
+        If a criterion is of no known kind or asks for a name that is not on offer, or
+        an entry of the list is no pair.
+    ValueError
+        If a name is unknown, the list is empty, or a weight is negative or not finite.
+    """
+
+    def __init__(self, alignment):
+        super().__init__()
+        pairs = alignment if isinstance(alignment, list) else [(1.0, alignment)]
+        if not pairs:
+            raise ValueError("alignment=[] names no criterion. Pass None for no alignment.")
+        weights, criteria = zip(*map(_read_pair, pairs), strict=True)
+        self.terms = [
+            (weight, criterion, declared_names(criterion))
+            for weight, criterion in zip(weights, criteria, strict=True)
+        ]
+        self.trained = nn.ModuleList(c for c in criteria if isinstance(c, nn.Module))
+        self.names = frozenset().union(*(names for _, _, names in self.terms))
+        alone = criteria[0] if len(criteria) == 1 else None
+        self.default_weight = getattr(alone, "default_weight", 1.0)
+
+    def forward(self, at, weight):
+        """Sum the losses.
+
+        Parameters
+        ----------
+        at : StepTensors
+            What the step has at hand.
+        weight : float
+            Multiplies the gradient into the network, on top of each criterion's weight.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            Sum of the criteria's losses, unweighted.
+        """
+        return sum(
+            self._loss(criterion, names, at.with_scaled_gradient(weight * own_weight))
+            for own_weight, criterion, names in self.terms
+        )
+
+    @staticmethod
+    def _loss(criterion, names, at):
+        return criterion(**{name: ON_OFFER[name](at) for name in names})
+
+    def describe(self):
+        """Name the criteria, for messages.
+
+        Returns
+        -------
+        names : str
+            Such as ``"MMD + CORAL"``.
+        """
+        return " + ".join(_name_of(criterion) for _, criterion, _ in self.terms)
+
+
+def _read_pair(pair):
+    """Give a weight and a criterion that is the caller's in nothing but its settings."""
+    if not (isinstance(pair, tuple) and len(pair) == 2):
+        raise TypeError(
+            f"alignment holds {pair!r} in its list. Give pairs of a weight and a criterion, "
+            "such as [(1.0, CORAL()), (0.1, MMD())]."
+        )
+    weight, criterion = pair
+    if not (isinstance(weight, Real) and 0.0 <= weight < np.inf):
+        raise ValueError(
+            f"alignment has the weight {weight!r} in its list: a finite number of at least 0 "
+            "was expected."
+        )
+    if isinstance(criterion, str):
+        if criterion not in CRITERIA:
+            raise ValueError(
+                f"alignment={criterion!r} is unknown: use one of {sorted(CRITERIA)}, a "
+                "criterion or a callable."
+            )
+        return weight, CRITERIA[criterion]()
+    if not callable(criterion) or isinstance(criterion, type):
+        raise TypeError(
+            f"alignment={criterion!r} is no criterion: pass a name out of {sorted(CRITERIA)}, "
+            "an instance such as MMD(), or a callable."
+        )
+    return weight, copy.deepcopy(criterion)

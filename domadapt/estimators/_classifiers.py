@@ -1,0 +1,191 @@
+"""The deep classifiers by name: each chooses a criterion and holds no logic."""
+
+from sklearn.utils._param_validation import StrOptions
+
+from domadapt.alignment.criteria import CRITERIA
+from domadapt.estimators._base import BaseAlignmentClassifier
+from domadapt.estimators._documentation import shares_documentation
+
+
+@shares_documentation
+class AlignmentClassifier(BaseAlignmentClassifier):
+    """Classifier for an unlabelled target, with any alignment criterion.
+
+    A feature extractor and a classifier learn from source labels, while a criterion
+    pulls the features of source and target together.
+
+    Parameters
+    ----------
+    alignment : str, nn.Module, callable, list or None, default="mmd"
+        What pulls the domains together: ``"mmd"``, ``"coral"`` or ``"dann"``; a criterion
+        such as ``MMD(bandwidth=2.0)``; any callable whose parameters are named after what
+        it needs, out of ``source_features``, ``target_features``, ``source_logits``,
+        ``target_logits``, ``source_labels``, ``source_indices``, ``target_indices``,
+        ``source_weight``, ``classifier`` and ``progress``, and that returns a scalar
+        tensor; or a list of pairs of a weight and one of these. None aligns nothing but
+        the statistics of batch normalisation.
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import AlignmentClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> def mean_distance(source_features, target_features):
+    ...     return (source_features.mean(0) - target_features.mean(0)).square().sum()
+    >>> clf = AlignmentClassifier(mean_distance, random_state=0)
+    >>> bool(clf.fit(Xs, ys, X_target=Xt).score(Xt, yt) > 0.9)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseAlignmentClassifier._parameter_constraints,
+        "alignment": [StrOptions(set(CRITERIA)), callable, list, None],
+    }
+
+    def __init__(
+        self,
+        alignment="mmd",
+        *,
+        hidden_layer_sizes=(256,),
+        backbone=None,
+        batch_norm="per_domain",
+        alignment_weight=None,
+        alignment_schedule="dann",
+        optimizer="sgd",
+        learning_rate=0.03,
+        learning_rate_schedule="dann",
+        weight_decay=5e-4,
+        label_smoothing=0.1,
+        batch_size=64,
+        max_epochs=20,
+        device="auto",
+        class_weight=None,
+        random_state=None,
+        verbose=False,
+    ):
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes,
+            backbone=backbone,
+            batch_norm=batch_norm,
+            alignment_weight=alignment_weight,
+            alignment_schedule=alignment_schedule,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            learning_rate_schedule=learning_rate_schedule,
+            weight_decay=weight_decay,
+            label_smoothing=label_smoothing,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            device=device,
+            class_weight=class_weight,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.alignment = alignment
+
+
+@shares_documentation
+class DANNClassifier(BaseAlignmentClassifier):
+    """Domain-adversarial network: a discriminator tells the domains apart, features resist.
+
+    The criterion is :class:`~domadapt.alignment.DomainAdversarial`. ``alignment_weight``
+    times the schedule is the paper's reversal coefficient.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand, Lempitsky (2016).
+    "Domain-adversarial training of neural networks". JMLR 17(59).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import DANNClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = DANNClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)
+    """
+
+    alignment = "dann"
+
+
+@shares_documentation
+class DANClassifier(BaseAlignmentClassifier):
+    """Deep adaptation network: multi-kernel MMD between the features of the domains.
+
+    The criterion is :class:`~domadapt.alignment.MMD`, unbiased, with five kernels.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Long, Cao, Wang, Jordan (2015). "Learning transferable features with deep adaptation
+    networks". ICML.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import DANClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = DANClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)
+    """
+
+    alignment = "mmd"
+
+
+@shares_documentation
+class DeepCORALClassifier(BaseAlignmentClassifier):
+    """Deep CORAL: the logits of both domains are to have the same covariance.
+
+    The criterion is :class:`~domadapt.alignment.DeepCORAL`.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Sun, Saenko (2016). "Deep CORAL: correlation alignment for deep domain adaptation".
+    ECCV workshops.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import DeepCORALClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = DeepCORALClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)
+    """
+
+    alignment = "coral"

@@ -1,0 +1,80 @@
+"""Batch normalisation with statistics of their own for two parts of a batch."""
+
+import copy
+
+import torch
+from torch import nn
+
+
+class SplitBatchNorm(nn.Module):
+    """Normalise the first rows of a batch and the other rows each by their own statistics.
+
+    Scale and shift are shared. In evaluation mode every row is normalised by the running
+    statistics of the second part.
+
+    Parameters
+    ----------
+    batch_norm : nn.BatchNorm1d, nn.BatchNorm2d or nn.BatchNorm3d
+        The layer whose settings, scale, shift and statistics both parts start from.
+    n_first : int
+        How many rows the first part has in training.
+
+    References
+    ----------
+    Chang, You, Seo, Kwak, Han (2019). "Domain-specific batch normalization for
+    unsupervised domain adaptation". CVPR.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from domadapt.nn import SplitBatchNorm
+    >>> layer = SplitBatchNorm(nn.BatchNorm1d(1), n_first=2)
+    >>> layer(torch.tensor([[0.0], [2.0], [10.0], [12.0]])).round().flatten().tolist()
+    [-1.0, 1.0, -1.0, 1.0]
+    """
+
+    def __init__(self, batch_norm, n_first):
+        super().__init__()
+        self.n_first = n_first
+        self.first = batch_norm
+        self.second = copy.deepcopy(batch_norm)
+        self.second.weight, self.second.bias = batch_norm.weight, batch_norm.bias
+
+    def forward(self, x):
+        if not self.training:
+            return self.second(x)
+        return torch.cat([self.first(x[: self.n_first]), self.second(x[self.n_first :])])
+
+    def extra_repr(self):
+        return f"n_first={self.n_first}"
+
+
+def split_batch_norm(module, n_first):
+    """Replace the batch normalisation layers of a module by split ones, in place.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Any module. A batch normalisation layer itself comes back wrapped.
+    n_first : int
+        How many rows the first part of a batch has in training.
+
+    Returns
+    -------
+    module : nn.Module
+        The same module, with every layer of :class:`SplitBatchNorm` kind.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from domadapt.nn import split_batch_norm
+    >>> net = split_batch_norm(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), 8)
+    >>> type(net[1]).__name__
+    'SplitBatchNorm'
+    """
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        return SplitBatchNorm(module, n_first)
+    for name, child in module.named_children():
+        setattr(module, name, split_batch_norm(child, n_first))
+    return module

@@ -1,0 +1,179 @@
+"""Batches by index from one float32 tensor per domain, and chunks for prediction."""
+
+import math
+
+import numpy as np
+import torch
+from scipy import sparse
+
+# Rows are converted and predicted in pieces of some 16 MiB of float32.
+PIECE_VALUES = 2**22
+
+
+def pieces(rows):
+    """Convert rows to float32 piece by piece.
+
+    Parameters
+    ----------
+    rows : :class:`domadapt.domains.Rows`
+        Rows of a dense or sparse array.
+
+    Yields
+    ------
+    piece : ndarray of shape (n, ...), float32
+        Consecutive rows; a view where nothing had to be converted.
+
+    Raises
+    ------
+    ValueError
+        If a number is too large for float32.
+    """
+    step = max(1, PIECE_VALUES // max(1, math.prod(rows.X.shape[1:])))
+    for start in range(0, len(rows), step):
+        yield _as_float32(rows.take(slice(start, start + step)))
+
+
+def _as_float32(X):
+    if sparse.issparse(X):
+        X = X.toarray()
+    if X.dtype == np.float32:
+        return np.ascontiguousarray(X)
+    with np.errstate(over="ignore"):
+        converted = X.astype(np.float32, order="C")
+    if X.dtype == np.float64 and not np.isfinite(converted).all():
+        raise ValueError(
+            "X holds numbers too large for float32, the precision that networks are "
+            "trained in. Scale the columns first, for example with StandardScaler."
+        )
+    return converted
+
+
+def load_rows(rows, device):
+    """Make the rows of one domain ready for gathering by index.
+
+    Parameters
+    ----------
+    rows : :class:`domadapt.domains.Rows`
+        Rows of a dense or sparse array.
+    device : torch.device
+        Where batches are wanted.
+
+    Returns
+    -------
+    rows : DenseRows or SparseRows
+        Dense rows as one tensor; sparse rows as they are, made dense batch by batch.
+    """
+    return SparseRows(rows) if sparse.issparse(rows.X) else DenseRows(rows, device)
+
+
+class DenseRows:
+    """Rows as one float32 tensor, on the device where that has room.
+
+    An array is taken as it stands where it is C-contiguous writeable float32 and every
+    row is meant.
+
+    Parameters
+    ----------
+    rows : :class:`domadapt.domains.Rows`
+        Rows of a dense array.
+    device : torch.device
+        Where batches are wanted.
+    """
+
+    def __init__(self, rows, device):
+        X = rows.X
+        flags = X.flags
+        if not (
+            rows.index is None and X.dtype == np.float32 and flags.c_contiguous and flags.writeable
+        ):
+            X = np.empty((len(rows), *X.shape[1:]), dtype=np.float32)
+            start = 0
+            for piece in pieces(rows):
+                X[start : start + len(piece)] = piece
+                start += len(piece)
+        tensor = torch.from_numpy(X)
+        self.tensor = tensor.to(device) if _has_room(tensor, device) else tensor
+        self.shape = tuple(tensor.shape)
+
+    def gather(self, index, out):
+        """Write the rows that an index names into a batch.
+
+        Parameters
+        ----------
+        index : Tensor of shape (n,), int64
+            Which rows, on the device of ``out``.
+        out : Tensor of shape (n, ...), float32
+            Where they go.
+        """
+        if self.tensor.device == out.device:
+            torch.index_select(self.tensor, 0, index, out=out)
+        else:
+            out.copy_(self.tensor[index.cpu()])
+
+
+class SparseRows:
+    """Rows of a CSR matrix, made dense batch by batch.
+
+    Parameters
+    ----------
+    rows : :class:`domadapt.domains.Rows`
+        Rows of a sparse matrix.
+    """
+
+    def __init__(self, rows):
+        self.rows = rows
+        self.shape = (len(rows), rows.X.shape[1])
+
+    def gather(self, index, out):
+        """Write the rows that an index names into a batch, as :meth:`DenseRows.gather`."""
+        out.copy_(torch.from_numpy(_as_float32(self.rows.take(index.cpu().numpy()))))
+
+
+def _has_room(tensor, device):
+    """Say whether the device can hold the tensor and keep half its free memory free."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return tensor.nbytes <= free // 2
+
+
+class EndlessPermutations:
+    """Indices 0 to n - 1 in shuffled order, again and again.
+
+    A new permutation starts where the last one ends, in the middle of a batch too, so
+    every row is used equally often whatever the batch size.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many rows there are.
+    seed : int
+        Draws the permutations.
+    """
+
+    def __init__(self, n_rows, seed):
+        self.n_rows = n_rows
+        self.generator = torch.Generator().manual_seed(seed)
+        self.left = torch.empty(0, dtype=torch.int64)
+
+    def take(self, n_batches, batch_size):
+        """Draw the indices of some batches.
+
+        Parameters
+        ----------
+        n_batches, batch_size : int
+            How many batches of how many rows.
+
+        Returns
+        -------
+        index : Tensor of shape (n_batches, batch_size), int64
+            The rows of each batch, on the CPU.
+        """
+        wanted = n_batches * batch_size
+        n_permutations = math.ceil(max(0, wanted - len(self.left)) / self.n_rows)
+        fresh = [
+            torch.randperm(self.n_rows, generator=self.generator) for _ in range(n_permutations)
+        ]
+        stream = torch.cat([self.left, *fresh])
+        self.left = stream[wanted:]
+        return stream[:wanted].reshape(n_batches, batch_size)
