@@ -129,10 +129,17 @@ def split_domains(estimator, X, y, *, sample_domain=None, X_target=None, sample_
         source = np.arange(n_samples) if source is None else source
         source = source[sample_weight[source] > 0]
         sample_weight = sample_weight[source]
-    y = _check_labels(
-        y if source is None else _safe_indexing(y, source), weighted=sample_weight is not None
-    )
+    y = _check_labels(_take(y, source), weighted=sample_weight is not None)
     return Domains(Rows(X, source), y, sample_weight, target)
+
+
+def _take(y, rows):
+    """Take the labels of some rows, of all where ``rows`` is None, before any conversion."""
+    if rows is None:
+        return y
+    if not hasattr(y, "iloc") and hasattr(y, "__array__"):
+        y = np.asarray(y)
+    return _safe_indexing(y, rows)
 
 
 def _check_same_length(name, value, rows_name, n_rows):
@@ -199,9 +206,13 @@ def check_rows(estimator, X, sample_shape):
 
 def _read_sample_domain(sample_domain, n_samples):
     """Give the indices of source and target rows."""
-    domain = check_array(
-        sample_domain, ensure_2d=False, ensure_min_samples=0, input_name="sample_domain"
-    )
+    try:
+        domain = check_array(sample_domain, ensure_2d=False, input_name="sample_domain")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "sample_domain must hold a number for each row of X, positive for source and "
+            f"negative for target: {error}"
+        ) from error
     if domain.shape != (n_samples,):
         raise ValueError(
             f"sample_domain has shape {domain.shape}, expected ({n_samples},): one number "
@@ -225,6 +236,9 @@ def _read_sample_domain(sample_domain, n_samples):
 def _check_labels(y, *, weighted):
     """Check the labels of source rows alone."""
     y = column_or_1d(y, warn=True)
+    if y.dtype == object and (numbers := np.array(y.tolist())).dtype.kind in "biuf":
+        # Numbers were held as objects only because of what stood at target rows.
+        y = numbers
     y = check_array(y, ensure_2d=False, ensure_min_samples=0, dtype=None, input_name="y")
     check_classification_targets(y)
     classes = np.unique(y)

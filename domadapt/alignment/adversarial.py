@@ -20,7 +20,7 @@ class DomainAdversarial(nn.Module):
     hidden_layer_sizes : tuple of int, default=(256,)
         Units in each hidden layer of the discriminator, with ReLU between.
     in_features : int or None, default=None
-        Columns of the features. None sizes the first layer at the first batch, as
+        Columns of the features. None sizes the layers at the first batch, as
         torch's lazy modules do: send one batch through before handing the parameters
         to an optimizer.
 
@@ -38,6 +38,9 @@ class DomainAdversarial(nn.Module):
     >>> loss.shape, criterion.discriminator[0].in_features
     (torch.Size([]), 3)
     """
+
+    # What an estimator multiplies the reversed gradient by unless told otherwise.
+    default_weight = 0.3
 
     def __init__(self, *, hidden_layer_sizes=(256,), in_features=None):
         super().__init__()

@@ -21,12 +21,19 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from domadapt.alignment.criteria import WeightedCriteria
-from domadapt.domains import Rows, check_rows, split_domains
-from domadapt.estimators._network import build_network
+from domadapt.domains import check_rows, split_domains
+from domadapt.estimators._network import build_network, dtype_of
 from domadapt.training.batches import load_rows, pieces
 from domadapt.training.optimizers import OPTIMIZERS
 from domadapt.training.schedules import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
 from domadapt.training.trainer import Trainer, TrainingSettings
+
+
+NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
+
+# Matrix products of very few rows are rounded in another way than those of many. Filled
+# up to this number, a row gets the same prediction alone as among others.
+FEWEST_ROWS = 8
 
 
 class BaseAlignmentClassifier(
@@ -52,6 +59,7 @@ class BaseAlignmentClassifier(
         "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
@@ -73,6 +81,7 @@ class BaseAlignmentClassifier(
         learning_rate_schedule="dann",
         weight_decay=5e-4,
         label_smoothing=0.1,
+        max_grad_norm=5.0,
         batch_size=64,
         max_epochs=20,
         device="auto",
@@ -90,6 +99,7 @@ class BaseAlignmentClassifier(
         self.learning_rate_schedule = learning_rate_schedule
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
+        self.max_grad_norm = max_grad_norm
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.device = device
@@ -155,20 +165,23 @@ class BaseAlignmentClassifier(
         return self
 
     def _make_trainer(self, domains, classes, labels, weight, device, seed):
-        source = load_rows(domains.source, device)
-        target = None if domains.target is None else load_rows(domains.target, device)
-        sample = torch.empty((2, *source.shape[1:]), device=device)
+        dtype = dtype_of(self.backbone)
+        source, target = (
+            None if rows is None else load_rows(rows, device, NUMPY_DTYPES[dtype])
+            for rows in (domains.source, domains.target)
+        )
+        sample = torch.empty((2, *source.shape[1:]), device=device, dtype=dtype)
         source.gather(torch.arange(2, device=device), out=sample)
         network, self._n_features_out = build_network(
             sample,
             len(classes),
             backbone=self.backbone,
-            hidden_layer_sizes=self.hidden_layer_sizes,
+            hidden_layer_sizes=_check_layer_sizes(self.hidden_layer_sizes),
             batch_norm=self.batch_norm is not None,
         )
         alignment, alignment_weight = None, 0.0
         if target is not None and self.alignment is not None:
-            alignment = WeightedCriteria(self.alignment).to(device)
+            alignment = WeightedCriteria(self.alignment).to(device, dtype)
             alignment_weight = alignment.default_weight
         if self.alignment_weight is not None:
             alignment_weight = self.alignment_weight
@@ -179,6 +192,7 @@ class BaseAlignmentClassifier(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             label_smoothing=self.label_smoothing,
+            max_grad_norm=self.max_grad_norm,
             batch_norm=self.batch_norm,
             alignment_weight=alignment_weight,
             alignment_schedule=_schedule(ALIGNMENT_SCHEDULES, self.alignment_schedule),
@@ -186,7 +200,7 @@ class BaseAlignmentClassifier(
         )
         labels = torch.from_numpy(labels).to(device)
         if weight is not None:
-            weight = torch.from_numpy(weight).to(device, torch.float32)
+            weight = torch.from_numpy(weight).to(device, dtype)
         return Trainer(network, alignment, source, target, labels, weight, settings, seed)
 
     def _train(self, trainer, domains):
@@ -266,21 +280,35 @@ class BaseAlignmentClassifier(
         return self.classes_[self._outputs(rows, lambda piece: self.module_(piece).argmax(1))]
 
     @torch.inference_mode()
-    def _outputs(self, rows: Rows, function):
+    def _outputs(self, rows, function):
         """Apply a function of the module to rows, piece by piece."""
-        self.module_.eval()
-        device = next(self.module_.parameters()).device
-        outputs = [
-            function(torch.from_numpy(piece).to(device)).cpu().numpy() for piece in pieces(rows)
-        ]
+        module = self.module_.eval()
+        outputs = []
+        for piece in pieces(rows, NUMPY_DTYPES[module.dtype]):
+            batch = torch.from_numpy(_at_least(FEWEST_ROWS, piece)).to(module.device)
+            outputs.append(function(batch)[: len(piece)].cpu().numpy())
         return np.concatenate(outputs)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.transformer_tags.preserves_dtype = [NUMPY_DTYPES[dtype_of(self.backbone)].__name__]
         return tags
+
+
+def _check_layer_sizes(sizes):
+    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes={sizes!r} must hold whole numbers above 0, such as (256, 64)."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def _at_least(n_rows, piece):
+    if len(piece) >= n_rows:
+        return piece
+    return np.resize(piece, (n_rows, *piece.shape[1:]))
 
 
 def _schedule(known, schedule):

@@ -4,6 +4,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from domadapt.alignment.criteria import CRITERIA
 from domadapt.estimators._base import BaseAlignmentClassifier
+from domadapt.estimators._defaults import with_defaults
 from domadapt.estimators._documentation import shares_documentation
 
 
@@ -63,6 +64,7 @@ class AlignmentClassifier(BaseAlignmentClassifier):
         learning_rate_schedule="dann",
         weight_decay=5e-4,
         label_smoothing=0.1,
+        max_grad_norm=5.0,
         batch_size=64,
         max_epochs=20,
         device="auto",
@@ -81,6 +83,7 @@ class AlignmentClassifier(BaseAlignmentClassifier):
             learning_rate_schedule=learning_rate_schedule,
             weight_decay=weight_decay,
             label_smoothing=label_smoothing,
+            max_grad_norm=max_grad_norm,
             batch_size=batch_size,
             max_epochs=max_epochs,
             device=device,
@@ -91,6 +94,8 @@ class AlignmentClassifier(BaseAlignmentClassifier):
         self.alignment = alignment
 
 
+# Plain SGD is too slow for the discriminator to be of use in a few hundred steps.
+@with_defaults(alignment_weight=0.5, optimizer="adam", learning_rate=5e-4)
 @shares_documentation
 class DANNClassifier(BaseAlignmentClassifier):
     """Domain-adversarial network: a discriminator tells the domains apart, features resist.

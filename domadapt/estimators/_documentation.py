@@ -5,8 +5,9 @@ PARAMETERS = '''hidden_layer_sizes : tuple of int, default=(256,)
         features that are aligned. For image stacks the layers come after two
         convolutions.
     backbone : nn.Module, default=None
-        A feature extractor of your own: it maps a float32 batch to features of shape
-        (n_rows, n_features). It is copied, never trained itself.
+        A feature extractor of your own: it maps a batch to features of shape
+        (n_rows, n_features). It is copied, never trained itself; the copy is trained in
+        float64 if it has float64 weights, else in float32.
     batch_norm : {"per_domain", "joint"} or None, default="per_domain"
         Statistics of batch normalisation layers, in a backbone of your own too:
         ``"per_domain"`` normalises source and target rows each by their own and predicts
@@ -14,8 +15,8 @@ PARAMETERS = '''hidden_layer_sizes : tuple of int, default=(256,)
         default backbone has no batch normalisation.
     alignment_weight : float, default=None
         Multiplies the gradient that flows from the alignment criterion into the network,
-        on top of the schedule. None takes the criterion's own default: 5 for MMD, 10
-        for CORAL, 1 for others.
+        on top of the schedule. None takes the criterion's own ``default_weight``: 4
+        for MMD, 20 for CORAL, 0.3 for the adversarial criterion, 1 for one that has none.
     alignment_schedule : {"dann", "linear", "constant"} or callable, default="dann"
         Factor on the alignment weight as training goes on: ``"dann"`` rises as
         2 / (1 + exp(-10 p)) - 1 with progress p from 0 to 1. A callable maps p to the
@@ -31,6 +32,9 @@ PARAMETERS = '''hidden_layer_sizes : tuple of int, default=(256,)
         L2 penalty, decoupled in ``"adamw"``.
     label_smoothing : float, default=0.1
         Share of each source label that is spread evenly over all classes.
+    max_grad_norm : float or None, default=5.0
+        The gradient of the network is shortened to this norm where it is longer. Only
+        where training would run away does that come into play. None sets no limit.
     batch_size : int, default=64
         Rows per domain in a batch. A smaller domain gives all its rows.
     max_epochs : int, default=20

@@ -12,8 +12,8 @@ def build_network(sample, n_classes, *, backbone, hidden_layer_sizes, batch_norm
 
     Parameters
     ----------
-    sample : Tensor of shape (n, ...), float32
-        A few rows, on the device of the network.
+    sample : Tensor of shape (n, ...)
+        A few rows, on the device and of the dtype of the network.
     n_classes : int
         Columns of the logits.
     backbone : nn.Module or None
@@ -27,7 +27,7 @@ def build_network(sample, n_classes, *, backbone, hidden_layer_sizes, batch_norm
     Returns
     -------
     network : FeatureClassifier
-        In float32.
+        On the sample's device.
     n_features : int
         Columns of the features.
 
@@ -41,10 +41,27 @@ def build_network(sample, n_classes, *, backbone, hidden_layer_sizes, batch_norm
         extractor = copy.deepcopy(backbone)
     else:
         extractor = _default_backbone(sample.shape[1:], hidden_layer_sizes, batch_norm)
-    extractor = extractor.to(sample.device, torch.float32)
+    extractor = extractor.to(sample)
     n_features = _count_features(extractor, sample)
-    classifier = mlp_head(n_classes, in_features=n_features).to(sample.device)
+    classifier = mlp_head(n_classes, in_features=n_features).to(sample)
     return FeatureClassifier(extractor, classifier), n_features
+
+
+def dtype_of(backbone):
+    """Tell in which precision to train: float64 for a backbone in float64, else float32.
+
+    Parameters
+    ----------
+    backbone : nn.Module or None
+        A feature extractor.
+
+    Returns
+    -------
+    dtype : torch.dtype
+        The precision.
+    """
+    weights = [] if backbone is None else backbone.parameters()
+    return torch.float64 if any(w.dtype == torch.float64 for w in weights) else torch.float32
 
 
 def _default_backbone(shape, hidden_layer_sizes, batch_norm):

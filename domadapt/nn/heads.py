@@ -1,5 +1,7 @@
 """What stands on top of features: classifiers and discriminators, and the network of both."""
 
+import itertools
+
 from torch import nn
 
 
@@ -13,7 +15,7 @@ def mlp_head(n_outputs, hidden_layer_sizes=(), *, in_features=None):
     hidden_layer_sizes : tuple of int, default=()
         Units in each hidden layer. With none, the head is linear.
     in_features : int or None, default=None
-        Columns of the features. None sizes the first layer at the first batch.
+        Columns of the features. None sizes all layers at the first batch.
 
     Returns
     -------
@@ -27,12 +29,13 @@ def mlp_head(n_outputs, hidden_layer_sizes=(), *, in_features=None):
     >>> mlp_head(3, (8,))(torch.zeros(5, 4)).shape
     torch.Size([5, 3])
     """
-    layers = []
-    for width in (*hidden_layer_sizes, n_outputs):
-        linear = nn.LazyLinear(width) if in_features is None else nn.Linear(in_features, width)
-        layers += [linear, nn.ReLU()]
-        in_features = width
-    return nn.Sequential(*layers[:-1])
+    widths = (*hidden_layer_sizes, n_outputs)
+    if in_features is None:
+        # All lazy, so that all weights are drawn at the first batch, from one seed.
+        linear = [nn.LazyLinear(width) for width in widths]
+    else:
+        linear = [nn.Linear(*pair) for pair in itertools.pairwise((in_features, *widths))]
+    return nn.Sequential(*(layer for one in linear for layer in (one, nn.ReLU())))[:-1]
 
 
 class FeatureClassifier(nn.Module):
@@ -61,3 +64,13 @@ class FeatureClassifier(nn.Module):
 
     def forward(self, x):
         return self.classifier(self.feature_extractor(x))
+
+    @property
+    def dtype(self):
+        """Floating-point type of the weights, and so of the inputs."""
+        return next(self.classifier.parameters()).dtype
+
+    @property
+    def device(self):
+        """Where the weights are, and the inputs are to be."""
+        return next(self.classifier.parameters()).device

@@ -1,4 +1,4 @@
-"""Batches by index from one float32 tensor per domain, and chunks for prediction."""
+"""Batches by index from one tensor per domain, and pieces for prediction."""
 
 import math
 
@@ -6,21 +6,23 @@ import numpy as np
 import torch
 from scipy import sparse
 
-# Rows are converted and predicted in pieces of some 16 MiB of float32.
+# Rows are converted and predicted in pieces of this many numbers, 16 MiB in float32.
 PIECE_VALUES = 2**22
 
 
-def pieces(rows):
-    """Convert rows to float32 piece by piece.
+def pieces(rows, dtype=np.float32):
+    """Convert rows to floating point piece by piece.
 
     Parameters
     ----------
     rows : :class:`domadapt.domains.Rows`
         Rows of a dense or sparse array.
+    dtype : numpy dtype, default=float32
+        What to convert to.
 
     Yields
     ------
-    piece : ndarray of shape (n, ...), float32
+    piece : ndarray of shape (n, ...)
         Consecutive rows; a view where nothing had to be converted.
 
     Raises
@@ -30,16 +32,17 @@ def pieces(rows):
     """
     step = max(1, PIECE_VALUES // max(1, math.prod(rows.X.shape[1:])))
     for start in range(0, len(rows), step):
-        yield _as_float32(rows.take(slice(start, start + step)))
+        yield _convert(rows.take(slice(start, start + step)), dtype)
 
 
-def _as_float32(X):
+def _convert(X, dtype):
     if sparse.issparse(X):
         X = X.toarray()
-    if X.dtype == np.float32:
-        return np.ascontiguousarray(X)
+    if X.dtype == dtype:
+        # torch would warn of an array that it cannot write to.
+        return np.require(X, requirements=["C", "W"])
     with np.errstate(over="ignore"):
-        converted = X.astype(np.float32, order="C")
+        converted = X.astype(dtype, order="C")
     if X.dtype == np.float64 and not np.isfinite(converted).all():
         raise ValueError(
             "X holds numbers too large for float32, the precision that networks are "
@@ -48,7 +51,7 @@ def _as_float32(X):
     return converted
 
 
-def load_rows(rows, device):
+def load_rows(rows, device, dtype=np.float32):
     """Make the rows of one domain ready for gathering by index.
 
     Parameters
@@ -57,20 +60,22 @@ def load_rows(rows, device):
         Rows of a dense or sparse array.
     device : torch.device
         Where batches are wanted.
+    dtype : numpy dtype, default=float32
+        Of the batches.
 
     Returns
     -------
     rows : DenseRows or SparseRows
         Dense rows as one tensor; sparse rows as they are, made dense batch by batch.
     """
-    return SparseRows(rows) if sparse.issparse(rows.X) else DenseRows(rows, device)
+    return SparseRows(rows, dtype) if sparse.issparse(rows.X) else DenseRows(rows, device, dtype)
 
 
 class DenseRows:
-    """Rows as one float32 tensor, on the device where that has room.
+    """Rows as one tensor, on the device where that has room.
 
-    An array is taken as it stands where it is C-contiguous writeable float32 and every
-    row is meant.
+    An array is taken as it stands where it is C-contiguous, writeable and of the right
+    dtype, and every row is meant.
 
     Parameters
     ----------
@@ -78,17 +83,17 @@ class DenseRows:
         Rows of a dense array.
     device : torch.device
         Where batches are wanted.
+    dtype : numpy dtype
+        Of the tensor.
     """
 
-    def __init__(self, rows, device):
+    def __init__(self, rows, device, dtype):
         X = rows.X
-        flags = X.flags
-        if not (
-            rows.index is None and X.dtype == np.float32 and flags.c_contiguous and flags.writeable
-        ):
-            X = np.empty((len(rows), *X.shape[1:]), dtype=np.float32)
+        as_it_stands = X.flags.c_contiguous and X.flags.writeable and X.dtype == dtype
+        if rows.index is not None or not as_it_stands:
+            X = np.empty((len(rows), *X.shape[1:]), dtype=dtype)
             start = 0
-            for piece in pieces(rows):
+            for piece in pieces(rows, dtype):
                 X[start : start + len(piece)] = piece
                 start += len(piece)
         tensor = torch.from_numpy(X)
@@ -102,7 +107,7 @@ class DenseRows:
         ----------
         index : Tensor of shape (n,), int64
             Which rows, on the device of ``out``.
-        out : Tensor of shape (n, ...), float32
+        out : Tensor of shape (n, ...)
             Where they go.
         """
         if self.tensor.device == out.device:
@@ -118,15 +123,17 @@ class SparseRows:
     ----------
     rows : :class:`domadapt.domains.Rows`
         Rows of a sparse matrix.
+    dtype : numpy dtype
+        Of the batches.
     """
 
-    def __init__(self, rows):
-        self.rows = rows
+    def __init__(self, rows, dtype):
+        self.rows, self.dtype = rows, dtype
         self.shape = (len(rows), rows.X.shape[1])
 
     def gather(self, index, out):
         """Write the rows that an index names into a batch, as :meth:`DenseRows.gather`."""
-        out.copy_(torch.from_numpy(_as_float32(self.rows.take(index.cpu().numpy()))))
+        out.copy_(torch.from_numpy(_convert(self.rows.take(index.cpu().numpy()), self.dtype)))
 
 
 def _has_room(tensor, device):

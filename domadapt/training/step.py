@@ -2,12 +2,15 @@
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from domadapt.alignment.criteria import StepTensors
 
 
 class TrainingStep:
     """Gather rows, one forward pass over both domains, two losses, one update.
+
+    The network's gradient is shortened where it is longer than a largest norm.
 
     Nothing here waits for a value or branches on one, so that on a GPU the steps queue
     up without a pause.
@@ -26,18 +29,33 @@ class TrainingStep:
         Weight of each source row, of mean 1.
     label_smoothing : float
         Share of each label that is spread over all classes.
-    batch_sizes : (int, int)
-        Source and target rows in every batch.
+    max_grad_norm : float or None
+        The largest norm of the network's gradient; None for no limit.
+    batch_sizes : list of int
+        Source and, with a target, target rows in every batch.
     """
 
     def __init__(
-        self, network, alignment, source, target, labels, weight, label_smoothing, batch_sizes
+        self,
+        network,
+        alignment,
+        source,
+        target,
+        labels,
+        weight,
+        label_smoothing,
+        max_grad_norm,
+        batch_sizes,
     ):
         self.network, self.alignment = network, alignment
         self.source, self.target = source, target
         self.labels, self.weight, self.label_smoothing = labels, weight, label_smoothing
+        self.max_grad_norm = max_grad_norm
+        self.trained = list(network.parameters())
         self.n_source = batch_sizes[0]
-        self.inputs = torch.empty((sum(batch_sizes), *source.shape[1:]), device=labels.device)
+        self.inputs = torch.empty(
+            (sum(batch_sizes), *source.shape[1:]), device=labels.device, dtype=network.dtype
+        )
         self.needs_target_logits = alignment is not None and "target_logits" in alignment.names
 
     def update(self, optimizer, source_index, target_index, alignment_weight, progress):
@@ -64,6 +82,8 @@ class TrainingStep:
         )
         loss = task_loss if alignment_loss is None else task_loss + alignment_loss
         loss.backward()
+        if self.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.trained, self.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
         return task_loss, alignment_loss

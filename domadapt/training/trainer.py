@@ -28,6 +28,8 @@ class TrainingSettings:
         As in :func:`domadapt.training.optimizers.make_optimizer`.
     label_smoothing : float
         Share of each label that is spread over all classes.
+    max_grad_norm : float or None
+        The largest norm of the network's gradient.
     batch_norm : {"per_domain", "joint"} or None
         Whether each domain is normalised by its own statistics.
     alignment_weight : float
@@ -42,6 +44,7 @@ class TrainingSettings:
     learning_rate: float
     weight_decay: float
     label_smoothing: float
+    max_grad_norm: float | None
     batch_norm: str | None
     alignment_weight: float
     alignment_schedule: Callable[[float], float]
@@ -110,6 +113,7 @@ class Trainer:
             labels,
             weight,
             settings.label_smoothing,
+            settings.max_grad_norm,
             self.batch_sizes,
         )
         self._rehearse()

@@ -1,0 +1,156 @@
+"""Bad input is told before training, by name, and leaves an estimator that can be fitted."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+from torch import nn
+
+from domadapt import AlignmentClassifier, NonFiniteLossError
+
+
+@pytest.fixture(autouse=True)
+def no_training_on_bad_input(request, monkeypatch):
+    """Fail any test in which training starts, unless it is marked as expecting that."""
+    if "trains" in request.keywords:
+        return
+    from domadapt.training.trainer import Trainer
+
+    def must_not_train(self):
+        raise AssertionError("training started on bad input")
+
+    monkeypatch.setattr(Trainer, "run_epoch", must_not_train)
+
+
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y": [0, 1]}, "y has length 2, but X has 90 rows"),
+        ({"X_target": np.zeros((5, 9))}, "X_target has rows of shape (9,), but X has rows of shape"),
+        ({"X": np.full((90, 10), np.nan)}, "Input X contains NaN"),
+        ({"X": np.full((90, 10), np.inf)}, "Input X contains infinity"),
+        ({"X": np.full((90, 10), 1e300)}, "X holds numbers too large for float32"),
+        ({"X_target": np.full((5, 10), np.nan)}, "Input X_target contains NaN"),
+        ({"y": np.zeros(90, dtype=int)}, "y has 1 class on the source rows: [0]"),
+        ({"X_target": np.zeros((0, 10))}, "X_target has 0 rows"),
+        ({"sample_domain": np.ones(90)}, "Both sample_domain and X_target were given"),
+        ({"X_target": None, "sample_domain": np.ones(90)}, "sample_domain names no target row"),
+        ({"X_target": None, "sample_domain": -np.ones(90)}, "sample_domain names no source row"),
+        ({"X_target": None, "sample_domain": np.ones(9)}, "sample_domain has shape (9,), expected"),
+        ({"X_target": None, "sample_domain": np.arange(90)}, "sample_domain is 0 for 1 rows"),
+        ({"X_target": None, "sample_domain": np.full(90, np.nan)}, "sample_domain contains NaN"),
+        ({"sample_weight": np.full(90, np.nan)}, "sample_weight contains NaN"),
+        ({"sample_weight": np.ones(9)}, "sample_weight.shape == (9,), expected (90,)"),
+        ({"X": np.zeros((90, 2, 2, 2, 2)), "X_target": None}, "X has rows of shape (2, 2, 2, 2)"),
+    ],
+)
+def test_data(make, blobs, changes, message):
+    Xs, ys, Xt, _ = blobs
+    data = {"X": Xs, "y": ys, "X_target": Xt, **changes}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make().fit(**data)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"alignment_schedule": "cosine"}, "The 'alignment_schedule' parameter of .*'cosine'"),
+        ({"learning_rate_schedule": "step"}, "The 'learning_rate_schedule' parameter of .*'step'"),
+        ({"optimizer": "lbfgs"}, "The 'optimizer' parameter of .*'lbfgs'"),
+        ({"device": "gpu"}, "device='gpu' is unknown"),
+        ({"device": "cuda:99"}, "device='cuda:99' was asked for, but torch sees"),
+        ({"device": "meta"}, "device='meta' is not supported"),
+        ({"batch_size": 0}, "The 'batch_size' parameter"),
+        ({"max_epochs": 2.5}, "The 'max_epochs' parameter"),
+        ({"learning_rate": -1.0}, "The 'learning_rate' parameter"),
+        ({"alignment_weight": -1.0}, "The 'alignment_weight' parameter"),
+        ({"batch_norm": "target"}, "The 'batch_norm' parameter"),
+        ({"label_smoothing": 1.0}, "The 'label_smoothing' parameter"),
+        ({"hidden_layer_sizes": (16, 0)}, r"hidden_layer_sizes=\(16, 0\)"),
+        ({"hidden_layer_sizes": ("a",)}, r"hidden_layer_sizes=\('a',\)"),
+        ({"backbone": "resnet"}, "The 'backbone' parameter"),
+        ({"class_weight": {0: -1.0, 1: 1.0, 2: 1.0}}, "class_weight=.* holds a negative"),
+        ({"class_weight": {0: 0.0, 1: 0.0, 2: 0.0}}, "class_weight=.* leaves no positive weight"),
+    ],
+)
+def test_parameters(make, blobs, parameters, message):
+    Xs, ys, Xt, _ = blobs
+    with pytest.raises(ValueError, match=message):
+        make(**parameters).fit(Xs, ys, X_target=Xt)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        (nn.Linear(9, 4), r"backbone failed on rows of shape \(10,\)"),
+        (nn.Unflatten(1, (2, 5)), r"backbone returned shape \(2, 2, 5\) .*expected .*\(2, n_f"),
+        (nn.Flatten(0), r"backbone returned shape \(20,\)"),
+        (nn.LSTM(10, 4), "backbone returned tuple"),
+    ],
+)
+def test_backbones_of_the_wrong_shape(make, blobs, backbone, message):
+    Xs, ys, Xt, _ = blobs
+    with pytest.raises(ValueError, match=re.compile(message, re.IGNORECASE)):
+        make(backbone=backbone).fit(Xs, ys, X_target=Xt)
+
+
+@pytest.mark.parametrize(
+    ("alignment", "error", "message"),
+    [
+        ("mdd", ValueError, "The 'alignment' parameter of AlignmentClassifier"),
+        (3, ValueError, "The 'alignment' parameter of AlignmentClassifier"),
+        (lambda features: 0, TypeError, "asks for 'features'.*It hands|asks for 'features'"),
+        (lambda target_features: target_features, TypeError, r"returned shape \(32, 256\)"),
+        ([("mmd", 1.0)], ValueError, "has the weight 'mmd'"),
+    ],
+)
+def test_alignments(blobs, alignment, error, message):
+    Xs, ys, Xt, _ = blobs
+    with pytest.raises(error, match=message):
+        AlignmentClassifier(alignment, batch_size=32).fit(Xs, ys, X_target=Xt)
+
+
+def test_prediction_before_fit(make, blobs):
+    for method in ("predict", "predict_proba", "transform"):
+        with pytest.raises(NotFittedError):
+            getattr(make(), method)(blobs[0])
+
+
+@pytest.mark.trains
+def test_prediction_on_other_columns_or_bad_numbers(make, blobs):
+    Xs, ys, Xt, _ = blobs
+    clf = make().fit(Xs, ys, X_target=Xt)
+    for method in ("predict", "predict_proba", "transform"):
+        with pytest.raises(ValueError, match="X has 9 features, but .* is expecting 10"):
+            getattr(clf, method)(Xt[:, :9])
+        with pytest.raises(ValueError, match="contains NaN"):
+            getattr(clf, method)(np.full((2, 10), np.nan))
+
+
+@pytest.mark.trains
+def test_after_bad_input_the_estimator_can_be_fitted_again(make, blobs, same):
+    Xs, ys, Xt, _ = blobs
+    reference = make().fit(Xs, ys, X_target=Xt)
+    clf = make()
+    with pytest.raises(ValueError, match="X_target"):
+        clf.fit(Xs, ys, X_target=Xt[:, :3])
+    assert same(clf.fit(Xs, ys, X_target=Xt), reference)
+    with pytest.raises(ValueError, match="y has length"):
+        clf.fit(Xs, ys[:3], X_target=Xt)
+    assert same(clf, reference)
+
+
+@pytest.mark.trains
+def test_a_loss_that_turns_non_finite_stops_the_fit_and_leaves_finite_weights(make, blobs):
+    Xs, ys, Xt, _ = blobs
+    clf = make(learning_rate=1e30, batch_norm=None)
+    with pytest.raises(NonFiniteLossError, match=r"epoch 0, step 1 .*learning_rate=1e\+30"):
+        clf.fit(Xs, ys, X_target=Xt)
+    assert all(torch.isfinite(value).all() for value in clf.module_.state_dict().values())
+    assert clf.predict(Xt).shape == (75,)
+    clf.set_params(learning_rate=0.03).fit(Xs, ys, X_target=Xt)
+    assert clf.n_steps_ == 6

@@ -1,0 +1,34 @@
+"""Scikit-learn's own checks on every estimator."""
+
+import torch
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
+
+from domadapt import AlignmentClassifier, DANClassifier, DANNClassifier, DeepCORALClassifier
+
+ESTIMATORS = [AlignmentClassifier, DANNClassifier, DANClassifier, DeepCORALClassifier]
+
+IN_FLOAT64 = nn.Sequential(nn.LazyLinear(32, dtype=torch.float64), nn.ReLU())
+
+
+@parametrize_with_checks([estimator(backbone=IN_FLOAT64) for estimator in ESTIMATORS])
+def test_in_float64_no_check_fails(estimator, check):
+    check(estimator)
+
+
+def rounded_in_float32(estimator):
+    reason = (
+        "weights and repeated rows are the same up to the rounding of float32 and the "
+        "statistics of batch normalisation; the check asks for seven digits"
+    )
+    return {
+        "check_sample_weight_equivalence_on_dense_data": reason,
+        "check_sample_weight_equivalence_on_sparse_data": reason,
+    }
+
+
+@parametrize_with_checks(
+    [estimator() for estimator in ESTIMATORS], expected_failed_checks=rounded_in_float32
+)
+def test_with_defaults_two_checks_of_digits_fail(estimator, check):
+    check(estimator)

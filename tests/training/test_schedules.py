@@ -1,0 +1,51 @@
+"""Schedules and optimizers by name."""
+
+import math
+
+import pytest
+import torch
+
+from domadapt.training.optimizers import OPTIMIZERS, make_optimizer
+from domadapt.training.schedules import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.1, 0.5, 0.99])
+def test_schedules_follow_their_formulas(progress):
+    expected = {
+        "constant": 1.0,
+        "linear": progress,
+        "dann": 2 / (1 + math.exp(-10 * progress)) - 1,
+    }
+    for name, schedule in ALIGNMENT_SCHEDULES.items():
+        assert schedule(progress) == pytest.approx(expected[name])
+    assert LEARNING_RATE_SCHEDULES["constant"](progress) == 1.0
+    assert LEARNING_RATE_SCHEDULES["dann"](progress) == pytest.approx(
+        1 / (1 + 10 * progress) ** 0.75
+    )
+
+
+def test_the_alignment_schedule_of_dann_rises_from_0_to_1():
+    schedule = ALIGNMENT_SCHEDULES["dann"]
+    assert schedule(0.0) == 0.0
+    assert schedule(1.0) > 0.9999
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("sgd", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01)),
+        ("adam", lambda p: torch.optim.Adam(p, 0.1, weight_decay=0.01)),
+        ("adamw", lambda p: torch.optim.AdamW(p, 0.1, weight_decay=0.01)),
+    ],
+)
+def test_optimizers_are_torch_s(name, reference):
+    assert name in OPTIMIZERS
+    trained, expected = (torch.nn.Parameter(torch.tensor([1.0, -2.0])) for _ in range(2))
+    ours = make_optimizer(name, [trained], learning_rate=0.1, weight_decay=0.01)
+    theirs = reference([expected])
+    for _ in range(3):
+        for parameter, optimizer in ((trained, ours), (expected, theirs)):
+            optimizer.zero_grad()
+            parameter.square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(trained, expected)

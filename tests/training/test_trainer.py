@@ -1,0 +1,189 @@
+"""The step and the loop against a plain loop, and the watch over losses."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from domadapt.alignment import CORAL, DomainAdversarial, WeightedCriteria
+from domadapt.domains import Rows
+from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
+from domadapt.training import NonFiniteLossError, Trainer, TrainingSettings
+from domadapt.training.batches import EndlessPermutations, load_rows
+from domadapt.training.schedules import dann_alignment, dann_learning_rate
+
+SETTINGS = {
+    "batch_size": 4,
+    "max_epochs": 3,
+    "optimizer": "sgd",
+    "learning_rate": 0.05,
+    "weight_decay": 1e-3,
+    "label_smoothing": 0.1,
+    "max_grad_norm": None,
+    "batch_norm": "joint",
+    "alignment_weight": 0.7,
+    "alignment_schedule": dann_alignment,
+    "learning_rate_schedule": dann_learning_rate,
+}
+
+
+def domains(n_source=11, n_target=14):
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(size=(n_source, 3)), 1 + rng.normal(size=(n_target, 3))
+    return source.astype(np.float32), rng.integers(0, 2, n_source), target.astype(np.float32)
+
+
+def make_trainer(alignment, *, weight=None, n_source=11, n_target=14, with_target=True, **changes):
+    source, labels, target = domains(n_source, n_target)
+    torch.manual_seed(0)
+    network = FeatureClassifier(mlp_backbone(3, (5,)), mlp_head(2, in_features=5))
+    cpu = torch.device("cpu")
+    return Trainer(
+        network,
+        None if alignment is None else WeightedCriteria(alignment),
+        load_rows(Rows(source), cpu),
+        load_rows(Rows(target), cpu) if with_target else None,
+        torch.from_numpy(labels),
+        weight,
+        TrainingSettings(**{**SETTINGS, **changes}),
+        seed=1,
+    )
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_training_is_what_a_plain_loop_does(weighted):
+    weight = torch.linspace(0.5, 1.5, 11) if weighted else None
+    trainer = make_trainer(CORAL(), weight=weight)
+    source, labels, target = (torch.from_numpy(a) for a in domains())
+    torch.manual_seed(0)
+    features = torch.nn.Sequential(
+        torch.nn.Linear(3, 5, bias=False), torch.nn.BatchNorm1d(5), torch.nn.ReLU()
+    )
+    head = torch.nn.Linear(5, 2)
+    parameters = [*features.parameters(), *head.parameters()]
+    optimizer = torch.optim.SGD(
+        parameters, lr=1.0, momentum=0.9, nesterov=True, weight_decay=1e-3
+    )
+    orders = EndlessPermutations(11, 1), EndlessPermutations(14, 2)
+    for epoch in range(3):
+        trainer.run_epoch()
+        source_index, target_index = (order.take(3, 4) for order in orders)
+        for i in range(3):
+            progress = (3 * epoch + i) / 9
+            f = features(torch.cat([source[source_index[i]], target[target_index[i]]]))
+            logits = head(f[:4]).log_softmax(1)
+            wanted = 0.05 + 0.9 * F.one_hot(labels[source_index[i]], 2)
+            losses = -(wanted * logits).sum(1)
+            if weighted:
+                losses = losses * weight[source_index[i]]
+            shift = torch.cov(f[:4].T) - torch.cov(f[4:].T)
+            schedule = 2 / (1 + math.exp(-10 * progress)) - 1
+            loss = losses.mean() + 0.7 * schedule * shift.square().sum() / 100
+            optimizer.param_groups[0]["lr"] = 0.05 * (1 + 10 * progress) ** -0.75
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    reference = FeatureClassifier(features, torch.nn.Sequential(head))
+    ours, theirs = trainer.network.state_dict(), reference.state_dict()
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_history_notes_every_epoch():
+    trainer = make_trainer(CORAL())
+    for _ in range(3):
+        trainer.run_epoch()
+    assert trainer.n_steps == 9
+    assert {len(values) for values in trainer.history.values()} == {3}
+    assert trainer.history["alignment_weight"][-1] == pytest.approx(0.7 * dann_alignment(8 / 9))
+    assert trainer.history["learning_rate"][-1] == pytest.approx(0.05 * dann_learning_rate(8 / 9))
+    assert all(value > 0 for value in trainer.history["alignment_loss"])
+
+
+@pytest.mark.parametrize(
+    ("n_source", "n_target", "steps"), [(11, 14, 3), (3, 40, 10), (40, 1, 10), (2, 2, 1)]
+)
+def test_an_epoch_is_one_pass_over_the_larger_domain(n_source, n_target, steps):
+    trainer = make_trainer(CORAL(), n_source=n_source, n_target=n_target, batch_norm="per_domain")
+    trainer.run_epoch()
+    assert trainer.n_steps == steps
+
+
+def test_a_weight_of_zero_trains_the_network_as_no_criterion_does():
+    idle, none = make_trainer(DomainAdversarial(), alignment_weight=0.0), make_trainer(None)
+    for trainer in (idle, none):
+        trainer.run_epoch()
+    for name, value in none.network.state_dict().items():
+        assert torch.equal(idle.network.state_dict()[name], value), name
+
+
+def test_a_gradient_is_shortened_where_it_is_too_long():
+    def change(max_grad_norm):
+        trainer = make_trainer(None, optimizer="sgd", weight_decay=0.0, max_grad_norm=max_grad_norm)
+        before = [p.detach().clone() for p in trainer.network.parameters()]
+        trainer.step.update(trainer.optimizer, torch.arange(4), torch.arange(4), 0.0, 0.0)
+        after = trainer.network.parameters()
+        moves = [(a - b).square().sum() for a, b in zip(after, before, strict=True)]
+        return sum(moves).sqrt().item()
+
+    # The first step of Nesterov momentum is 1.9 times the gradient.
+    free = change(None) / (1.9 * SETTINGS["learning_rate"])
+    assert change(free * 2) == pytest.approx(change(None))
+    assert change(free / 4) == pytest.approx(change(None) / 4, rel=1e-3)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_discriminator_sized_at_the_first_batch_is_trained(optimizer):
+    trainer = make_trainer(DomainAdversarial(hidden_layer_sizes=(4,)), optimizer=optimizer)
+    before = [p.detach().clone() for p in trainer.alignment.parameters()]
+    trainer.run_epoch()
+    after = list(trainer.alignment.parameters())
+    assert len(before) == 4
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def nan_in_step(wanted, per_epoch=3):
+    """Make a criterion whose loss is not a number in one step, counted from the first."""
+    calls = []
+
+    def criterion(source_features, target_features):
+        calls.append(1)
+        # The first call of all is the rehearsal.
+        factor = float("nan") if len(calls) == wanted + 2 else 1.0
+        return factor * (source_features.mean() - target_features.mean()).square()
+
+    return criterion
+
+
+def test_a_criterion_that_turns_non_finite_is_named_and_finite_weights_kept():
+    trainer = make_trainer(nan_in_step(4))
+    trainer.run_epoch()
+    kept = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    with pytest.raises(NonFiniteLossError, match=r"epoch 1, step 1 .*loss of criterion is not"):
+        trainer.run_epoch()
+    assert trainer.n_steps == 3
+    assert len(trainer.history["task_loss"]) == 1
+    for name, value in trainer.network.state_dict().items():
+        assert torch.equal(value, kept[name]), name
+
+
+def test_a_task_loss_that_turns_non_finite_blames_the_learning_rate():
+    trainer = make_trainer(None, with_target=False, learning_rate=1e30, batch_norm=None)
+    with pytest.raises(NonFiniteLossError, match=r"epoch 0, .*learning_rate=1e\+30 is too high"):
+        trainer.run_epoch()
+    assert all(value.isfinite().all() for value in trainer.network.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("criterion", "came"),
+    [
+        (lambda source_features: source_features, r"shape \(4, 5\)"),
+        (lambda source_features: 0.5, "0.5"),
+    ],
+)
+def test_a_criterion_that_returns_no_scalar_is_told_before_training(criterion, came):
+    with pytest.raises(TypeError, match=rf"returned {came}. A scalar tensor was expected"):
+        make_trainer(criterion)
