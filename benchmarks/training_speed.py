@@ -9,8 +9,9 @@ pytorch-adapt take part where they are installed.
 
 import argparse
 import importlib.util
-import itertools
+import json
 import math
+import resource
 import statistics
 import subprocess
 import sys
@@ -20,15 +21,31 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from _report import environment, write_json
+from _rivals import RIVALS
 from torch import nn
 
-from domadapt import DANClassifier, DANNClassifier, DeepCORALClassifier
+from domadapt import AlignmentClassifier, DANClassifier, DANNClassifier
+from domadapt.alignment import CORAL
 
 N_ROWS, N_COLUMNS, N_CLASSES, WIDTH = 2000, 1024, 10, 256
 BATCH, EPOCHS, RATE = 64, 20, 0.01
 N_PREDICT, CHUNK = 100_000, 4096
 
-ESTIMATORS = {"dann": DANNClassifier, "coral": DeepCORALClassifier, "mmd": DANClassifier}
+SETTINGS = {
+    "n_columns": N_COLUMNS,
+    "n_classes": N_CLASSES,
+    "width": WIDTH,
+    "batch_size": BATCH,
+    "epochs": EPOCHS,
+    "learning_rate": RATE,
+}
+# The bare loop and the rivals align the features with CORAL, so here we do too.
+ESTIMATORS = {
+    "dann": DANNClassifier,
+    "coral": lambda **parameters: AlignmentClassifier(CORAL(), **parameters),
+    "mmd": DANClassifier,
+}
+CLOCK = time.process_time
 
 
 def make_data(n_rows):
@@ -109,3 +126,173 @@ def bare_loop(method, X, y, X_target, device):
             loss.backward()
             optimizer.step()
     return nn.Sequential(features, head)
+
+
+def domadapt_fit(method, X, y, X_target, device, **changes):
+    """Train the same network with the same settings through the estimator."""
+    same = {
+        "hidden_layer_sizes": (WIDTH,),
+        "optimizer": "sgd",
+        "learning_rate": RATE,
+        "batch_size": BATCH,
+        "max_epochs": EPOCHS,
+        "batch_norm": None,
+        "label_smoothing": 0.0,
+        "alignment_weight": 1.0,
+        "device": device,
+        "random_state": 0,
+    }
+    return ESTIMATORS[method](**{**same, **changes}).fit(X, y, X_target=X_target)
+
+
+def domadapt_defaults(method, X, y, X_target, device):
+    """Train with batch normalisation per domain and label smoothing, the defaults."""
+    return domadapt_fit(
+        method, X, y, X_target, device, batch_norm="per_domain", label_smoothing=0.1
+    )
+
+
+def timed(function):
+    """Call a function and give its result and the process CPU time in seconds."""
+    synchronize()
+    start = CLOCK()
+    result = function()
+    synchronize()
+    return result, CLOCK() - start
+
+
+def synchronize():
+    """Wait for the GPU, where one is at work."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def in_turns(contestants, repeats):
+    """Time functions in turns after a round that does not count; give the medians."""
+    times = {name: [] for name in contestants}
+    for turn in range(repeats + 1):
+        for name, function in contestants.items():
+            _, seconds = timed(function)
+            if turn > 0:
+                times[name].append(seconds)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def compare_fit(repeats, device):
+    """Time fit of every method against the bare loop and the rivals that are installed."""
+    data = make_data(N_ROWS)
+    results = {}
+    for method in ESTIMATORS:
+        contestants = {
+            "bare loop": lambda m=method: bare_loop(m, *data, device),
+            "domadapt": lambda m=method: domadapt_fit(m, *data, device),
+            "domadapt, defaults": lambda m=method: domadapt_defaults(m, *data, device),
+        }
+        for rival, functions in RIVALS.items():
+            if method in functions and importlib.util.find_spec(rival):
+                contestants[rival] = lambda f=functions[method]: f(*data, device, SETTINGS)
+        medians = in_turns(contestants, repeats)
+        results[method] = {
+            "seconds": medians,
+            "domadapt over bare loop": medians["domadapt"] / medians["bare loop"],
+            "domadapt with defaults over bare loop": (
+                medians["domadapt, defaults"] / medians["bare loop"]
+            ),
+            **{
+                f"{rival} over domadapt": medians[rival] / medians["domadapt"]
+                for rival in RIVALS
+                if rival in medians
+            },
+        }
+        print(method, json.dumps(results[method], indent=1), flush=True)
+    return results
+
+
+def compare_predict(repeats, device):
+    """Time predict against a chunked forward pass by hand."""
+    X, y, X_target = make_data(N_ROWS)
+    clf = domadapt_fit("mmd", X, y, X_target, device, max_epochs=1)
+    many = np.tile(X, (N_PREDICT // N_ROWS, 1))
+    network = clf.module_
+
+    @torch.inference_mode()
+    def bare():
+        rows = torch.from_numpy(many)
+        pieces = [network(piece.to(device)).argmax(1).cpu() for piece in rows.split(CHUNK)]
+        return torch.cat(pieces).numpy()
+
+    medians = in_turns({"bare": bare, "domadapt": lambda: clf.predict(many)}, repeats)
+    return {"seconds": medians, "domadapt over bare": medians["domadapt"] / medians["bare"]}
+
+
+def compare_import(repeats):
+    """Time the import, each in a process of its own, against what it builds on."""
+    commands = {"torch and sklearn.base": "import torch, sklearn.base"}
+    commands["domadapt"] = "import domadapt"
+    times = {name: [] for name in commands}
+    for turn in range(2 * repeats + 1):
+        for name, command in commands.items():
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([sys.executable, "-c", command], check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            if turn > 0:
+                times[name].append(
+                    after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+                )
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    ratio = medians["domadapt"] / medians["torch and sklearn.base"]
+    return {"seconds": medians, "domadapt over torch and sklearn.base": ratio}
+
+
+MEMORY = """
+import resource, sys
+import numpy as np, torch
+from domadapt import DANClassifier
+torch.set_num_threads(1)
+rng = np.random.default_rng(0)
+n_rows = int(sys.argv[1])
+X = rng.standard_normal((n_rows, 1024))
+y, domain = rng.integers(0, 10, n_rows), np.repeat([1, -1], n_rows // 2)
+small = slice(n_rows // 2 - 100, n_rows // 2 + 100)
+clf = DANClassifier(max_epochs=1, device="cpu").fit(X[small], y[small], sample_domain=domain[small])
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+clf.fit(X, y, sample_domain=domain)
+print((peak() - before) / (4 * X.size))
+"""
+
+
+def measure_memory():
+    """Measure what fit adds to memory, in float32 copies of a stacked float64 X."""
+    command = [sys.executable, "-c", MEMORY, "60000"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return {"peak growth in float32 copies of X": float(printed)}
+
+
+def main():
+    """Run all comparisons, print them and write the result file."""
+    global CLOCK
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu", help="on cuda, wall time is measured")
+    parser.add_argument("--output", help="a .json file to write")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.device != "cpu":
+        CLOCK = time.perf_counter
+    report = environment(arguments.device) | {
+        "workload": f"{N_ROWS} + {N_ROWS} rows x {N_COLUMNS}, {N_CLASSES} classes, "
+        f"MLP {N_COLUMNS}-{WIDTH}-{N_CLASSES}, batch {BATCH} + {BATCH}, SGD, {EPOCHS} epochs; "
+        f"medians of {arguments.repeats} turns",
+        "fit": compare_fit(arguments.repeats, arguments.device),
+        "predict": compare_predict(arguments.repeats, arguments.device),
+        "import": compare_import(arguments.repeats),
+        "memory": measure_memory(),
+    }
+    print(json.dumps({name: report[name] for name in ("predict", "import", "memory")}, indent=1))
+    if arguments.output:
+        write_json(arguments.output, report)
+
+
+if __name__ == "__main__":
+    main()

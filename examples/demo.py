@@ -28,11 +28,12 @@ from domadapt.datasets import load_camera_digits
 SEEDS = (0, 1, 2)
 SHOWN_ROWS = 400
 
+SETTINGS = {"hidden_layer_sizes": (256, 128), "max_epochs": 60}
 METHODS = {
-    "source only": AlignmentClassifier(alignment=None),
-    "MMD": DANClassifier(),
-    "CORAL": DeepCORALClassifier(),
-    "DANN": DANNClassifier(),
+    "source only": AlignmentClassifier(alignment=None, **SETTINGS),
+    "MMD": DANClassifier(**SETTINGS),
+    "CORAL": DeepCORALClassifier(**SETTINGS),
+    "DANN": DANNClassifier(**SETTINGS),
 }
 
 

@@ -1,5 +1,7 @@
 """Alignment by a discriminator that a reversed gradient works against."""
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -62,13 +64,19 @@ class DomainAdversarial(nn.Module):
         loss : Tensor of shape ()
             The discriminator's cross-entropy in nats: ln 2 where it cannot tell.
         """
-        n_source, n_target = len(source_features), len(target_features)
         features = torch.cat([source_features, target_features])
         logits = self.discriminator(self.reversal(features)).squeeze(1)
-        is_source = torch.zeros_like(logits)
-        is_source[:n_source] = 1.0
-        if n_source == n_target:
-            return F.binary_cross_entropy_with_logits(logits, is_source)
-        losses = F.binary_cross_entropy_with_logits(logits, is_source, reduction="none")
-        return (losses[:n_source].mean() + losses[n_source:].mean()) / 2.0
+        is_source, weight = _domains(
+            len(source_features), len(target_features), logits.dtype, logits.device
+        )
+        return F.binary_cross_entropy_with_logits(logits, is_source, weight, reduction="sum")
 
+
+@functools.lru_cache(maxsize=8)
+def _domains(n_source, n_target, dtype, device):
+    """Give the domain of each row, and weights by which both domains count one half."""
+    is_source = torch.zeros(n_source + n_target, dtype=dtype, device=device)
+    is_source[:n_source] = 1.0
+    weight = torch.full_like(is_source, 0.5 / n_target)
+    weight[:n_source] = 0.5 / n_source
+    return is_source, weight

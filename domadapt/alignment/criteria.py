@@ -2,7 +2,8 @@
 
 import copy
 import inspect
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from numbers import Real
 
@@ -16,7 +17,7 @@ from domadapt.alignment.coral import DeepCORAL
 from domadapt.alignment.mmd import MMD
 from domadapt.nn.gradient_reversal import scale_gradient
 
-CRITERIA = {
+CRITERIA: dict[str, Callable[[], nn.Module]] = {
     # Batches are small: the biased estimate would also pull rows of one batch together.
     "mmd": partial(MMD, unbiased=True),
     "coral": DeepCORAL,
@@ -35,14 +36,14 @@ class StepTensors:
     features : Tensor of shape (n_source + n_target, d)
         Output of the feature extractor.
     logits : Tensor of shape (n_source + n_target, n_classes)
-        Output of the classifier; source rows alone where no criterion needs the others.
+        Output of the classifier.
     labels : Tensor of shape (n_source,), int64
         Source classes, 0 to n_classes - 1.
     weight : Tensor of shape (n_source,), or None
         Source weights of mean 1 over the whole source; None where all are alike.
     source_indices, target_indices : Tensors of shape (n_source,) and (n_target,), int64
         Position of each row among the rows of its domain that ``fit`` trains on.
-    classifier : callable
+    classifier : nn.Module
         Maps features to logits.
     progress : float
         0 at the first step of training, towards 1 at the last.
@@ -58,25 +59,44 @@ class StepTensors:
     classifier: nn.Module
     progress: float
 
-    def with_scaled_gradient(self, factor):
-        """Multiply by a factor whatever gradient flows from here into the network.
+    def hand_over(self, names, factor):
+        """Give what is asked for, the gradient into the network multiplied by a factor.
+
+        Features and logits are pulled no harder than a cross-entropy of the source rows
+        could ever pull their logits: a gradient of n rows of norm sqrt(2) / n each. Only
+        a criterion that runs away, such as a covariance distance of ever larger logits,
+        comes to that limit.
 
         Parameters
         ----------
+        names : tuple of str
+            Out of ``ON_OFFER``.
         factor : float
             Multiplies the gradient.
 
         Returns
         -------
-        tensors : StepTensors
-            The same values.
+        given : dict of str to object
+            What each name stands for.
         """
-        return replace(
-            self,
-            features=scale_gradient(self.features, factor),
-            logits=scale_gradient(self.logits, factor),
-            classifier=partial(_call_with_scaled_gradient, self.classifier, factor),
-        )
+        given = {
+            "source_labels": self.labels,
+            "source_indices": self.source_indices,
+            "target_indices": self.target_indices,
+            "source_weight": self.weight,
+            "classifier": partial(_call_with_scaled_gradient, self.classifier, factor),
+            "progress": self.progress,
+        }
+        limit = (2.0 / self.n_source) ** 0.5
+        for what, rows in (("features", self.features), ("logits", self.logits)):
+            asked = (f"source_{what}", f"target_{what}")
+            if not set(asked).isdisjoint(names):
+                scaled = scale_gradient(rows, factor, max_norm=limit)
+                parts = scaled.split([self.n_source, len(rows) - self.n_source])
+                given.update(zip(asked, parts, strict=True))
+        if self.weight is None and "source_weight" in names:
+            given["source_weight"] = torch.ones_like(self.features[: self.n_source, 0])
+        return {name: given[name] for name in names}
 
 
 def _call_with_scaled_gradient(module, factor, features):
@@ -86,22 +106,18 @@ def _call_with_scaled_gradient(module, factor, features):
     return functional_call(module, parameters, (features,))
 
 
-def _source_weight(at):
-    return torch.ones_like(at.features[: at.n_source, 0]) if at.weight is None else at.weight
-
-
-ON_OFFER = {
-    "source_features": lambda at: at.features[: at.n_source],
-    "target_features": lambda at: at.features[at.n_source :],
-    "source_logits": lambda at: at.logits[: at.n_source],
-    "target_logits": lambda at: at.logits[at.n_source :],
-    "source_labels": lambda at: at.labels,
-    "source_indices": lambda at: at.source_indices,
-    "target_indices": lambda at: at.target_indices,
-    "source_weight": _source_weight,
-    "classifier": lambda at: at.classifier,
-    "progress": lambda at: at.progress,
-}
+ON_OFFER = (
+    "source_features",
+    "target_features",
+    "source_logits",
+    "target_logits",
+    "source_labels",
+    "source_indices",
+    "target_indices",
+    "source_weight",
+    "classifier",
+    "progress",
+)
 
 
 def declared_names(criterion):
@@ -168,8 +184,6 @@ class WeightedCriteria(nn.Module):
 
     Attributes
     ----------
-    names : frozenset of str
-        What the criteria ask for.
     default_weight : float
         The ``default_weight`` of a criterion that stands alone and has one, else 1.
 
@@ -193,7 +207,6 @@ class WeightedCriteria(nn.Module):
             for weight, criterion in zip(weights, criteria, strict=True)
         ]
         self.trained = nn.ModuleList(c for c in criteria if isinstance(c, nn.Module))
-        self.names = frozenset().union(*(names for _, _, names in self.terms))
         alone = criteria[0] if len(criteria) == 1 else None
         self.default_weight = getattr(alone, "default_weight", 1.0)
 
@@ -212,14 +225,11 @@ class WeightedCriteria(nn.Module):
         loss : Tensor of shape ()
             Sum of the criteria's losses, unweighted.
         """
-        return sum(
-            self._loss(criterion, names, at.with_scaled_gradient(weight * own_weight))
+        first, *others = (
+            criterion(**at.hand_over(names, weight * own_weight))
             for own_weight, criterion, names in self.terms
         )
-
-    @staticmethod
-    def _loss(criterion, names, at):
-        return criterion(**{name: ON_OFFER[name](at) for name in names})
+        return sum(others, start=first)
 
     def describe(self):
         """Name the criteria, for messages.
@@ -240,7 +250,7 @@ def _read_pair(pair):
             "such as [(1.0, CORAL()), (0.1, MMD())]."
         )
     weight, criterion = pair
-    if not (isinstance(weight, Real) and 0.0 <= weight < np.inf):
+    if not (isinstance(weight, Real) and 0.0 <= float(weight) < np.inf):
         raise ValueError(
             f"alignment has the weight {weight!r} in its list: a finite number of at least 0 "
             "was expected."

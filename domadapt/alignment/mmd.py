@@ -1,5 +1,7 @@
 """Maximum mean discrepancy."""
 
+import functools
+
 import torch
 from torch import nn
 
@@ -49,7 +51,7 @@ class MMD(nn.Module):
     """
 
     # What an estimator multiplies the loss by unless told otherwise.
-    default_weight = 4.0
+    default_weight = 2.5
 
     def __init__(self, *, bandwidth=None, n_kernels=5, unbiased=False):
         super().__init__()
@@ -77,20 +79,27 @@ class MMD(nn.Module):
             The squared discrepancy; from 0 to twice ``n_kernels`` where it is biased.
         """
         features = torch.cat([source_features, target_features])
-        weights = self._pair_weights(len(source_features), len(target_features), features)
-        return rbf_pair_sum(
-            features, weights, bandwidth=self.bandwidth, n_kernels=self.n_kernels
+        weights = _pair_weights(
+            len(source_features),
+            len(target_features),
+            self.unbiased,
+            features.dtype,
+            features.device,
         )
-
-    def _pair_weights(self, n_source, n_target, like):
-        signs = like.new_full((n_source + n_target,), 1.0 / n_source)
-        signs[n_source:] = -1.0 / n_target
-        weights = torch.outer(signs, signs)
-        if self.unbiased:
-            weights.fill_diagonal_(0.0)
-            weights[:n_source, :n_source] *= n_source / max(n_source - 1, 1)
-            weights[n_source:, n_source:] *= n_target / max(n_target - 1, 1)
-        return weights
+        return rbf_pair_sum(features, weights, bandwidth=self.bandwidth, n_kernels=self.n_kernels)
 
     def extra_repr(self):
         return f"bandwidth={self.bandwidth}, n_kernels={self.n_kernels}, unbiased={self.unbiased}"
+
+
+# Batches keep their size, and to build the weights anew costs as much as a matrix product.
+@functools.lru_cache(maxsize=8)
+def _pair_weights(n_source, n_target, unbiased, dtype, device):
+    signs = torch.full((n_source + n_target,), 1.0 / n_source, dtype=dtype, device=device)
+    signs[n_source:] = -1.0 / n_target
+    weights = torch.outer(signs, signs)
+    if unbiased:
+        weights.fill_diagonal_(0.0)
+        weights[:n_source, :n_source] *= n_source / max(n_source - 1, 1)
+        weights[n_source:, n_source:] *= n_target / max(n_target - 1, 1)
+    return weights

@@ -28,7 +28,6 @@ from domadapt.training.optimizers import OPTIMIZERS
 from domadapt.training.schedules import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
 from domadapt.training.trainer import Trainer, TrainingSettings
 
-
 NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
 
 # Matrix products of very few rows are rounded in another way than those of many. Filled
@@ -59,7 +58,6 @@ class BaseAlignmentClassifier(
         "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
@@ -81,9 +79,8 @@ class BaseAlignmentClassifier(
         learning_rate_schedule="dann",
         weight_decay=5e-4,
         label_smoothing=0.1,
-        max_grad_norm=5.0,
         batch_size=64,
-        max_epochs=20,
+        max_epochs=30,
         device="auto",
         class_weight=None,
         random_state=None,
@@ -99,7 +96,6 @@ class BaseAlignmentClassifier(
         self.learning_rate_schedule = learning_rate_schedule
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
-        self.max_grad_norm = max_grad_norm
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.device = device
@@ -166,10 +162,10 @@ class BaseAlignmentClassifier(
 
     def _make_trainer(self, domains, classes, labels, weight, device, seed):
         dtype = dtype_of(self.backbone)
-        source, target = (
-            None if rows is None else load_rows(rows, device, NUMPY_DTYPES[dtype])
-            for rows in (domains.source, domains.target)
-        )
+        source = load_rows(domains.source, device, NUMPY_DTYPES[dtype])
+        target = None
+        if domains.target is not None:
+            target = load_rows(domains.target, device, NUMPY_DTYPES[dtype])
         sample = torch.empty((2, *source.shape[1:]), device=device, dtype=dtype)
         source.gather(torch.arange(2, device=device), out=sample)
         network, self._n_features_out = build_network(
@@ -192,7 +188,6 @@ class BaseAlignmentClassifier(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             label_smoothing=self.label_smoothing,
-            max_grad_norm=self.max_grad_norm,
             batch_norm=self.batch_norm,
             alignment_weight=alignment_weight,
             alignment_schedule=_schedule(ALIGNMENT_SCHEDULES, self.alignment_schedule),
@@ -298,7 +293,7 @@ class BaseAlignmentClassifier(
 
 
 def _check_layer_sizes(sizes):
-    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+    if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise ValueError(
             f"hidden_layer_sizes={sizes!r} must hold whole numbers above 0, such as (256, 64)."
         )

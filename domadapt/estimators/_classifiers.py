@@ -64,9 +64,8 @@ class AlignmentClassifier(BaseAlignmentClassifier):
         learning_rate_schedule="dann",
         weight_decay=5e-4,
         label_smoothing=0.1,
-        max_grad_norm=5.0,
         batch_size=64,
-        max_epochs=20,
+        max_epochs=30,
         device="auto",
         class_weight=None,
         random_state=None,
@@ -83,7 +82,6 @@ class AlignmentClassifier(BaseAlignmentClassifier):
             learning_rate_schedule=learning_rate_schedule,
             weight_decay=weight_decay,
             label_smoothing=label_smoothing,
-            max_grad_norm=max_grad_norm,
             batch_size=batch_size,
             max_epochs=max_epochs,
             device=device,
@@ -95,7 +93,7 @@ class AlignmentClassifier(BaseAlignmentClassifier):
 
 
 # Plain SGD is too slow for the discriminator to be of use in a few hundred steps.
-@with_defaults(alignment_weight=0.5, optimizer="adam", learning_rate=5e-4)
+@with_defaults(alignment_weight=0.5, optimizer="adam", learning_rate=3e-4)
 @shares_documentation
 class DANNClassifier(BaseAlignmentClassifier):
     """Domain-adversarial network: a discriminator tells the domains apart, features resist.

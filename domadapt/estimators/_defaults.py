@@ -30,16 +30,13 @@ def with_defaults(**defaults):
             raise TypeError(f"{estimator.__name__} has no parameters {sorted(unknown)}.")
 
         @functools.wraps(inherited)
-        def __init__(self, **parameters):
+        def init(self, **parameters):
             inherited(self, **{**defaults, **parameters})
 
-        __init__.__signature__ = signature.replace(
-            parameters=[
-                p.replace(default=defaults.get(p.name, p.default))
-                for p in signature.parameters.values()
-            ]
-        )
-        estimator.__init__ = __init__
+        parameters = signature.parameters.values()
+        renewed = [p.replace(default=defaults.get(p.name, p.default)) for p in parameters]
+        vars(init)["__signature__"] = signature.replace(parameters=renewed)
+        estimator.__init__ = init
         for name, value in defaults.items():
             note = rf"(\n    {name} : .*?default=)\S+(?=\n)"
             estimator.__doc__ = re.sub(note, rf"\g<1>{value!r}", estimator.__doc__)

@@ -1,6 +1,6 @@
 """The docstring parts that all deep estimators share."""
 
-PARAMETERS = '''hidden_layer_sizes : tuple of int, default=(256,)
+PARAMETERS = """hidden_layer_sizes : tuple of int, default=(256,)
         Units in each hidden layer of the default backbone; the last is the number of
         features that are aligned. For image stacks the layers come after two
         convolutions.
@@ -15,8 +15,8 @@ PARAMETERS = '''hidden_layer_sizes : tuple of int, default=(256,)
         default backbone has no batch normalisation.
     alignment_weight : float, default=None
         Multiplies the gradient that flows from the alignment criterion into the network,
-        on top of the schedule. None takes the criterion's own ``default_weight``: 4
-        for MMD, 20 for CORAL, 0.3 for the adversarial criterion, 1 for one that has none.
+        on top of the schedule. None takes the criterion's own ``default_weight``: 2.5
+        for MMD, 12 for CORAL, 0.3 for the adversarial criterion, 1 for one that has none.
     alignment_schedule : {"dann", "linear", "constant"} or callable, default="dann"
         Factor on the alignment weight as training goes on: ``"dann"`` rises as
         2 / (1 + exp(-10 p)) - 1 with progress p from 0 to 1. A callable maps p to the
@@ -32,12 +32,9 @@ PARAMETERS = '''hidden_layer_sizes : tuple of int, default=(256,)
         L2 penalty, decoupled in ``"adamw"``.
     label_smoothing : float, default=0.1
         Share of each source label that is spread evenly over all classes.
-    max_grad_norm : float or None, default=5.0
-        The gradient of the network is shortened to this norm where it is longer. Only
-        where training would run away does that come into play. None sets no limit.
     batch_size : int, default=64
         Rows per domain in a batch. A smaller domain gives all its rows.
-    max_epochs : int, default=20
+    max_epochs : int, default=30
         Passes over the larger domain; the smaller comes round as often as it must.
     device : {"auto", "cpu", "cuda"} or torch.device, default="auto"
         Where to train. ``"auto"`` takes CUDA where there is any.
@@ -48,9 +45,9 @@ PARAMETERS = '''hidden_layer_sizes : tuple of int, default=(256,)
         on every fit with the same data and device.
     verbose : bool, default=False
         Print a line for each epoch. For a progress bar, register
-        ``sklearn.callback.ProgressBar`` with ``set_callbacks``.'''
+        ``sklearn.callback.ProgressBar`` with ``set_callbacks``."""
 
-ATTRIBUTES = '''classes_ : ndarray of shape (n_classes,)
+ATTRIBUTES = """classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     module_ : FeatureClassifier
         The trained network: ``module_(x)`` gives logits, ``module_.feature_extractor(x)``
@@ -66,7 +63,7 @@ ATTRIBUTES = '''classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
         Columns seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns, where ``X`` was a DataFrame with string names.'''
+        Names of the columns, where ``X`` was a DataFrame with string names."""
 
 
 def shares_documentation(estimator):

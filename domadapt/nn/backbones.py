@@ -30,7 +30,7 @@ def mlp_backbone(n_features, hidden_layer_sizes=(256,), *, batch_norm=True):
     >>> mlp_backbone(64, (32, 16))(torch.zeros(5, 64)).shape
     torch.Size([5, 16])
     """
-    layers = []
+    layers: list[nn.Module] = []
     for fan_in, width in itertools.pairwise((n_features, *hidden_layer_sizes)):
         # Batch normalisation has a shift of its own, so the linear layer needs none.
         layers.append(nn.Linear(fan_in, width, bias=not batch_norm))
@@ -69,7 +69,7 @@ def conv_backbone(n_channels, hidden_layer_sizes=(256,), *, batch_norm=True):
     >>> conv_backbone(1, (32,))(torch.zeros(5, 1, 8, 8)).shape
     torch.Size([5, 32])
     """
-    layers = []
+    layers: list[nn.Module] = []
     for fan_in, width in itertools.pairwise((n_channels, *CONVOLUTION_CHANNELS)):
         layers.append(nn.Conv2d(fan_in, width, 3, padding=1, bias=not batch_norm))
         if batch_norm:
@@ -77,6 +77,4 @@ def conv_backbone(n_channels, hidden_layer_sizes=(256,), *, batch_norm=True):
         layers += [nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)]
     layers += [nn.AdaptiveAvgPool2d(POOLED_SIZE), nn.Flatten()]
     pooled = CONVOLUTION_CHANNELS[-1] * POOLED_SIZE**2
-    return nn.Sequential(
-        *layers, *mlp_backbone(pooled, hidden_layer_sizes, batch_norm=batch_norm)
-    )
+    return nn.Sequential(*layers, *mlp_backbone(pooled, hidden_layer_sizes, batch_norm=batch_norm))

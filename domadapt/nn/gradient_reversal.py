@@ -6,16 +6,19 @@ from torch import nn
 
 class _ScaleGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, factor):
-        ctx.factor = factor
+    def forward(ctx, x, factor, max_norm):
+        ctx.factor, ctx.max_norm = factor, max_norm
         return x.view_as(x)
 
     @staticmethod
     def backward(ctx, grad):
-        return ctx.factor * grad, None
+        grad = ctx.factor * grad
+        if ctx.max_norm is not None:
+            grad = grad * (ctx.max_norm / grad.norm()).clamp_max(1.0)
+        return grad, None, None
 
 
-def scale_gradient(x, factor):
+def scale_gradient(x, factor, *, max_norm=None):
     """Return ``x`` unchanged, and multiply the gradient that flows back by a factor.
 
     Parameters
@@ -24,6 +27,8 @@ def scale_gradient(x, factor):
         Any tensor.
     factor : float
         Multiplies the gradient; a negative one reverses it.
+    max_norm : float or None, default=None
+        The product is shortened to this Euclidean norm where it is longer.
 
     Returns
     -------
@@ -39,7 +44,7 @@ def scale_gradient(x, factor):
     >>> x.grad
     tensor([0.5000, 0.5000])
     """
-    return _ScaleGradient.apply(x, factor)
+    return _ScaleGradient.apply(x, factor, max_norm)
 
 
 class GradientReversal(nn.Module):

@@ -32,7 +32,7 @@ def mlp_head(n_outputs, hidden_layer_sizes=(), *, in_features=None):
     widths = (*hidden_layer_sizes, n_outputs)
     if in_features is None:
         # All lazy, so that all weights are drawn at the first batch, from one seed.
-        linear = [nn.LazyLinear(width) for width in widths]
+        linear: list[nn.Linear] = [nn.LazyLinear(width) for width in widths]
     else:
         linear = [nn.Linear(*pair) for pair in itertools.pairwise((in_features, *widths))]
     return nn.Sequential(*(layer for one in linear for layer in (one, nn.ReLU())))[:-1]

@@ -19,11 +19,11 @@ class _RBFPairSum(torch.autograd.Function):
     def forward(ctx, features, pair_weights, bandwidth, n_kernels):
         centred = features - features.mean(0)
         gram = centred @ centred.T
-        squares = gram.diagonal()
+        squares = gram.diagonal().clone()
         if bandwidth is None:
             bandwidth = _bandwidth_from_data(features, squares)
         largest = bandwidth * 2.0 ** ((n_kernels - 1) // 2)
-        distances = torch.addmm(squares[:, None] + squares, centred, centred.T, alpha=-2.0)
+        distances = gram.mul_(-2.0).add_(squares).add_(squares[:, None])
         kernel = distances.clamp_min_(0.0).div_(-largest).exp_()
         total, slope, rate = kernel.clone(), kernel.clone(), 1.0
         for _ in range(n_kernels - 1):

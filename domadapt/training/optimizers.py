@@ -1,5 +1,7 @@
 """The optimizers that a person can name."""
 
+from collections.abc import Callable
+
 import torch
 
 MOMENTUM = 0.9
@@ -9,7 +11,11 @@ def _sgd(parameters, **settings):
     return torch.optim.SGD(parameters, momentum=MOMENTUM, nesterov=True, **settings)
 
 
-OPTIMIZERS = {"sgd": _sgd, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": _sgd,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
 
 
 def make_optimizer(name, parameters, *, learning_rate, weight_decay):
@@ -31,6 +37,4 @@ def make_optimizer(name, parameters, *, learning_rate, weight_decay):
     optimizer : torch.optim.Optimizer
         The optimizer.
     """
-    return OPTIMIZERS[name](
-        parameters, lr=learning_rate, weight_decay=weight_decay, fused=True
-    )
+    return OPTIMIZERS[name](parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)

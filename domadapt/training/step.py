@@ -2,15 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from domadapt.alignment.criteria import StepTensors
 
 
 class TrainingStep:
     """Gather rows, one forward pass over both domains, two losses, one update.
-
-    The network's gradient is shortened where it is longer than a largest norm.
 
     Nothing here waits for a value or branches on one, so that on a GPU the steps queue
     up without a pause.
@@ -29,8 +26,6 @@ class TrainingStep:
         Weight of each source row, of mean 1.
     label_smoothing : float
         Share of each label that is spread over all classes.
-    max_grad_norm : float or None
-        The largest norm of the network's gradient; None for no limit.
     batch_sizes : list of int
         Source and, with a target, target rows in every batch.
     """
@@ -44,19 +39,15 @@ class TrainingStep:
         labels,
         weight,
         label_smoothing,
-        max_grad_norm,
         batch_sizes,
     ):
         self.network, self.alignment = network, alignment
         self.source, self.target = source, target
         self.labels, self.weight, self.label_smoothing = labels, weight, label_smoothing
-        self.max_grad_norm = max_grad_norm
-        self.trained = list(network.parameters())
         self.n_source = batch_sizes[0]
         self.inputs = torch.empty(
             (sum(batch_sizes), *source.shape[1:]), device=labels.device, dtype=network.dtype
         )
-        self.needs_target_logits = alignment is not None and "target_logits" in alignment.names
 
     def update(self, optimizer, source_index, target_index, alignment_weight, progress):
         """Train on one batch.
@@ -82,8 +73,6 @@ class TrainingStep:
         )
         loss = task_loss if alignment_loss is None else task_loss + alignment_loss
         loss.backward()
-        if self.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.trained, self.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
         return task_loss, alignment_loss
@@ -95,9 +84,7 @@ class TrainingStep:
         if self.target is not None:
             self.target.gather(target_index, out=self.inputs[n_source:])
         features = self.network.feature_extractor(self.inputs)
-        logits = self.network.classifier(
-            features if self.needs_target_logits else features[:n_source]
-        )
+        logits = self.network.classifier(features)
         labels = self.labels[source_index]
         weight = None if self.weight is None else self.weight[source_index]
         task_loss = _cross_entropy(logits[:n_source], labels, weight, self.label_smoothing)

@@ -28,8 +28,6 @@ class TrainingSettings:
         As in :func:`domadapt.training.optimizers.make_optimizer`.
     label_smoothing : float
         Share of each label that is spread over all classes.
-    max_grad_norm : float or None
-        The largest norm of the network's gradient.
     batch_norm : {"per_domain", "joint"} or None
         Whether each domain is normalised by its own statistics.
     alignment_weight : float
@@ -44,7 +42,6 @@ class TrainingSettings:
     learning_rate: float
     weight_decay: float
     label_smoothing: float
-    max_grad_norm: float | None
     batch_norm: str | None
     alignment_weight: float
     alignment_schedule: Callable[[float], float]
@@ -113,7 +110,6 @@ class Trainer:
             labels,
             weight,
             settings.label_smoothing,
-            settings.max_grad_norm,
             self.batch_sizes,
         )
         self._rehearse()
@@ -127,8 +123,12 @@ class Trainer:
             learning_rate=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
-        self.history = {"task_loss": [], "alignment_loss": []}
-        self.history |= {"alignment_weight": [], "learning_rate": []}
+        self.history: dict[str, list[float]] = {
+            "task_loss": [],
+            "alignment_loss": [],
+            "alignment_weight": [],
+            "learning_rate": [],
+        }
         self.n_steps = 0
 
     @torch.no_grad()
@@ -136,7 +136,8 @@ class Trainer:
         """Run one batch without training: lazy layers take their sizes, misfits show."""
         self.network.eval()
         index = [torch.arange(size, device=self.device) for size in self.batch_sizes]
-        _, loss = self.step.losses(*_source_and_target(index), 1.0, 0.0)
+        source_index, target_index = _source_and_target(index)
+        _, loss = self.step.losses(source_index, target_index, 1.0, 0.0)
         if loss is not None and not (isinstance(loss, torch.Tensor) and loss.ndim == 0):
             came = f"shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else repr(loss)
             raise TypeError(
@@ -156,7 +157,7 @@ class Trainer:
         settings, n_steps = self.settings, self.steps_per_epoch
         before = {name: value.clone() for name, value in self.network.state_dict().items()}
         first_step = self.n_steps
-        losses = torch.zeros(n_steps, 2, device=self.device)
+        task_losses, alignment_losses = [], []
         index = [
             order.take(n_steps, size).to(self.device)
             for order, size in zip(self.orders, self.batch_sizes, strict=True)
@@ -168,15 +169,19 @@ class Trainer:
             learning_rate = settings.learning_rate * settings.learning_rate_schedule(progress)
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate
-            rows = _source_and_target([batch[step] for batch in index])
+            source_index, target_index = _source_and_target([batch[step] for batch in index])
             task_loss, alignment_loss = self.step.update(
-                self.optimizer, *rows, alignment_weight, progress
+                self.optimizer, source_index, target_index, alignment_weight, progress
             )
-            losses[step, 0] = task_loss.detach()
+            task_losses.append(task_loss.detach())
             if alignment_loss is not None:
-                losses[step, 1] = alignment_loss.detach()
+                alignment_losses.append(alignment_loss.detach())
             self.n_steps += 1
         self.network.eval()
+        # Only here does the CPU wait for the values.
+        task = torch.stack(task_losses)
+        alignment = torch.stack(alignment_losses) if alignment_losses else torch.zeros_like(task)
+        losses = torch.stack([task, alignment], dim=1)
         problem = self._find_non_finite(losses)
         if problem is not None:
             self.network.load_state_dict(before)
@@ -217,4 +222,4 @@ class Trainer:
 
 
 def _source_and_target(pair):
-    return pair if len(pair) == 2 else (pair[0], None)
+    return (pair[0], pair[1]) if len(pair) == 2 else (pair[0], None)

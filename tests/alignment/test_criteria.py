@@ -144,7 +144,6 @@ def test_adversarial_gradient_goes_down_in_the_discriminator_and_up_in_the_featu
         torch.testing.assert_close(weight.grad, expected)
 
 
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("kind", ["identical", "constant", "zero", "one row", "far"])
 @pytest.mark.parametrize(

@@ -79,9 +79,9 @@ def test_everything_on_offer_is_handed_over():
 @pytest.mark.parametrize(
     "criterion",
     [
-        lambda source_features: source_features.square().sum(),
-        lambda target_logits: target_logits.square().sum(),
-        lambda source_features, classifier: classifier(source_features).square().sum(),
+        lambda source_features: 1e-2 * source_features.square().sum(),
+        lambda target_logits: 1e-2 * target_logits.square().sum(),
+        lambda source_features, classifier: 1e-2 * classifier(source_features).square().sum(),
     ],
     ids=["features", "logits", "classifier"],
 )
@@ -99,6 +99,15 @@ def test_a_weight_multiplies_every_gradient_into_the_network(criterion):
     assert max(g.abs().max() for g in full) > 0
     for whole, scaled in zip(full, half, strict=True):
         torch.testing.assert_close(scaled, 0.5 * whole)
+
+
+def test_no_criterion_pulls_harder_than_a_cross_entropy_could():
+    at = step_tensors()
+    loss = WeightedCriteria(lambda source_features: 1e6 * source_features.sum())(at, 1.0)
+    (grad,) = torch.autograd.grad(loss, at.features)
+    assert grad.norm().item() == pytest.approx((2 / 3) ** 0.5)
+    assert grad[:3].std() == 0
+    assert grad[3:].abs().max() == 0
 
 
 def test_a_discriminator_learns_at_the_full_rate_whatever_the_weight():
@@ -119,12 +128,12 @@ def test_a_discriminator_learns_at_the_full_rate_whatever_the_weight():
 
 def test_several_criteria_add_up_each_with_its_weight():
     at = step_tensors()
-    both = WeightedCriteria([(2.0, MMD()), (0.5, "coral")])(at, 3.0)
+    both = WeightedCriteria([(0.02, MMD()), (0.005, "coral")])(at, 3.0)
     (grad,) = torch.autograd.grad(both, at.features, retain_graph=True)
     mmd = MMD()(at.features[:3], at.features[3:])
     coral = CORAL()(at.logits[:3], at.logits[3:])
     torch.testing.assert_close(both, mmd + coral)
-    (expected,) = torch.autograd.grad(6.0 * mmd + 1.5 * coral, at.features)
+    (expected,) = torch.autograd.grad(0.06 * mmd + 0.015 * coral, at.features)
     torch.testing.assert_close(grad, expected)
 
 

@@ -17,9 +17,7 @@ def test_the_gradient_of_a_criterion_reaches_the_feature_extractor(name):
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(16, 6, generator=generator)
     inputs[8:] += 1.0
-    network = FeatureClassifier(
-        mlp_backbone(6, (5,), batch_norm=False), mlp_head(3, in_features=5)
-    )
+    network = FeatureClassifier(mlp_backbone(6, (5,), batch_norm=False), mlp_head(3, in_features=5))
     features = network.feature_extractor(inputs)
     at = StepTensors(
         n_source=8,
@@ -92,15 +90,14 @@ def test_alignment_leaves_a_column_that_differs_between_the_domains(estimator, w
 
 def test_the_discriminator_ends_up_less_sure_than_against_idle_features(blobs):
     Xs, ys, Xt, _ = blobs
-    small = {"hidden_layer_sizes": (16,), "max_epochs": 100, "random_state": 0}
-    small |= {"batch_norm": None, "optimizer": "sgd", "learning_rate": 0.1}
-    losses = {
-        weight: DANNClassifier(alignment_weight=weight, **small)
-        .fit(Xs, ys, X_target=Xt - 1.0)
-        .history_["alignment_loss"][-1]
-        for weight in (0.0, 3.0)
-    }
-    assert losses[3.0] > losses[0.0] + 0.1
+    settings = {"hidden_layer_sizes": (16,), "max_epochs": 100, "random_state": 0}
+    settings |= {"batch_norm": None, "learning_rate": 5e-3}
+
+    def last_loss(weight):
+        clf = DANNClassifier(alignment_weight=weight, **settings)
+        return clf.fit(Xs, ys, X_target=Xt - 0.5).history_["alignment_loss"][-1]
+
+    assert last_loss(1.0) > last_loss(0.0) + 0.2
 
 
 def test_mmd_between_the_features_falls(blobs):

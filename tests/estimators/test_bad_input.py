@@ -24,13 +24,14 @@ def no_training_on_bad_input(request, monkeypatch):
     monkeypatch.setattr(Trainer, "run_epoch", must_not_train)
 
 
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"y": [0, 1]}, "y has length 2, but X has 90 rows"),
-        ({"X_target": np.zeros((5, 9))}, "X_target has rows of shape (9,), but X has rows of shape"),
+        (
+            {"X_target": np.zeros((5, 9))},
+            "X_target has rows of shape (9,), but X has rows of shape",
+        ),
         ({"X": np.full((90, 10), np.nan)}, "Input X contains NaN"),
         ({"X": np.full((90, 10), np.inf)}, "Input X contains infinity"),
         ({"X": np.full((90, 10), 1e300)}, "X holds numbers too large for float32"),
@@ -125,7 +126,7 @@ def test_prediction_on_other_columns_or_bad_numbers(make, blobs):
     Xs, ys, Xt, _ = blobs
     clf = make().fit(Xs, ys, X_target=Xt)
     for method in ("predict", "predict_proba", "transform"):
-        with pytest.raises(ValueError, match="X has 9 features, but .* is expecting 10"):
+        with pytest.raises(ValueError, match=r"X has 9 features, but .* is expecting 10"):
             getattr(clf, method)(Xt[:, :9])
         with pytest.raises(ValueError, match="contains NaN"):
             getattr(clf, method)(np.full((2, 10), np.nan))

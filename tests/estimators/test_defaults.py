@@ -30,7 +30,9 @@ def test_others_keep_theirs():
 @pytest.mark.parametrize("estimator", [DANNClassifier, DANClassifier, DeepCORALClassifier])
 def test_every_default_in_a_docstring_is_the_one_in_the_signature(estimator):
     for name, parameter in inspect.signature(estimator).parameters.items():
-        notes = [line for line in estimator.__doc__.splitlines() if line.startswith(f"    {name} :")]
+        notes = [
+            line for line in estimator.__doc__.splitlines() if line.startswith(f"    {name} :")
+        ]
         assert len(notes) == 1, name
         shown = notes[0].split("default=")[1]
         assert eval(shown) == parameter.default, name

@@ -117,7 +117,7 @@ def test_global_random_state_and_configuration_are_untouched(make, blobs):
     def global_state():
         return (
             torch.get_rng_state().tolist(),
-            np.random.get_state()[1].tolist(),
+            np.random.get_state()[1].tolist(),  # noqa: NPY002
             random.getstate(),
             sklearn.get_config(),
             torch.is_grad_enabled(),
@@ -130,7 +130,11 @@ def test_global_random_state_and_configuration_are_untouched(make, blobs):
     assert global_state() == before
 
 
-@pytest.mark.parametrize("duplicate", [clone, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
+def through_pickle(estimator):
+    return pickle.loads(pickle.dumps(estimator))
+
+
+@pytest.mark.parametrize("duplicate", [clone, copy.deepcopy, through_pickle])
 def test_copies_before_and_after_fit_work_alike(make, blobs, same, duplicate):
     Xs, ys, Xt, _ = blobs
     clf = make()
@@ -186,9 +190,7 @@ def test_float16_is_taken(make, blobs):
 def test_names_of_columns_are_kept_and_checked(make, blobs):
     Xs, ys, Xt, _ = blobs
     names = [f"c{i}" for i in range(10)]
-    clf = make().fit(
-        pd.DataFrame(Xs, columns=names), ys, X_target=pd.DataFrame(Xt, columns=names)
-    )
+    clf = make().fit(pd.DataFrame(Xs, columns=names), ys, X_target=pd.DataFrame(Xt, columns=names))
     assert clf.feature_names_in_.tolist() == names
     with pytest.raises(ValueError, match="feature names"):
         clf.predict(pd.DataFrame(Xt, columns=names[::-1]))

@@ -1,5 +1,6 @@
 """Gradients scaled and reversed."""
 
+import pytest
 import torch
 
 from domadapt.nn import GradientReversal, scale_gradient
@@ -11,6 +12,14 @@ def test_values_pass_unchanged_and_gradients_are_scaled():
     assert torch.equal(out, x)
     (out**2).sum().backward()
     torch.testing.assert_close(x.grad, 0.25 * 2 * x.detach())
+
+
+def test_a_long_gradient_is_shortened_and_a_short_one_is_not():
+    for scale, norm in ((10.0, 0.5), (0.01, 0.04)):
+        x = torch.zeros(4, 4, requires_grad=True)
+        (scale * scale_gradient(x, 1.0, max_norm=0.5)).sum().backward()
+        assert x.grad.norm().item() == pytest.approx(norm)
+        assert x.grad.std().item() == pytest.approx(0.0, abs=1e-6)
 
 
 def test_reversal_really_reverses():

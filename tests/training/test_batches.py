@@ -13,7 +13,9 @@ CPU = torch.device("cpu")
 
 def gathered(rows, index, dtype=np.float32):
     loaded = load_rows(rows, CPU, dtype)
-    out = torch.empty(len(index), *loaded.shape[1:], dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
+    out = torch.empty(
+        len(index), *loaded.shape[1:], dtype=torch.from_numpy(np.empty(0, dtype)).dtype
+    )
     loaded.gather(torch.tensor(index), out=out)
     return out.numpy()
 
@@ -76,9 +78,7 @@ def test_every_row_comes_up_equally_often(batch_size):
 
 
 def test_permutations_differ_and_follow_the_seed():
-    first, again, other = (
-        EndlessPermutations(50, seed=s).take(2, 50).tolist() for s in (0, 0, 1)
-    )
+    first, again, other = (EndlessPermutations(50, seed=s).take(2, 50).tolist() for s in (0, 0, 1))
     assert first == again
     assert first != other
     assert first[0] != first[1]

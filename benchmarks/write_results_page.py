@@ -1,0 +1,84 @@
+"""Write docs/results.md from the files in benchmarks/results/.
+
+python benchmarks/write_results_page.py
+"""
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+
+HEAD = """# Measured
+
+This page is written by `python benchmarks/write_results_page.py` from the files in
+`benchmarks/results/`, which name versions and hardware. Target labels were used for the
+accuracies printed here and for nothing else.
+
+## Accuracy on real data
+
+Every method with its default parameters, rows standardised within each domain, the last
+epoch's model. Made by `python benchmarks/real_data.py`.
+
+"""
+
+SPEED = """
+## Speed and memory
+
+{workload}. Ratios of medians of process CPU time, one thread, all contestants in turns in
+one process; on {processor}. Made by `python benchmarks/training_speed.py`.
+
+`fit` against a bare hand-written loop that gathers batches by index, with the same network
+and settings, and with domadapt's default batch normalisation by domain and label
+smoothing, which the bare loop does not have. CORAL is that of the features on all sides.
+
+"""
+
+
+def speed_table(fit):
+    """Write one row for each method."""
+    columns = {
+        "domadapt / bare loop": "domadapt over bare loop",
+        "with defaults / bare loop": "domadapt with defaults over bare loop",
+        "SKADA / domadapt": "skada over domadapt",
+        "pytorch-adapt / domadapt": "pytorch_adapt over domadapt",
+    }
+    lines = ["| method | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    for method, row in fit.items():
+        values = [f"{row[key]:.2f}" if key in row else "" for key in columns.values()]
+        lines.append("| " + " | ".join([method, *values]) + " |")
+    return "\n".join(lines)
+
+
+def versions(report):
+    """Name the versions that a report was made with."""
+    return ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+
+
+def page():
+    """Compose the page.
+
+    Returns
+    -------
+    text : str
+        Markdown.
+    """
+    accuracy = (RESULTS / "real_data.md").read_text()
+    speed = json.loads((RESULTS / "training_speed_cpu.json").read_text())
+    parts = [
+        HEAD + accuracy,
+        SPEED.format(workload=speed["workload"], processor=speed["hardware"]["processor"]),
+        speed_table(speed["fit"]),
+        "\n\n`predict` on 100,000 rows takes "
+        f"{speed['predict']['domadapt over bare']:.2f} of a bare chunked forward pass. "
+        f"`import domadapt` takes {speed['import']['domadapt over torch and sklearn.base']:.2f} "
+        "of importing torch and `sklearn.base`. `fit` on a stacked float64 array adds "
+        f"{speed['memory']['peak growth in float32 copies of X']:.2f} float32 copies of it to "
+        "the peak of memory.\n\n"
+        f"Versions: {versions(speed)}.\n",
+    ]
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "results.md").write_text(page())

@@ -1,0 +1,70 @@
+"""What must hold on a GPU as well."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from domadapt.alignment import CORAL, MMD, DomainAdversarial
+
+pytestmark = pytest.mark.cuda
+
+
+def test_auto_takes_the_gpu_and_learns(make, blobs):
+    Xs, ys, Xt, yt = blobs
+    clf = make(max_epochs=20).fit(Xs, ys, X_target=Xt)
+    assert clf.module_.device.type == "cuda"
+    assert clf.score(Xt, yt) > 0.8
+    assert all(np.isfinite(values).all() for values in clf.history_.values())
+
+
+def test_same_seed_same_weights_on_the_gpu(make, blobs, same):
+    Xs, ys, Xt, _ = blobs
+    first = make(device="cuda").fit(Xs, ys, X_target=Xt)
+    assert same(first, make(device="cuda").fit(Xs, ys, X_target=Xt))
+    np.testing.assert_array_equal(first.predict(Xt), copy.deepcopy(first).predict(Xt))
+
+
+def test_the_first_epoch_is_that_of_the_cpu_up_to_rounding(make, blobs):
+    Xs, ys, Xt, _ = blobs
+    cpu, gpu = (
+        make(device=device, max_epochs=1, alignment_weight=1.0).fit(Xs, ys, X_target=Xt)
+        for device in ("cpu", "cuda")
+    )
+    # Weights are drawn on the CPU for both, so only the arithmetic differs.
+    np.testing.assert_allclose(
+        cpu.history_["task_loss"], gpu.history_["task_loss"], rtol=1e-3, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+def test_rows_that_stay_on_the_cpu_give_the_same_weights(make, blobs, same, kind, monkeypatch):
+    Xs, ys, Xt, _ = blobs
+    moved = make(device="cuda").fit(Xs, ys, X_target=Xt)
+    monkeypatch.setattr("domadapt.training.batches._has_room", lambda tensor, device: False)
+    assert same(moved, make(device="cuda").fit(kind(Xs), ys, X_target=kind(Xt)))
+
+
+@pytest.mark.parametrize("criterion", [MMD(), MMD(unbiased=True), CORAL()], ids=repr)
+def test_criteria_agree_with_the_cpu(criterion):
+    generator = torch.Generator().manual_seed(0)
+    source, target = (torch.randn(20, 6, generator=generator) for _ in range(2))
+    values, gradients = [], []
+    for device in ("cpu", "cuda"):
+        rows = source.to(device).requires_grad_()
+        loss = criterion(rows, target.to(device) + 1)
+        loss.backward()
+        values.append(loss.detach().cpu())
+        gradients.append(rows.grad.cpu())
+    torch.testing.assert_close(*values, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-5)
+
+
+def test_the_discriminator_lives_on_the_gpu():
+    rows = torch.randn(8, 3, device="cuda", requires_grad=True)
+    criterion = DomainAdversarial().to("cuda")
+    criterion(rows, rows.detach() + 1).backward()
+    assert rows.grad.abs().max() > 0
+    assert all(p.grad.abs().max() > 0 for p in criterion.parameters())

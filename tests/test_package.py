@@ -1,0 +1,53 @@
+"""What the package shows, and what importing it does not do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+import domadapt
+import domadapt.alignment
+import domadapt.datasets
+import domadapt.nn
+from domadapt import AlignmentClassifier, DANClassifier, DeepCORALClassifier
+
+ROOT = Path(domadapt.__file__).parent.parent
+MODULES = [domadapt, domadapt.alignment, domadapt.datasets, domadapt.nn]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_every_public_name_is_there_and_in_the_docs(module):
+    docs = "\n".join(page.read_text() for page in (ROOT / "docs").glob("**/*.md"))
+    for name in module.__all__:
+        assert getattr(module, name).__doc__, name
+        assert name in docs, f"{name} is in no page of docs/"
+
+
+def test_importing_changes_no_configuration_and_takes_nothing_heavy():
+    program = (
+        "import sys, sklearn, warnings; before = sklearn.get_config();"
+        "warnings.simplefilter('error'); import domadapt;"
+        "assert sklearn.get_config() == before;"
+        "heavy = {'matplotlib', 'torchvision', 'pandas', 'ot', 'sklearn.datasets'};"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ)
+
+
+def load(path):
+    with np.load(path) as data:
+        return StandardScaler().fit_transform(data["X"].astype(np.float32)), data["y"]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("estimator", [DANClassifier, DeepCORALClassifier])
+def test_adaptation_helps_from_mnist_to_usps(data_folder, estimator):
+    Xs, ys = load(data_folder / "mnist_usps" / "mnist.npz")
+    Xt, yt = load(data_folder / "mnist_usps" / "usps.npz")
+    alone = AlignmentClassifier(None, max_epochs=10, random_state=0).fit(Xs, ys)
+    adapted = estimator(max_epochs=10, random_state=0).fit(Xs, ys, X_target=Xt)
+    assert adapted.score(Xt, yt) > alone.score(Xt, yt) + 0.05
