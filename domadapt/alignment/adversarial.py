@@ -73,6 +73,7 @@ class DomainAdversarial(nn.Module):
 
 
 @functools.lru_cache(maxsize=8)
+@torch.inference_mode(False)  # What is made in inference mode would be of no use in training.
 def _domains(n_source, n_target, dtype, device):
     """Give the domain of each row, and weights by which both domains count one half."""
     is_source = torch.zeros(n_source + n_target, dtype=dtype, device=device)

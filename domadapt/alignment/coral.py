@@ -115,6 +115,7 @@ class CORAL(nn.Module):
         return SCALINGS[self.scaling](source_features.shape[1]) * distance
 
     def extra_repr(self):
+        """Name the settings, for ``repr``."""
         return f"scaling={self.scaling!r}"
 
 

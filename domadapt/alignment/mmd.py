@@ -89,11 +89,13 @@ class MMD(nn.Module):
         return rbf_pair_sum(features, weights, bandwidth=self.bandwidth, n_kernels=self.n_kernels)
 
     def extra_repr(self):
+        """Name the settings, for ``repr``."""
         return f"bandwidth={self.bandwidth}, n_kernels={self.n_kernels}, unbiased={self.unbiased}"
 
 
 # Batches keep their size, and to build the weights anew costs as much as a matrix product.
 @functools.lru_cache(maxsize=8)
+@torch.inference_mode(False)  # What is made in inference mode would be of no use in training.
 def _pair_weights(n_source, n_target, unbiased, dtype, device):
     signs = torch.full((n_source + n_target,), 1.0 / n_source, dtype=dtype, device=device)
     signs[n_source:] = -1.0 / n_target

@@ -80,4 +80,5 @@ class GradientReversal(nn.Module):
         return scale_gradient(x, -self.coefficient)
 
     def extra_repr(self):
+        """Name the settings, for ``repr``."""
         return f"coefficient={self.coefficient}"

@@ -47,6 +47,7 @@ class SplitBatchNorm(nn.Module):
         return torch.cat([self.first(x[: self.n_first]), self.second(x[self.n_first :])])
 
     def extra_repr(self):
+        """Name the settings, for ``repr``."""
         return f"n_first={self.n_first}"
 
 

@@ -132,7 +132,15 @@ class SparseRows:
         self.shape = (len(rows), rows.X.shape[1])
 
     def gather(self, index, out):
-        """Write the rows that an index names into a batch, as :meth:`DenseRows.gather`."""
+        """Write the rows that an index names into a batch.
+
+        Parameters
+        ----------
+        index : Tensor of shape (n,), int64
+            Which rows.
+        out : Tensor of shape (n, n_features)
+            Where they go.
+        """
         out.copy_(torch.from_numpy(_convert(self.rows.take(index.cpu().numpy()), self.dtype)))
 
 

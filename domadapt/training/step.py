@@ -78,7 +78,18 @@ class TrainingStep:
         return task_loss, alignment_loss
 
     def losses(self, source_index, target_index, alignment_weight, progress):
-        """Compute both losses of one batch; parameters and results as :meth:`update`."""
+        """Compute both losses of one batch.
+
+        Parameters
+        ----------
+        source_index, target_index, alignment_weight, progress
+            As in :meth:`update`.
+
+        Returns
+        -------
+        task_loss, alignment_loss : Tensor of shape ()
+            The second is None without alignment.
+        """
         n_source = self.n_source
         self.source.gather(source_index, out=self.inputs[:n_source])
         if self.target is not None:

@@ -172,6 +172,19 @@ def test_identical_batches_are_at_no_distance():
     assert MMD()(rows, rows + 1).item() > 0.1
 
 
+@pytest.mark.parametrize(
+    "criterion", [MMD(), MMD(unbiased=True), CORAL(), DomainAdversarial(in_features=3)], ids=repr
+)
+def test_a_look_in_inference_mode_does_not_spoil_training(criterion):
+    source, target = batch(9, 3, 0, torch.float32), batch(11, 3, 1, torch.float32)
+    with torch.inference_mode():
+        seen = criterion(source, target).item()
+    loss = criterion(source.requires_grad_(), target)
+    loss.backward()
+    assert loss.item() == pytest.approx(seen)
+    assert source.grad.abs().max() > 0
+
+
 def test_order_of_the_domains_does_not_matter_for_a_distance():
     source, target = batch(5, 3, 0), batch(7, 3, 1)
     for criterion in (MMD(), MMD(unbiased=True), CORAL()):

@@ -6,14 +6,22 @@ from domadapt import AlignmentClassifier, DANClassifier, DANNClassifier, DeepCOR
 
 ESTIMATORS = [AlignmentClassifier, DANNClassifier, DANClassifier, DeepCORALClassifier]
 
+SMALL = {
+    "hidden_layer_sizes": (16,),
+    "optimizer": "sgd",
+    "learning_rate": 0.03,
+    "max_epochs": 3,
+    "batch_size": 32,
+    "random_state": 0,
+}
+
 
 @pytest.fixture(params=ESTIMATORS, ids=lambda estimator: estimator.__name__)
 def make(request):
     """Build the estimator with few epochs, small layers and a seed."""
 
     def build(**parameters):
-        small = {"hidden_layer_sizes": (16,), "max_epochs": 3, "batch_size": 32, "random_state": 0}
-        return request.param(**{**small, **parameters})
+        return request.param(**{**SMALL, **parameters})
 
     return build
 

@@ -20,7 +20,13 @@ def stacked(blobs):
 
 def small(**parameters):
     return DANNClassifier(
-        hidden_layer_sizes=(16,), max_epochs=8, batch_size=16, random_state=0, **parameters
+        hidden_layer_sizes=(16,),
+        max_epochs=8,
+        batch_size=16,
+        optimizer="sgd",
+        learning_rate=0.03,
+        random_state=0,
+        **parameters,
     )
 
 
