@@ -168,7 +168,7 @@ class BaseAlignmentClassifier(
             target = load_rows(domains.target, device, NUMPY_DTYPES[dtype])
         sample = torch.empty((2, *source.shape[1:]), device=device, dtype=dtype)
         source.gather(torch.arange(2, device=device), out=sample)
-        network, self._n_features_out = build_network(
+        network = build_network(
             sample,
             len(classes),
             backbone=self.backbone,
@@ -283,6 +283,10 @@ class BaseAlignmentClassifier(
             batch = torch.from_numpy(_at_least(FEWEST_ROWS, piece)).to(module.device)
             outputs.append(function(batch)[: len(piece)].cpu().numpy())
         return np.concatenate(outputs)
+
+    @property
+    def _n_features_out(self):
+        return self.module_.classifier[0].in_features
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -28,8 +28,6 @@ def build_network(sample, n_classes, *, backbone, hidden_layer_sizes, batch_norm
     -------
     network : FeatureClassifier
         On the sample's device.
-    n_features : int
-        Columns of the features.
 
     Raises
     ------
@@ -44,7 +42,7 @@ def build_network(sample, n_classes, *, backbone, hidden_layer_sizes, batch_norm
     extractor = extractor.to(sample)
     n_features = _count_features(extractor, sample)
     classifier = mlp_head(n_classes, in_features=n_features).to(sample)
-    return FeatureClassifier(extractor, classifier), n_features
+    return FeatureClassifier(extractor, classifier)
 
 
 def dtype_of(backbone):

@@ -215,6 +215,11 @@ class Trainer:
                 f"{what} not finite. Likely cause: learning_rate={settings.learning_rate:g} is "
                 "too high, or the columns of X are of very different scale."
             )
+            if self.alignment is not None:
+                cause += (
+                    f" If the gradient of {self.alignment.describe()} was not finite a step "
+                    "before, look there for a root or a logarithm at 0."
+                )
         return (
             f"Training stopped in epoch {len(self.history['task_loss'])}, step {step} (counted "
             f"from 0): {cause} The weights from before that epoch are kept."

@@ -159,6 +159,15 @@ def test_a_task_loss_that_turns_non_finite_blames_the_learning_rate():
     assert all(value.isfinite().all() for value in trainer.network.state_dict().values())
 
 
+def test_a_gradient_that_is_not_finite_points_to_the_criterion():
+    def root_at_zero(source_features, target_features):
+        return 0.0 * (source_features - source_features).norm(dim=0).sqrt().sum()
+
+    trainer = make_trainer(root_at_zero, batch_norm=None)
+    with pytest.raises(NonFiniteLossError, match="gradient of root_at_zero was not finite"):
+        trainer.run_epoch()
+
+
 @pytest.mark.parametrize(
     ("criterion", "came"),
     [
