@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from _report import environment, write_json
 from joblib import Parallel, delayed
-from real_data import METHODS, find_sets, load_domain
+from real_data import METHODS, load_pairs
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
@@ -68,11 +68,8 @@ def load_tasks(root):
         data = load_camera_digits(random_state=seed)
         Xs, Xt = (StandardScaler().fit_transform(X) for X in (data.X_source, data.X_target))
         tasks.append((DIGITS, Xs, data.y_source, Xt, data.y_target))
-    folders = find_sets(root)
     for name in SETS:
-        for paths in itertools.permutations(sorted(folders[name].glob("*.npz")), 2):
-            (Xs, ys), (Xt, yt) = (load_domain(path, counts=False) for path in paths)
-            tasks.append((name, Xs, ys, Xt, yt))
+        tasks += [(name, *arrays) for _, _, *arrays in load_pairs(Path(root) / name)]
     return tasks
 
 

@@ -20,6 +20,7 @@ from joblib import Parallel, delayed
 from sklearn.preprocessing import StandardScaler, normalize
 
 from domadapt import AlignmentClassifier, DANClassifier, DANNClassifier, DeepCORALClassifier
+from domadapt.datasets import load_features
 
 METHODS = {
     "source only": AlignmentClassifier(alignment=None),
@@ -35,21 +36,34 @@ def find_sets(root):
     return {str(folder.relative_to(root)): folder for folder in folders}
 
 
-def load_domain(path, counts):
-    """Load one domain, standardised by itself; counts of words become shares first."""
-    with np.load(path) as data:
-        X, y = data["X"].astype(np.float32), data["y"]
-    if counts:
-        X = normalize(X, norm="l1")
-    return StandardScaler().fit_transform(X), y
+def load_pairs(folder):
+    """Load every ordered pair of the domains of a folder.
+
+    Each domain is standardised by itself; counts of words become shares first.
+
+    Yields
+    ------
+    source, target : str
+        Names of the domains.
+    Xs, ys, Xt, yt : ndarrays
+        Their rows and labels.
+    """
+    data = load_features(folder)
+    domains = {}
+    for name in data.domain_names:
+        rows = data.domain == name
+        X = data.X[rows].astype(np.float32)
+        if Path(folder).name == "surf":
+            X = normalize(X, norm="l1")
+        domains[name] = StandardScaler().fit_transform(X), data.y[rows]
+    for source, target in itertools.permutations(domains, 2):
+        yield source, target, *domains[source], *domains[target]
 
 
-def run_task(name, source, target, seeds, device):
+def run_task(name, pair, seeds, device):
     """Fit every method on one pair of domains, with every seed."""
     torch.set_num_threads(1)
-    counts = name.endswith("surf")
-    Xs, ys = load_domain(source, counts)
-    Xt, yt = load_domain(target, counts)
+    source, target, Xs, ys, Xt, yt = pair
     cells = []
     for method, seed in itertools.product(METHODS, range(seeds)):
         clf = METHODS[method].set_params(random_state=seed, device=device)
@@ -57,14 +71,14 @@ def run_task(name, source, target, seeds, device):
         cells.append(
             {
                 "set": name,
-                "source": source.stem,
-                "target": target.stem,
+                "source": source,
+                "target": target,
                 "method": method,
                 "seed": seed,
                 "accuracy": round(100 * clf.score(Xt, yt), 2),
             }
         )
-    print(f"{name}: {source.stem} to {target.stem} done", flush=True)
+    print(f"{name}: {source} to {target} done", flush=True)
     return cells
 
 
@@ -105,9 +119,9 @@ def main():
         parser.error("name the data folder with --root or the variable DOMADAPT_DATA")
     sets = find_sets(arguments.root)
     tasks = [
-        (name, *pair, arguments.seeds, arguments.device)
+        (name, pair, arguments.seeds, arguments.device)
         for name in arguments.sets or sets
-        for pair in itertools.permutations(sorted(sets[name].glob("*.npz")), 2)
+        for pair in load_pairs(sets[name])
     ]
     results = Parallel(n_jobs=arguments.jobs)(delayed(run_task)(*task) for task in tasks)
     cells = list(itertools.chain.from_iterable(results))

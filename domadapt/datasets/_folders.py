@@ -1,0 +1,376 @@
+"""Domains in folders: photographs as paths, or features as arrays."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils import Bunch
+
+IMAGE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+def load_image_folder(root):
+    """List the photographs of a folder of domains.
+
+    The folder holds one folder for each domain, and this, directly or further down, one
+    folder of images for each class: ``amazon/back_pack/*.jpg`` as well as
+    ``amazon/images/back_pack/*.jpg``. No image is read.
+
+    Parameters
+    ----------
+    root : str or path
+        The folder of domains.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object with
+
+        paths : ndarray of shape (n_images,), str
+            Path of each image, sorted by domain and class.
+        y : ndarray of shape (n_images,), int64
+            Class of each image, an index into ``class_names``.
+        domain : ndarray of shape (n_images,), str
+            Domain of each image.
+        class_names : list of str
+            Names of the class folders of all domains, sorted.
+        domain_names : list of str
+            Names of the domain folders, sorted.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is not there.
+    ValueError
+        If it holds fewer than two domains, a class folder without images, or an image
+        that is in no class folder.
+
+    Warns
+    -----
+    UserWarning
+        If the domains do not have the same classes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from domadapt.datasets import load_image_folder
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     for folder in ("clean/cat", "clean/dog", "foggy/cat", "foggy/dog"):
+    ...         Path(root, folder).mkdir(parents=True)
+    ...         Path(root, folder, "1.jpg").touch()
+    ...     data = load_image_folder(root)
+    >>> data.domain_names, data.class_names, data.y
+    (['clean', 'foggy'], ['cat', 'dog'], array([0, 1, 0, 1]))
+    """
+    root = _existing(root)
+    domains = [path for path in sorted(root.iterdir()) if path.is_dir() and _shown(path)]
+    if len(domains) < 2:
+        found = ", ".join(path.name for path in domains) or "none"
+        raise ValueError(
+            f"root={str(root)!r} holds {len(domains)} folders ({found}). At least two domains "
+            "were expected, each a folder with one folder of images for each class."
+        )
+    images = [(domain.name, path) for domain in domains for path in _images(domain)]
+    class_names = sorted({path.parent.name for _, path in images})
+    number = {name: k for k, name in enumerate(class_names)}
+    classes: dict[str, set[str]] = {path.name: set() for path in domains}
+    for domain, path in images:
+        classes[domain].add(path.parent.name)
+    _compare_classes(classes)
+    return Bunch(
+        paths=np.array([str(path) for _, path in images]),
+        y=np.array([number[path.parent.name] for _, path in images], dtype=np.int64),
+        domain=np.array([domain for domain, _ in images]),
+        class_names=class_names,
+        domain_names=list(classes),
+    )
+
+
+def _existing(root):
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"root={str(root)!r} is not a folder. Nothing is downloaded here.")
+    return root
+
+
+def _shown(path):
+    return not path.name.startswith(".")
+
+
+def _images(domain):
+    """List the images of one domain, and make sure that each is in a class folder."""
+    images = []
+    for folder in sorted(path for path in domain.rglob("*") if path.is_dir() and _shown(path)):
+        inside = [path for path in sorted(folder.iterdir()) if _shown(path)]
+        found = [path for path in inside if path.suffix.lower() in IMAGE_ENDINGS]
+        if not found and not any(path.is_dir() for path in inside):
+            raise ValueError(
+                f"The class folder {str(folder)!r} holds no image. Endings that count: "
+                f"{', '.join(sorted(IMAGE_ENDINGS))}."
+            )
+        images += found
+    loose = [path for path in domain.iterdir() if path.suffix.lower() in IMAGE_ENDINGS]
+    if loose or not images:
+        what = f"{loose[0].name!r} in no class folder" if loose else "no class folder with images"
+        raise ValueError(
+            f"The domain folder {str(domain)!r} has {what}. Expected "
+            f"{domain.name}/<class>/*.jpg or {domain.name}/images/<class>/*.jpg."
+        )
+    return images
+
+
+def _compare_classes(classes):
+    """Warn where the domains, each with its set of classes, do not have the same."""
+    every = set().union(*classes.values())
+    missing = [
+        f"{name} lacks {', '.join(map(str, sorted(every - there)))}"
+        for name, there in classes.items()
+        if there != every
+    ]
+    if missing:
+        warnings.warn(
+            f"The domains do not have the same classes: {'; '.join(missing)}.", stacklevel=3
+        )
+
+
+def _load_known(root, *, name, domains, n_classes):
+    """Load a data set by name, and check that it is that and whole.
+
+    ``domains`` maps the name of each domain to the spellings of its folder.
+    """
+    root = _existing(root)
+    folders = {path.name.lower(): path.name for path in root.iterdir() if path.is_dir()}
+    missing = [domain for domain, spellings in domains.items() if not set(spellings) & set(folders)]
+    if missing:
+        raise ValueError(
+            f"root={str(root)!r} does not hold {name}: the folders {', '.join(missing)} are "
+            f"missing. Found: {', '.join(sorted(folders.values())) or 'no folder'}."
+        )
+    data = load_image_folder(root)
+    if len(data.class_names) != n_classes:
+        raise ValueError(
+            f"root={str(root)!r} holds {len(data.class_names)} classes, but {name} has "
+            f"{n_classes}. Found: {', '.join(data.class_names)}."
+        )
+    return data
+
+
+def load_office31(root):
+    """List the photographs of Office-31: amazon, dslr and webcam, 31 classes.
+
+    Parameters
+    ----------
+    root : str or path
+        The folder that holds ``amazon``, ``dslr`` and ``webcam``.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        As :func:`load_image_folder`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is not there.
+    ValueError
+        If a domain is missing, there are not 31 classes, or as :func:`load_image_folder`.
+
+    References
+    ----------
+    Saenko, Kulis, Fritz, Darrell (2010). "Adapting visual category models to new domains".
+    ECCV.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from domadapt.datasets import load_office31
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     for domain in ('amazon', 'dslr', 'webcam'):
+    ...         for k in range(31):
+    ...             Path(root, domain, f"class{k}").mkdir(parents=True)
+    ...             Path(root, domain, f"class{k}", "1.jpg").touch()
+    ...     data = load_office31(root)
+    >>> data.domain_names, len(data.class_names)
+    (['amazon', 'dslr', 'webcam'], 31)
+    """
+    domains = {"amazon": ["amazon"], "dslr": ["dslr"], "webcam": ["webcam"]}
+    return _load_known(root, name="Office-31", domains=domains, n_classes=31)
+
+
+def load_office_caltech10(root):
+    """List the photographs of Office-Caltech10: four domains, 10 classes.
+
+    Parameters
+    ----------
+    root : str or path
+        The folder that holds ``amazon``, ``caltech10`` (or ``caltech``), ``dslr`` and
+        ``webcam``.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        As :func:`load_image_folder`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is not there.
+    ValueError
+        If a domain is missing, there are not 10 classes, or as :func:`load_image_folder`.
+
+    References
+    ----------
+    Gong, Shi, Sha, Grauman (2012). "Geodesic flow kernel for unsupervised domain
+    adaptation". CVPR.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from domadapt.datasets import load_office_caltech10
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     for domain in ('amazon', 'caltech10', 'dslr', 'webcam'):
+    ...         for k in range(10):
+    ...             Path(root, domain, f"class{k}").mkdir(parents=True)
+    ...             Path(root, domain, f"class{k}", "1.jpg").touch()
+    ...     data = load_office_caltech10(root)
+    >>> data.domain_names, len(data.class_names)
+    (['amazon', 'caltech10', 'dslr', 'webcam'], 10)
+    """
+    domains = {"amazon": ["amazon"], "caltech10": ["caltech10", "caltech"]}
+    domains |= {"dslr": ["dslr"], "webcam": ["webcam"]}
+    return _load_known(root, name="Office-Caltech10", domains=domains, n_classes=10)
+
+
+def load_office_home(root):
+    """List the photographs of Office-Home: four domains, 65 classes.
+
+    Parameters
+    ----------
+    root : str or path
+        The folder that holds ``Art``, ``Clipart``, ``Product`` and ``Real World`` (or
+        ``RealWorld`` or ``Real_World``).
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        As :func:`load_image_folder`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is not there.
+    ValueError
+        If a domain is missing, there are not 65 classes, or as :func:`load_image_folder`.
+
+    References
+    ----------
+    Venkateswara, Eusebio, Chakraborty, Panchanathan (2017). "Deep hashing network for
+    unsupervised domain adaptation". CVPR.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from domadapt.datasets import load_office_home
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     for domain in ('Art', 'Clipart', 'Product', 'Real World'):
+    ...         for k in range(65):
+    ...             Path(root, domain, f"class{k}").mkdir(parents=True)
+    ...             Path(root, domain, f"class{k}", "1.jpg").touch()
+    ...     data = load_office_home(root)
+    >>> data.domain_names, len(data.class_names)
+    (['Art', 'Clipart', 'Product', 'Real World'], 65)
+    """
+    domains = {"Art": ["art"], "Clipart": ["clipart"], "Product": ["product"]}
+    domains["Real World"] = ["real world", "realworld", "real_world"]
+    return _load_known(root, name="Office-Home", domains=domains, n_classes=65)
+
+
+def load_features(root):
+    """Load a folder of domains that are arrays: one ``<domain>.npz`` with X and y for each.
+
+    Parameters
+    ----------
+    root : str or path
+        The folder of npz files.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object with
+
+        X : ndarray of shape (n_samples, ...)
+            Rows of all domains, sorted by domain.
+        y : ndarray of shape (n_samples,)
+            Their labels.
+        domain : ndarray of shape (n_samples,), str
+            Their domains.
+        domain_names : list of str
+            Names of the files without their ending, sorted.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is not there.
+    ValueError
+        If it holds fewer than two npz files, one of them lacks ``X`` or ``y``, these
+        differ in length, or the columns differ between files.
+
+    Warns
+    -----
+    UserWarning
+        If the domains do not have the same classes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from domadapt.datasets import load_features
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     np.savez(Path(root, "clean.npz"), X=np.zeros((2, 3)), y=[0, 1])
+    ...     np.savez(Path(root, "foggy.npz"), X=np.ones((2, 3)), y=[0, 1])
+    ...     data = load_features(root)
+    >>> data.X.shape, data.domain
+    ((4, 3), array(['clean', 'clean', 'foggy', 'foggy'], dtype='<U5'))
+    """
+    root = _existing(root)
+    files = sorted(root.glob("*.npz"))
+    if len(files) < 2:
+        found = ", ".join(path.name for path in files) or "none"
+        raise ValueError(
+            f"root={str(root)!r} holds {len(files)} npz files ({found}). At least two domains "
+            "were expected, each a <domain>.npz with X and y."
+        )
+    arrays = {path.stem: _load_domain(path) for path in files}
+    first, (X, _) = next(iter(arrays.items()))
+    for name, (other, _) in arrays.items():
+        if other.shape[1:] != X.shape[1:]:
+            raise ValueError(
+                f"{name}.npz has rows of shape {other.shape[1:]}, but {first}.npz has rows of "
+                f"shape {X.shape[1:]}. All domains need the same columns."
+            )
+    _compare_classes({name: set(y.tolist()) for name, (_, y) in arrays.items()})
+    return Bunch(
+        X=np.concatenate([X for X, _ in arrays.values()]),
+        y=np.concatenate([y for _, y in arrays.values()]),
+        domain=np.repeat(list(arrays), [len(y) for _, y in arrays.values()]),
+        domain_names=list(arrays),
+    )
+
+
+def _load_domain(path):
+    with np.load(path) as arrays:
+        missing = [name for name in ("X", "y") if name not in arrays]
+        if missing:
+            raise ValueError(
+                f"{path.name} lacks {' and '.join(missing)}. It holds: "
+                f"{', '.join(arrays) or 'nothing'}."
+            )
+        X, y = arrays["X"], arrays["y"]
+    if len(X) != len(y):
+        raise ValueError(f"{path.name} has {len(X)} rows in X, but {len(y)} labels in y.")
+    return X, y
