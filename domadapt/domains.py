@@ -156,13 +156,16 @@ CHECKS = {"accept_sparse": "csr", "allow_nd": True, "dtype": "numeric"}
 
 def _check_X_target(estimator, X, X_target):
     """Check the target by its own name, and against the source."""
-    n_target = _num_samples(X_target)
-    if n_target == 0:
+    try:
+        checked = check_array(X_target, input_name="X_target", ensure_min_samples=0, **CHECKS)
+    except (TypeError, ValueError) as error:
+        # Not all of scikit-learn's messages name the array that they are about.
+        raise ValueError(f"X_target must hold rows like those of X. {error}") from error
+    if checked.shape[0] == 0:
         raise ValueError(
             "X_target has 0 rows: the target domain is empty. Pass its unlabelled rows, or "
             "leave X_target out to train on the source alone."
         )
-    checked = check_array(X_target, input_name="X_target", **CHECKS)
     if checked.shape[1:] != X.shape[1:]:
         raise ValueError(
             f"X_target has rows of shape {checked.shape[1:]}, but X has rows of shape "

@@ -84,6 +84,8 @@ def test_rows_of_weight_zero_are_left_out():
         ({"X_target": np.ones((2, 3))}, r"X_target has rows of shape \(3,\), but X has"),
         ({"X_target": [[1.0, np.nan]]}, "X_target contains NaN"),
         ({"X_target": [[1.0, np.inf]]}, "X_target contains infinity"),
+        ({"X_target": X[0]}, "X_target must hold rows like those of X. Expected 2D array"),
+        ({"X_target": 3}, "X_target must hold rows like those of X"),
         ({"sample_weight": np.ones(5)}, "sample_weight.shape"),
         ({"sample_weight": -np.ones(6)}, "Negative values in data passed to `sample_weight`"),
         ({"sample_weight": [1, 0, 1, 0, 0, 0]}, r"y has 1 class .* non-zero sample_weight: \[0\]"),

@@ -48,7 +48,7 @@ class BaseAlignmentClassifier(
     """
 
     _parameter_constraints: dict = {
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "backbone": [nn.Module, None],
         "batch_norm": [StrOptions({"per_domain", "joint"}), None],
         "alignment_weight": [Interval(Real, 0, None, closed="left"), None],
@@ -297,6 +297,8 @@ class BaseAlignmentClassifier(
 
 
 def _check_layer_sizes(sizes):
+    if isinstance(sizes, Integral):
+        return (int(sizes),)
     if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise ValueError(
             f"hidden_layer_sizes={sizes!r} must hold whole numbers above 0, such as (256, 64)."

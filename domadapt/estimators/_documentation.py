@@ -1,6 +1,6 @@
 """The docstring parts that all deep estimators share."""
 
-PARAMETERS = """hidden_layer_sizes : tuple of int, default=(256,)
+PARAMETERS = """hidden_layer_sizes : tuple of int or int, default=(256,)
         Units in each hidden layer of the default backbone; the last is the number of
         features that are aligned. For image stacks the layers come after two
         convolutions.

@@ -99,6 +99,13 @@ class Trainer:
         self.steps_per_epoch = max(
             rows.shape[0] // size for rows, size in zip(domains, self.batch_sizes, strict=True)
         )
+        if sum(self.batch_sizes) == 1 and any(
+            isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()
+        ):
+            raise ValueError(
+                f"batch_size={settings.batch_size} leaves batch normalisation with one row, "
+                "which has no variance. Use at least 2, or batch_norm=None."
+            )
         # One row has no statistics of its own, so it shares those of the other domain.
         if settings.batch_norm == "per_domain" and len(domains) == 2 and min(self.batch_sizes) > 1:
             split_batch_norm(network, self.batch_sizes[0])

@@ -84,6 +84,18 @@ def test_parameters(make, blobs, parameters, message):
         make(**parameters).fit(Xs, ys, X_target=Xt)
 
 
+def test_one_row_has_no_batch_statistics(make, blobs):
+    with pytest.raises(ValueError, match="batch_size=1 leaves batch normalisation with one row"):
+        make(batch_size=1).fit(blobs[0], blobs[1])
+
+
+@pytest.mark.trains
+def test_one_row_will_do_where_there_are_no_batch_statistics(make, blobs):
+    Xs, ys, Xt, _ = blobs
+    assert make(batch_size=1, batch_norm=None, max_epochs=1).fit(Xs, ys).n_steps_ == 90
+    assert make(batch_size=1, max_epochs=1).fit(Xs, ys, X_target=Xt).n_steps_ == 90
+
+
 @pytest.mark.parametrize(
     ("backbone", "message"),
     [

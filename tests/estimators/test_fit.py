@@ -250,6 +250,14 @@ def test_batch_norm_is_where_it_was_asked_for(make, blobs, batch_norm):
     assert ("BatchNorm1d" in kinds) == (batch_norm is not None)
 
 
+def test_layer_sizes_may_be_one_number_or_none_at_all(make, blobs, same):
+    Xs, ys, Xt, _ = blobs
+    one = make(hidden_layer_sizes=12).fit(Xs, ys, X_target=Xt)
+    assert same(one, make(hidden_layer_sizes=[12]).fit(Xs, ys, X_target=Xt))
+    none = make(hidden_layer_sizes=()).fit(Xs, ys, X_target=Xt)
+    np.testing.assert_array_equal(none.transform(Xt), Xt)
+
+
 def test_images_go_through_convolutions(make):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 2, 8, 8)).astype(np.float32)
