@@ -35,6 +35,7 @@ CHANGES = {
     "SGD, 0.03": SGD,
     "Adam, 3e-4": ADAM,
     "label_smoothing=0": {"label_smoothing": 0.0},
+    "label_smoothing=0.1": {"label_smoothing": 0.1},
     "max_epochs=15": {"max_epochs": 15},
     "max_epochs=60": {"max_epochs": 60},
     "batch_size=32": {"batch_size": 32},

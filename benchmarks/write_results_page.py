@@ -28,7 +28,8 @@ DEFAULTS = """
 Target accuracy in %, mean over three draws of the camera digits, the two pairs of
 MNIST and USPS and the twelve of Office-Caltech10, one seed. `SGD, 0.03` and `Adam, 3e-4`
 name optimizer and rate: the first is the default of all but `DANNClassifier`, the second
-its own. Made by `python benchmarks/defaults.py`; the choices are told in
+its own; so it is with label smoothing of 0.1 and of 0, the latter `DeepCORALClassifier`'s.
+Made by `python benchmarks/defaults.py`; the choices are told in
 [How the defaults were chosen](defaults.md).
 
 """

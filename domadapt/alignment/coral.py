@@ -88,7 +88,7 @@ class CORAL(nn.Module):
     """
 
     # What an estimator multiplies the loss by unless told otherwise.
-    default_weight = 12.0
+    default_weight = 6.0
 
     def __init__(self, *, scaling="deep_coral"):
         super().__init__()

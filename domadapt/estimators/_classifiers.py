@@ -161,6 +161,8 @@ class DANClassifier(BaseAlignmentClassifier):
     alignment = "mmd"
 
 
+# Smoothed labels hold the logits small, and it is their covariance that is to agree.
+@with_defaults(label_smoothing=0.0)
 @shares_documentation
 class DeepCORALClassifier(BaseAlignmentClassifier):
     """Deep CORAL: the logits of both domains are to have the same covariance.

@@ -16,7 +16,7 @@ PARAMETERS = """hidden_layer_sizes : tuple of int or int, default=(256,)
     alignment_weight : float, default=None
         Multiplies the gradient that flows from the alignment criterion into the network,
         on top of the schedule. None takes the criterion's own ``default_weight``: 2.5
-        for MMD, 12 for CORAL, 0.3 for the adversarial criterion, 1 for one that has none.
+        for MMD, 6 for CORAL, 0.3 for the adversarial criterion, 1 for one that has none.
     alignment_schedule : {"dann", "linear", "constant"} or callable, default="dann"
         Factor on the alignment weight as training goes on: ``"dann"`` rises as
         2 / (1 + exp(-10 p)) - 1 with progress p from 0 to 1. A callable maps p to the
