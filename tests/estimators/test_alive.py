@@ -57,6 +57,15 @@ def test_a_weight_of_zero_is_no_alignment_to_the_last_bit(estimator, blobs, same
     assert same(idle.fit(Xs, ys, X_target=Xt), none.fit(Xs, ys, X_target=Xt))
 
 
+def test_dropout_is_drawn_alike_with_a_criterion_and_without(blobs, same):
+    Xs, ys, Xt, _ = blobs
+    backbone = torch.nn.Sequential(torch.nn.Linear(10, 16), torch.nn.ReLU(), torch.nn.Dropout(0.5))
+    # Drawing the discriminator's weights must not shift what dropout draws.
+    idle = DANNClassifier(backbone=backbone, max_epochs=3, random_state=0, alignment_weight=0.0)
+    none = AlignmentClassifier(None, **idle.get_params())
+    assert same(idle.fit(Xs, ys, X_target=Xt), none.fit(Xs, ys, X_target=Xt))
+
+
 def with_a_spurious_column(n_rows, *, target, seed):
     """Draw two classes; the first column tells them apart in the source alone."""
     rng = np.random.default_rng(seed)
