@@ -18,7 +18,7 @@ lint: $(VENV)/installed-dev
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(VENV)/bin/python -m pip install --quiet --editable ".[plot,test]"
+	$(VENV)/bin/python -m pip install --quiet --editable ".[plot,test,vision]"
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

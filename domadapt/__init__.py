@@ -7,7 +7,8 @@ from domadapt.estimators import (
     DANNClassifier,
     DeepCORALClassifier,
 )
-from domadapt.training import NonFiniteLossError
+from domadapt.estimators._saving import load
+from domadapt.training import ImageLoader, NonFiniteLossError, UnreadableImageError
 
 __version__ = "0.1.0"
 
@@ -16,7 +17,10 @@ __all__ = [
     "DANClassifier",
     "DANNClassifier",
     "DeepCORALClassifier",
+    "ImageLoader",
     "NonFiniteLossError",
+    "UnreadableImageError",
+    "load",
     "pack",
     "unpack",
 ]

@@ -1,5 +1,6 @@
 """The one place that knows how X, y, sample_domain and X_target become source and target."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,8 @@ class Rows:
     Parameters
     ----------
     X : ndarray or sparse matrix of shape (n_samples, ...)
-        The whole array, the caller's own where it needed no conversion.
+        The whole array, the caller's own where it needed no conversion; or paths of
+        images, of shape (n_samples,) and of str.
     index : ndarray of shape (n_rows,), int64, or None, default=None
         The rows of ``X`` that are meant, in order; None for all.
     """
@@ -48,6 +50,11 @@ class Rows:
             The rows; a view of ``X`` where all are meant and ``rows`` is a slice.
         """
         return self.X[rows if self.index is None else self.index[rows]]
+
+    @property
+    def are_paths(self):
+        """Whether the rows are paths of images."""
+        return self.X.dtype.kind == "U"
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,8 @@ def split_domains(estimator, X, y, *, sample_domain=None, X_target=None, sample_
     estimator : estimator
         Receives ``n_features_in_`` and, from a DataFrame, ``feature_names_in_``.
     X : array-like or sparse matrix of shape (n_samples, n_features) or (n_samples, ...)
-        Source rows, or source and target rows stacked.
+        Source rows, or source and target rows stacked; or paths of images, of shape
+        (n_samples,).
     y : array-like of shape (n_samples,)
         Labels. What stands at target rows is never read.
     sample_domain : array-like of shape (n_samples,), default=None
@@ -111,7 +119,7 @@ def split_domains(estimator, X, y, *, sample_domain=None, X_target=None, sample_
             "Both sample_domain and X_target were given. Pass sample_domain with source "
             "and target rows stacked in X, or X_target with source rows alone in X."
         )
-    X = validate_data(estimator, X, **CHECKS)
+    X = _check_X(estimator, X)
     if y is None:
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
@@ -154,8 +162,50 @@ def _check_same_length(name, value, rows_name, n_rows):
 CHECKS = {"accept_sparse": "csr", "allow_nd": True, "dtype": "numeric"}
 
 
+def _check_X(estimator, X, *, reset=True):
+    """Check an array or paths of images."""
+    paths = _as_paths(X)
+    if paths is None:
+        return validate_data(estimator, X, reset=reset, **CHECKS)
+    _check_files("X", paths)
+    if reset:
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(estimator).pop(name, None)
+    return paths
+
+
+def _as_paths(X):
+    """Give paths as an array of str, and None where X is anything else."""
+    if not (isinstance(X, (list, tuple, np.ndarray)) or hasattr(X, "iloc")):
+        return None
+    if getattr(X, "ndim", 1) != 1 or len(X) == 0:
+        return None
+    values = X.tolist() if hasattr(X, "tolist") else X
+    if not all(isinstance(value, (str, os.PathLike)) for value in values):
+        return None
+    return np.array([os.fspath(value) for value in values], dtype=str)
+
+
+def _check_files(name, paths):
+    missing = [path for path in paths.tolist() if not os.path.isfile(path)]
+    if missing:
+        raise ValueError(
+            f"{name} names {len(missing)} files that are not there, such as {missing[0]!r}. "
+            "Paths of images were expected."
+        )
+
+
 def _check_X_target(estimator, X, X_target):
     """Check the target by its own name, and against the source."""
+    paths = _as_paths(X_target)
+    if (paths is None) != (X.dtype.kind != "U"):
+        raise ValueError(
+            "One of X and X_target holds paths of images and the other does not. Both domains "
+            "need rows of the same kind."
+        )
+    if paths is not None:
+        _check_files("X_target", paths)
+        return paths
     try:
         checked = check_array(X_target, input_name="X_target", ensure_min_samples=0, **CHECKS)
     except (TypeError, ValueError) as error:
@@ -198,13 +248,17 @@ def check_rows(estimator, X, sample_shape):
     ValueError
         If the columns are not those of ``fit``, or values are missing or infinite.
     """
-    X = validate_data(estimator, X, reset=False, **CHECKS)
+    X = _check_X(estimator, X, reset=False)
     if X.shape[1:] != sample_shape:
         raise ValueError(
-            f"X has rows of shape {X.shape[1:]}, but {type(estimator).__name__} was fitted "
-            f"on rows of shape {sample_shape}."
+            f"X has {_kind_of_rows(X.shape[1:])}, but {type(estimator).__name__} was fitted "
+            f"on {_kind_of_rows(sample_shape)}."
         )
     return Rows(X)
+
+
+def _kind_of_rows(shape):
+    return f"rows of shape {shape}" if shape else "paths of images"
 
 
 def _read_sample_domain(sample_domain, n_samples):

@@ -1,13 +1,13 @@
 """Fit and predict of the deep classifiers, on top of the torch core."""
 
-import contextlib
 import copy
-from numbers import Integral, Real
+import warnings
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.base import (
-    BaseEstimator,
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -15,24 +15,23 @@ from sklearn.base import (
 )
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from domadapt.alignment.criteria import WeightedCriteria
-from domadapt.domains import check_rows, split_domains
-from domadapt.estimators._network import build_network, dtype_of
-from domadapt.training.batches import load_rows, pieces
-from domadapt.training.optimizers import OPTIMIZERS
-from domadapt.training.schedules import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
-from domadapt.training.trainer import Trainer, TrainingSettings
-
-NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
-
-# Matrix products of very few rows are rounded in another way than those of many. Filled
-# up to this number, a row gets the same prediction alone as among others.
-FEWEST_ROWS = 8
+from domadapt.domains import Rows, check_rows, split_domains
+from domadapt.estimators._device import PRECISIONS, resolve_device, seeded
+from domadapt.estimators._frozen import FrozenBackbone, frozen_features
+from domadapt.estimators._inputs import make_batches, run_over, take_sample
+from domadapt.estimators._network import build_network, dtype_of, stack
+from domadapt.estimators._parameters import DeepEstimator
+from domadapt.estimators._saving import fingerprint_of_fit, save_classifier
+from domadapt.nn import FeatureClassifier
+from domadapt.training.batches import NUMPY_DTYPES
+from domadapt.training.checkpoint import load_checkpoint, save_checkpoint
+from domadapt.training.distributed import rank
+from domadapt.training.step import extract_features
+from domadapt.training.trainer import Trainer
 
 
 class BaseAlignmentClassifier(
@@ -40,68 +39,12 @@ class BaseAlignmentClassifier(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClassifierMixin,
-    BaseEstimator,
+    DeepEstimator,
 ):
     """Everything of a deep classifier but the choice of its alignment criterion.
 
     Subclasses have an attribute ``alignment``, a parameter of theirs or fixed.
     """
-
-    _parameter_constraints: dict = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "backbone": [nn.Module, None],
-        "batch_norm": [StrOptions({"per_domain", "joint"}), None],
-        "alignment_weight": [Interval(Real, 0, None, closed="left"), None],
-        "alignment_schedule": [StrOptions(set(ALIGNMENT_SCHEDULES)), callable],
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "device": [str, torch.device],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
-
-    def __init__(
-        self,
-        *,
-        hidden_layer_sizes=(256,),
-        backbone=None,
-        batch_norm="per_domain",
-        alignment_weight=None,
-        alignment_schedule="dann",
-        optimizer="sgd",
-        learning_rate=0.03,
-        learning_rate_schedule="dann",
-        weight_decay=5e-4,
-        label_smoothing=0.1,
-        batch_size=64,
-        max_epochs=30,
-        device="auto",
-        class_weight=None,
-        random_state=None,
-        verbose=False,
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.backbone = backbone
-        self.batch_norm = batch_norm
-        self.alignment_weight = alignment_weight
-        self.alignment_schedule = alignment_schedule
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.learning_rate_schedule = learning_rate_schedule
-        self.weight_decay = weight_decay
-        self.label_smoothing = label_smoothing
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.device = device
-        self.class_weight = class_weight
-        self.random_state = random_state
-        self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, *, sample_domain=None, X_target=None, sample_weight=None):
@@ -109,10 +52,10 @@ class BaseAlignmentClassifier(
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features), or image stack
+        X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
             Source rows; with ``sample_domain``, source and target rows stacked. An
             image stack has the shape (n_samples, channels, height, width) or
-            (n_samples, height, width).
+            (n_samples, height, width); paths of images have the shape (n_samples,).
         y : array-like of shape (n_samples,)
             Labels of any kind. What stands at target rows is never read.
         sample_domain : array-like of shape (n_samples,), default=None
@@ -137,18 +80,19 @@ class BaseAlignmentClassifier(
             If a loss is no longer finite. The weights are then those of the last epoch
             that ended with finite ones.
         """
+        self._check_settings()
         domains = split_domains(
             self, X, y, sample_domain=sample_domain, X_target=X_target, sample_weight=sample_weight
         )
+        domains = self._leave_out_unreadable(domains)
         classes, labels = np.unique(domains.y, return_inverse=True)
         weight = _row_weights(self.class_weight, classes, domains)
-        device = _resolve_device(self.device)
+        device = resolve_device(self.device)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        with _seeded(seed, device):
+        with seeded(seed, device):
             trainer = self._make_trainer(domains, classes, labels, weight, device, seed)
             self.classes_ = classes
             self._sample_shape = domains.source.X.shape[1:]
-            self.module_, self.history_ = trainer.network, trainer.history
             self.__dict__.pop("transduction_", None)
             try:
                 self._train(trainer, domains)
@@ -160,20 +104,60 @@ class BaseAlignmentClassifier(
             self.transduction_ = self._labels(domains.target)
         return self
 
+    def _leave_out_unreadable(self, domains):
+        """Drop images that cannot be read, where that is asked for."""
+        self.__dict__.pop("n_skipped_images_", None)
+        if not domains.source.are_paths:
+            return domains
+        self.n_skipped_images_ = 0
+        if self._loader.unreadable == "raise":
+            return domains
+        source, readable = self._find_readable(domains.source)
+        weight = domains.sample_weight
+        domains = replace(
+            domains,
+            source=source,
+            y=domains.y[readable],
+            sample_weight=None if weight is None else weight[readable],
+        )
+        if domains.target is not None:
+            domains = replace(domains, target=self._find_readable(domains.target)[0])
+        if self.n_skipped_images_:
+            warnings.warn(
+                f"{self.n_skipped_images_} images cannot be read and are left out of fit.",
+                stacklevel=3,
+            )
+        return domains
+
+    def _find_readable(self, rows):
+        paths = rows.take(slice(None))
+        readable = self._loader.find_readable(paths)
+        if not readable.any():
+            raise ValueError(f"None of {len(paths)} images of a domain can be read.")
+        self.n_skipped_images_ += int((~readable).sum())
+        return Rows(paths[readable]), readable
+
     def _make_trainer(self, domains, classes, labels, weight, device, seed):
         dtype = dtype_of(self.backbone)
-        source = load_rows(domains.source, device, NUMPY_DTYPES[dtype])
-        target = None
-        if domains.target is not None:
-            target = load_rows(domains.target, device, NUMPY_DTYPES[dtype])
-        sample = torch.empty((2, *source.shape[1:]), device=device, dtype=dtype)
-        source.gather(torch.arange(2, device=device), out=sample)
-        network = build_network(
+        place = (self._loader, device, dtype)
+        source, target = domains.source, domains.target
+        sample = take_sample(source, *place)
+        self._input_shape = tuple(sample.shape[1:])
+        backbone, frozen = self.backbone, None
+        if self.freeze:
+            frozen, backbone = FrozenBackbone(backbone, sample), None
+            source, target = (
+                rows and Rows(self._frozen_features(rows, frozen, *place))
+                for rows in (source, target)
+            )
+            sample = take_sample(source, *place)
+        network, trained_backbone = build_network(
             sample,
             len(classes),
-            backbone=self.backbone,
-            hidden_layer_sizes=_check_layer_sizes(self.hidden_layer_sizes),
+            backbone=backbone,
+            hidden_layer_sizes=self._hidden_layer_sizes,
             batch_norm=self.batch_norm is not None,
+            dropout=self.dropout,
         )
         alignment, alignment_weight = None, 0.0
         if target is not None and self.alignment is not None:
@@ -181,25 +165,33 @@ class BaseAlignmentClassifier(
             alignment_weight = alignment.default_weight
         if self.alignment_weight is not None:
             alignment_weight = self.alignment_weight
-        settings = TrainingSettings(
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            label_smoothing=self.label_smoothing,
-            batch_norm=self.batch_norm,
-            alignment_weight=alignment_weight,
-            alignment_schedule=_schedule(ALIGNMENT_SCHEDULES, self.alignment_schedule),
-            learning_rate_schedule=_schedule(LEARNING_RATE_SCHEDULES, self.learning_rate_schedule),
-        )
         labels = torch.from_numpy(labels).to(device)
         if weight is not None:
             weight = torch.from_numpy(weight).to(device, dtype)
-        return Trainer(network, alignment, source, target, labels, weight, settings, seed)
+        trainer = Trainer(
+            network,
+            alignment,
+            make_batches(source, target, *place, seed),
+            labels,
+            weight,
+            self._training_settings(alignment_weight),
+            seed,
+            backbone=trained_backbone,
+        )
+        self.module_ = network
+        if frozen is not None:
+            extractor = stack(frozen, network.feature_extractor)
+            self.module_ = FeatureClassifier(extractor, network.classifier)
+        return trainer
 
     def _train(self, trainer, domains):
         """Run the epochs as tasks that scikit-learn's callbacks watch and may end."""
+        fingerprint = None
+        if self.checkpoint is not None:
+            fingerprint = fingerprint_of_fit(self, domains)
+            if Path(self.checkpoint).exists():
+                load_checkpoint(self.checkpoint, trainer, fingerprint)
+        self.history_ = trainer.history
         # What a callback sees is the source: its labels are the ones that may be read.
         seen = {
             "estimator": self,
@@ -209,14 +201,17 @@ class BaseAlignmentClassifier(
         }
         fit_task = self._init_callback_context(max_subtasks=self.max_epochs)
         fit_task.call_on_fit_task_begin(**seen)
-        for epoch in range(self.max_epochs):
+        for epoch in range(len(trainer.history["task_loss"]), self.max_epochs):
             epoch_task = fit_task.subcontext(task_name="epoch")
             epoch_task.call_on_fit_task_begin(**seen)
             trainer.run_epoch()
-            if self.verbose:
+            if self.verbose and rank() == 0:
                 means = "  ".join(f"{name} {v[-1]:.4g}" for name, v in trainer.history.items())
                 print(f"Epoch {epoch + 1}/{self.max_epochs}  {means}")
-            if epoch_task.call_on_fit_task_end(**seen):
+            ended = epoch_task.call_on_fit_task_end(**seen)
+            if self.checkpoint is not None:
+                save_checkpoint(self.checkpoint, trainer, fingerprint)
+            if ended:
                 break
         fit_task.call_on_fit_task_end(**seen)
 
@@ -225,8 +220,8 @@ class BaseAlignmentClassifier(
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features), or image stack
-            Rows with the columns of ``fit``.
+        X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
+            Rows of the kind of those of ``fit``.
 
         Returns
         -------
@@ -240,49 +235,75 @@ class BaseAlignmentClassifier(
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features), or image stack
-            Rows with the columns of ``fit``.
+        X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
+            Rows of the kind of those of ``fit``.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes), float32
             Columns in the order of ``classes_``.
         """
-        rows = self._rows(X)
-        return self._outputs(rows, lambda piece: self.module_(piece).softmax(1))
+        return self._outputs(self._rows(X), lambda features: self._logits(features).softmax(1))
 
     def transform(self, X):
         """Compute the features on which the domains are aligned, treating rows as target.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features), or image stack
-            Rows with the columns of ``fit``.
+        X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
+            Rows of the kind of those of ``fit``.
 
         Returns
         -------
         features : ndarray of shape (n_samples, n_features_out), float32
             Output of the feature extractor.
         """
-        rows = self._rows(X)
-        return self._outputs(rows, self.module_.feature_extractor)
+        return self._outputs(self._rows(X), lambda features: features)
+
+    def save(self, path):
+        """Write the fitted classifier to a file: weights in safetensors, the rest in JSON.
+
+        Parameters
+        ----------
+        path : str or path
+            The file, to be read by :func:`domadapt.load`. What stands there is replaced
+            when all is written.
+
+        Raises
+        ------
+        TypeError
+            If the labels are of a kind that JSON cannot hold.
+        OSError
+            If the file cannot be written.
+        """
+        check_is_fitted(self)
+        save_classifier(self, path)
 
     def _rows(self, X):
         check_is_fitted(self)
         return check_rows(self, X, self._sample_shape)
 
     def _labels(self, rows):
-        return self.classes_[self._outputs(rows, lambda piece: self.module_(piece).argmax(1))]
+        return self.classes_[self._outputs(rows, lambda features: self._logits(features).argmax(1))]
 
-    @torch.inference_mode()
+    def _logits(self, features):
+        return self.module_.classifier(features)
+
     def _outputs(self, rows, function):
-        """Apply a function of the module to rows, piece by piece."""
+        """Apply a function of the features to rows."""
         module = self.module_.eval()
-        outputs = []
-        for piece in pieces(rows, NUMPY_DTYPES[module.dtype]):
-            batch = torch.from_numpy(_at_least(FEWEST_ROWS, piece)).to(module.device)
-            outputs.append(function(batch)[: len(piece)].cpu().numpy())
-        return np.concatenate(outputs)
+        place = (self._loader, module.device, module.dtype)
+        extractor, precision = module.feature_extractor, PRECISIONS[self.precision]
+        if isinstance(getattr(extractor, "backbone", None), FrozenBackbone):
+            rows = Rows(self._frozen_features(rows, extractor.backbone, *place))
+            extractor = extractor.layers
+        return run_over(
+            lambda batch: function(extract_features(extractor, batch, precision)), rows, *place
+        )
+
+    def _frozen_features(self, rows, backbone, *place):
+        precision = PRECISIONS[self.precision]
+        return frozen_features(rows, backbone, precision, self.feature_cache, *place)
 
     @property
     def _n_features_out(self):
@@ -294,26 +315,6 @@ class BaseAlignmentClassifier(
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = [NUMPY_DTYPES[dtype_of(self.backbone)].__name__]
         return tags
-
-
-def _check_layer_sizes(sizes):
-    if isinstance(sizes, Integral):
-        return (int(sizes),)
-    if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
-        raise ValueError(
-            f"hidden_layer_sizes={sizes!r} must hold whole numbers above 0, such as (256, 64)."
-        )
-    return tuple(int(size) for size in sizes)
-
-
-def _at_least(n_rows, piece):
-    if len(piece) >= n_rows:
-        return piece
-    return np.resize(piece, (n_rows, *piece.shape[1:]))
-
-
-def _schedule(known, schedule):
-    return known[schedule] if isinstance(schedule, str) else schedule
 
 
 def _row_weights(class_weight, classes, domains):
@@ -331,30 +332,3 @@ def _row_weights(class_weight, classes, domains):
                 "one. Weights of at least 0, some of them above, were expected."
             )
     return None if weight is None else weight / weight.mean()
-
-
-def _resolve_device(device):
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(
-            f"device={device!r} is unknown: use 'auto', 'cpu', 'cuda' or 'cuda:0'."
-        ) from error
-    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"device={device!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA "
-            "devices. Use 'cpu', or 'auto' to take CUDA where there is any."
-        )
-    if resolved.type not in ("cpu", "cuda"):
-        raise ValueError(f"device={device!r} is not supported: use 'auto', 'cpu' or 'cuda'.")
-    return resolved
-
-
-@contextlib.contextmanager
-def _seeded(seed, device):
-    """Seed torch for a while and leave its global generators as they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

@@ -1,13 +1,31 @@
 """The docstring parts that all deep estimators share."""
 
-PARAMETERS = """hidden_layer_sizes : tuple of int or int, default=(256,)
-        Units in each hidden layer of the default backbone; the last is the number of
-        features that are aligned. For image stacks the layers come after two
-        convolutions.
+PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
+        Units in each hidden layer before the classifier; the last is the number of
+        features that are aligned. The layers come after the columns of ``X``, after two
+        convolutions for image stacks, or after ``backbone``. None stands for one layer
+        of 256 units, and for no layer after a backbone that is trained too.
+    dropout : float, default=0.0
+        Share of the units of each hidden layer that are set to zero in training.
     backbone : nn.Module, default=None
-        A feature extractor of your own: it maps a batch to features of shape
+        A feature extractor, of your own or from
+        :func:`~domadapt.nn.load_backbone`: it maps a batch to features of shape
         (n_rows, n_features). It is copied, never trained itself; the copy is trained in
-        float64 if it has float64 weights, else in float32.
+        float64 if it has float64 weights, else in float32. What takes no gradient in it
+        stays as it is, statistics of batch normalisation included.
+    backbone_rate : float, default=None
+        What the learning rate of the backbone is multiplied by. None stands for 0.1 for
+        one that :func:`~domadapt.nn.load_backbone` gave weights, else for 1.
+    freeze : bool, default=False
+        Do not train the backbone: its features are computed once and trained on as
+        vectors.
+    feature_cache : str or path, default=None
+        A folder in which features of images by a frozen backbone are kept for the next
+        time. They are known again by the names, sizes and times of the images, the
+        transform and the weights.
+    image_loader : ImageLoader, default=None
+        How images become batches, where ``X`` holds paths of images. None stands for
+        ``ImageLoader()``.
     batch_norm : {"per_domain", "joint"} or None, default="per_domain"
         Statistics of batch normalisation layers, in a backbone of your own too:
         ``"per_domain"`` normalises source and target rows each by their own and predicts
@@ -35,7 +53,18 @@ PARAMETERS = """hidden_layer_sizes : tuple of int or int, default=(256,)
     batch_size : int, default=64
         Rows per domain in a batch. A smaller domain gives all its rows.
     max_epochs : int, default=30
-        Passes over the larger domain; the smaller comes round as often as it must.
+        Passes over the larger domain; the smaller comes round as often as it must. With
+        ``steps_per_epoch``, rounds of so many updates.
+    steps_per_epoch : int, default=None
+        Updates in an epoch. None stands for a pass over the larger domain.
+    precision : {"float32", "bfloat16"}, default="float32"
+        What the feature extractor computes in. With ``"bfloat16"`` weights, losses and
+        features stay in float32 in between, as torch's autocast has it.
+    checkpoint : str or path, default=None
+        A file that is written after every epoch, with weights in safetensors and no
+        pickle. Where it is there already, ``fit`` goes on from it, to the weights that
+        it would have had without a stop; a file of other parameters or data is refused.
+        It needs an integer ``random_state``.
     device : {"auto", "cpu", "cuda"} or torch.device, default="auto"
         Where to train. ``"auto"`` takes CUDA where there is any.
     class_weight : dict, "balanced" or None, default=None
@@ -60,8 +89,10 @@ ATTRIBUTES = """classes_ : ndarray of shape (n_classes,)
     transduction_ : ndarray of shape (n_target,)
         Labels inferred for the target rows given to ``fit``, in their order. Not there
         after a fit without a target.
+    n_skipped_images_ : int
+        Images left out of ``fit`` since they could not be read.
     n_features_in_ : int
-        Columns seen in ``fit``.
+        Columns seen in ``fit``; not there where ``X`` held paths.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, where ``X`` was a DataFrame with string names."""
 

@@ -4,13 +4,16 @@ from domadapt.nn.backbones import conv_backbone, mlp_backbone
 from domadapt.nn.gradient_reversal import GradientReversal, scale_gradient
 from domadapt.nn.heads import FeatureClassifier, mlp_head
 from domadapt.nn.kernels import rbf_pair_sum
+from domadapt.nn.pretrained import NamedBackbone, load_backbone
 from domadapt.nn.split_batch_norm import SplitBatchNorm, split_batch_norm
 
 __all__ = [
     "FeatureClassifier",
     "GradientReversal",
+    "NamedBackbone",
     "SplitBatchNorm",
     "conv_backbone",
+    "load_backbone",
     "mlp_backbone",
     "mlp_head",
     "rbf_pair_sum",

@@ -5,7 +5,7 @@ import itertools
 from torch import nn
 
 
-def mlp_backbone(n_features, hidden_layer_sizes=(256,), *, batch_norm=True):
+def mlp_backbone(n_features, hidden_layer_sizes=(256,), *, batch_norm=True, dropout=0.0):
     """Build a feature extractor for vectors: linear layers, each with ReLU.
 
     Parameters
@@ -17,6 +17,8 @@ def mlp_backbone(n_features, hidden_layer_sizes=(256,), *, batch_norm=True):
         itself is the feature.
     batch_norm : bool, default=True
         Normalise each layer's units over the batch before the ReLU.
+    dropout : float, default=0.0
+        Share of each layer's units that are set to zero in training.
 
     Returns
     -------
@@ -37,6 +39,8 @@ def mlp_backbone(n_features, hidden_layer_sizes=(256,), *, batch_norm=True):
         if batch_norm:
             layers.append(nn.BatchNorm1d(width))
         layers.append(nn.ReLU())
+        if dropout:
+            layers.append(nn.Dropout(dropout))
     return nn.Sequential(*layers)
 
 
@@ -44,7 +48,7 @@ CONVOLUTION_CHANNELS = (32, 64)
 POOLED_SIZE = 4
 
 
-def conv_backbone(n_channels, hidden_layer_sizes=(256,), *, batch_norm=True):
+def conv_backbone(n_channels, hidden_layer_sizes=(256,), *, batch_norm=True, dropout=0.0):
     """Build a small feature extractor for images: two convolutions, then linear layers.
 
     Parameters
@@ -55,6 +59,8 @@ def conv_backbone(n_channels, hidden_layer_sizes=(256,), *, batch_norm=True):
         Units in each linear layer after the convolutions.
     batch_norm : bool, default=True
         Normalise each layer's units over the batch before the ReLU.
+    dropout : float, default=0.0
+        Share of each linear layer's units that are set to zero in training.
 
     Returns
     -------
@@ -77,4 +83,5 @@ def conv_backbone(n_channels, hidden_layer_sizes=(256,), *, batch_norm=True):
         layers += [nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)]
     layers += [nn.AdaptiveAvgPool2d(POOLED_SIZE), nn.Flatten()]
     pooled = CONVOLUTION_CHANNELS[-1] * POOLED_SIZE**2
-    return nn.Sequential(*layers, *mlp_backbone(pooled, hidden_layer_sizes, batch_norm=batch_norm))
+    linear = mlp_backbone(pooled, hidden_layer_sizes, batch_norm=batch_norm, dropout=dropout)
+    return nn.Sequential(*layers, *linear)

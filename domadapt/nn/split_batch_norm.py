@@ -54,6 +54,8 @@ class SplitBatchNorm(nn.Module):
 def split_batch_norm(module, n_first):
     """Replace the batch normalisation layers of a module by split ones, in place.
 
+    Frozen layers, whose scale takes no gradient, stay as they are.
+
     Parameters
     ----------
     module : nn.Module
@@ -75,7 +77,30 @@ def split_batch_norm(module, n_first):
     'SplitBatchNorm'
     """
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        return SplitBatchNorm(module, n_first)
+        return module if is_frozen(module) else SplitBatchNorm(module, n_first)
     for name, child in module.named_children():
         setattr(module, name, split_batch_norm(child, n_first))
     return module
+
+
+def is_frozen(batch_norm):
+    """Say whether a batch normalisation layer is to stay as it is in training.
+
+    Parameters
+    ----------
+    batch_norm : nn.BatchNorm1d, nn.BatchNorm2d or nn.BatchNorm3d
+        A layer.
+
+    Returns
+    -------
+    frozen : bool
+        True where it has a scale and this takes no gradient.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from domadapt.nn.split_batch_norm import is_frozen
+    >>> is_frozen(nn.BatchNorm1d(3)), is_frozen(nn.BatchNorm1d(3).requires_grad_(False))
+    (False, True)
+    """
+    return batch_norm.weight is not None and not batch_norm.weight.requires_grad

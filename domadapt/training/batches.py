@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
+NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
+
 # Rows are converted and predicted in pieces of this many numbers, 16 MiB in float32.
 PIECE_VALUES = 2**22
 
@@ -51,31 +53,90 @@ def _convert(X, dtype):
     return converted
 
 
-def load_rows(rows, device, dtype=np.float32):
-    """Make the rows of one domain ready for gathering by index.
+class ArrayBatches:
+    """Batches of both domains gathered from arrays.
 
     Parameters
     ----------
-    rows : :class:`domadapt.domains.Rows`
-        Rows of a dense or sparse array.
+    source, target : :class:`domadapt.domains.Rows`
+        Rows of each domain, dense or sparse; ``target`` is None without a target.
     device : torch.device
         Where batches are wanted.
-    dtype : numpy dtype, default=float32
-        Of the batches.
+    dtype : torch.dtype
+        In what floating point.
 
-    Returns
-    -------
-    rows : DenseRows or SparseRows
-        Dense rows as one tensor; sparse rows as they are, made dense batch by batch.
+    Attributes
+    ----------
+    n_rows : list of int
+        Rows of each domain.
+    sample_shape : tuple of int
+        Shape of one row.
     """
-    return SparseRows(rows, dtype) if sparse.issparse(rows.X) else DenseRows(rows, device, dtype)
+
+    def __init__(self, source, target, device, dtype):
+        domains = [source] if target is None else [source, target]
+        self.rows = [
+            SparseRows(rows, NUMPY_DTYPES[dtype])
+            if sparse.issparse(rows.X)
+            else DenseRows(rows, device, NUMPY_DTYPES[dtype])
+            for rows in domains
+        ]
+        self.n_rows = [len(rows) for rows in domains]
+        self.sample_shape = tuple(source.X.shape[1:])
+        self.inputs = torch.empty(0, device=device, dtype=dtype)
+
+    def gather(self, index):
+        """Gather one batch.
+
+        Parameters
+        ----------
+        index : list of Tensor of shape (n,), int64
+            Rows of each domain.
+
+        Returns
+        -------
+        inputs : Tensor of shape (n_source + n_target, ...)
+            Source rows first; images in channels-last order in memory. It is overwritten
+            by the next batch.
+        """
+        sizes = [len(rows) for rows in index]
+        if len(self.inputs) != sum(sizes):
+            self.inputs = self.inputs.new_empty((sum(sizes), *_in_memory(self.sample_shape)))
+        parts = self.inputs.split(sizes)
+        for rows, domain_index, part in zip(self.rows, index, parts, strict=True):
+            rows.gather(domain_index.to(part.device), out=part)
+        return self.inputs.movedim(-1, 1) if self.inputs.ndim == 4 else self.inputs
+
+    def epoch(self, index, first_step, first_place=0):
+        """Gather batches one after the other.
+
+        Parameters
+        ----------
+        index : list of Tensor of shape (n_steps, n), int64
+            For each domain the rows of each step.
+        first_step, first_place : int
+            Of no use here: nothing is drawn.
+
+        Yields
+        ------
+        inputs : Tensor of shape (n_source + n_target, ...)
+            As :meth:`gather` gives them.
+        """
+        on_device = [rows.to(self.inputs.device) for rows in index]
+        for step in zip(*on_device, strict=True):
+            yield self.gather(step)
+
+
+def _in_memory(shape):
+    """Give the order of a row's axes in memory: the channels of an image come last."""
+    return (*shape[1:], shape[0]) if len(shape) == 3 else tuple(shape)
 
 
 class DenseRows:
     """Rows as one tensor, on the device where that has room.
 
     An array is taken as it stands where it is C-contiguous, writeable and of the right
-    dtype, and every row is meant.
+    dtype, and every row is meant; images with several channels are laid out anew.
 
     Parameters
     ----------
@@ -90,15 +151,15 @@ class DenseRows:
     def __init__(self, rows, device, dtype):
         X = rows.X
         as_it_stands = X.flags.c_contiguous and X.flags.writeable and X.dtype == dtype
-        if rows.index is not None or not as_it_stands:
-            X = np.empty((len(rows), *X.shape[1:]), dtype=dtype)
+        if rows.index is not None or not as_it_stands or X.ndim == 4:
+            X = np.empty((len(rows), *_in_memory(X.shape[1:])), dtype=dtype)
             start = 0
             for piece in pieces(rows, dtype):
+                piece = np.moveaxis(piece, 1, -1) if piece.ndim == 4 else piece
                 X[start : start + len(piece)] = piece
                 start += len(piece)
         tensor = torch.from_numpy(X)
         self.tensor = tensor.to(device) if _has_room(tensor, device) else tensor
-        self.shape = tuple(tensor.shape)
 
     def gather(self, index, out):
         """Write the rows that an index names into a batch.
@@ -108,7 +169,7 @@ class DenseRows:
         index : Tensor of shape (n,), int64
             Which rows, on the device of ``out``.
         out : Tensor of shape (n, ...)
-            Where they go.
+            Where they go; the channels of images come last.
         """
         if self.tensor.device == out.device:
             torch.index_select(self.tensor, 0, index, out=out)
@@ -129,7 +190,6 @@ class SparseRows:
 
     def __init__(self, rows, dtype):
         self.rows, self.dtype = rows, dtype
-        self.shape = (len(rows), rows.X.shape[1])
 
     def gather(self, index, out):
         """Write the rows that an index names into a batch.
@@ -192,3 +252,24 @@ class EndlessPermutations:
         stream = torch.cat([self.left, *fresh])
         self.left = stream[wanted:]
         return stream[:wanted].reshape(n_batches, batch_size)
+
+    def state(self):
+        """Give what it takes to go on from here.
+
+        Returns
+        -------
+        state : dict of str to Tensor
+            For :meth:`restore`.
+        """
+        return {"generator": self.generator.get_state(), "left": self.left}
+
+    def restore(self, state):
+        """Go on from where another one stood.
+
+        Parameters
+        ----------
+        state : dict of str to Tensor
+            What its :meth:`state` gave.
+        """
+        self.generator.set_state(state["generator"])
+        self.left = state["left"]

@@ -2,12 +2,14 @@
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from domadapt.alignment.criteria import StepTensors
+from domadapt.training.distributed import gather_rows
 
 
-class TrainingStep:
-    """Gather rows, one forward pass over both domains, two losses, one update.
+class TrainingStep(nn.Module):
+    """One forward pass over both domains and two losses.
 
     Nothing here waits for a value or branches on one, so that on a GPU the steps queue
     up without a pause.
@@ -18,46 +20,35 @@ class TrainingStep:
         What is trained.
     alignment : WeightedCriteria or None
         The alignment term; None trains on the task alone.
-    source, target : DenseRows or SparseRows
-        Rows of each domain; ``target`` is None without a target.
     labels : Tensor of shape (n_rows,), int64
         Class of each source row.
     weight : Tensor of shape (n_rows,), float32, or None
         Weight of each source row, of mean 1.
     label_smoothing : float
         Share of each label that is spread over all classes.
-    batch_sizes : list of int
-        Source and, with a target, target rows in every batch.
+    share_sizes : list of int
+        Source and, with a target, target rows in every batch of this process.
+    precision : torch.dtype
+        What the feature extractor computes in; float32 and float64 stand for that of
+        its weights.
     """
 
-    def __init__(
-        self,
-        network,
-        alignment,
-        source,
-        target,
-        labels,
-        weight,
-        label_smoothing,
-        batch_sizes,
-    ):
+    def __init__(self, network, alignment, labels, weight, label_smoothing, share_sizes, precision):
+        super().__init__()
         self.network, self.alignment = network, alignment
-        self.source, self.target = source, target
+        # Plain attributes: they are the caller's data, no state of the module.
         self.labels, self.weight, self.label_smoothing = labels, weight, label_smoothing
-        self.n_source = batch_sizes[0]
-        self.inputs = torch.empty(
-            (sum(batch_sizes), *source.shape[1:]), device=labels.device, dtype=network.dtype
-        )
+        self.share_sizes, self.precision = share_sizes, precision
 
-    def update(self, optimizer, source_index, target_index, alignment_weight, progress):
-        """Train on one batch.
+    def forward(self, inputs, source_index, target_index, alignment_weight, progress):
+        """Compute both losses of one batch.
 
         Parameters
         ----------
-        optimizer : torch.optim.Optimizer
-            Updates the network and the alignment term's own parameters.
+        inputs : Tensor of shape (sum(share_sizes), ...)
+            This process's share of the batch, source rows first.
         source_index, target_index : Tensor of shape (n,), int64
-            Rows of the batch; the second is None without a target.
+            Rows of the whole batch; the second is None without a target.
         alignment_weight : float
             Multiplies the gradient of the alignment term into the network.
         progress : float
@@ -66,36 +57,12 @@ class TrainingStep:
         Returns
         -------
         task_loss, alignment_loss : Tensor of shape ()
-            The losses before the update; the second is None without alignment.
-        """
-        task_loss, alignment_loss = self.losses(
-            source_index, target_index, alignment_weight, progress
-        )
-        loss = task_loss if alignment_loss is None else task_loss + alignment_loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        return task_loss, alignment_loss
-
-    def losses(self, source_index, target_index, alignment_weight, progress):
-        """Compute both losses of one batch.
-
-        Parameters
-        ----------
-        source_index, target_index, alignment_weight, progress
-            As in :meth:`update`.
-
-        Returns
-        -------
-        task_loss, alignment_loss : Tensor of shape ()
             The second is None without alignment.
         """
-        n_source = self.n_source
-        self.source.gather(source_index, out=self.inputs[:n_source])
-        if self.target is not None:
-            self.target.gather(target_index, out=self.inputs[n_source:])
-        features = self.network.feature_extractor(self.inputs)
+        features = extract_features(self.network.feature_extractor, inputs, self.precision)
+        features = gather_rows(features, self.share_sizes)
         logits = self.network.classifier(features)
+        n_source = len(source_index)
         labels = self.labels[source_index]
         weight = None if self.weight is None else self.weight[source_index]
         task_loss = _cross_entropy(logits[:n_source], labels, weight, self.label_smoothing)
@@ -113,6 +80,29 @@ class TrainingStep:
             progress=progress,
         )
         return task_loss, self.alignment(at, alignment_weight)
+
+
+def extract_features(feature_extractor, inputs, precision):
+    """Run a feature extractor, in bfloat16 where that is wanted.
+
+    Parameters
+    ----------
+    feature_extractor : nn.Module
+        Maps inputs to features.
+    inputs : Tensor of shape (n, ...)
+        A batch.
+    precision : torch.dtype
+        float32 and float64 stand for that of the weights.
+
+    Returns
+    -------
+    features : Tensor of shape (n, d)
+        In the dtype of the inputs, so that losses are computed in full precision.
+    """
+    if precision != torch.bfloat16:
+        return feature_extractor(inputs)
+    with torch.autocast(inputs.device.type, dtype=precision):
+        return feature_extractor(inputs).to(inputs.dtype)
 
 
 def _cross_entropy(logits, labels, weight, label_smoothing):

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
 
-from domadapt.nn.split_batch_norm import split_batch_norm
+from domadapt.nn.split_batch_norm import is_frozen, split_batch_norm
 from domadapt.training.batches import EndlessPermutations
-from domadapt.training.optimizers import make_optimizer
+from domadapt.training.distributed import n_processes, rank, synchronise_batch_norm
+from domadapt.training.optimizers import make_optimizer, parameter_groups, set_learning_rate
 from domadapt.training.step import TrainingStep
 
 
@@ -21,11 +23,15 @@ class TrainingSettings:
     batch_size : int
         Rows of each domain in a batch; a smaller domain gives all its rows.
     max_epochs : int
-        Passes over the larger domain.
+        Passes over the larger domain, or rounds of ``steps_per_epoch``.
+    steps_per_epoch : int or None
+        Updates in an epoch; None for a pass over the larger domain.
     optimizer : str
         As in :func:`domadapt.training.optimizers.make_optimizer`.
     learning_rate, weight_decay : float
         As in :func:`domadapt.training.optimizers.make_optimizer`.
+    backbone_factor : float
+        What the learning rate of a backbone is multiplied by.
     label_smoothing : float
         Share of each label that is spread over all classes.
     batch_norm : {"per_domain", "joint"} or None
@@ -34,18 +40,24 @@ class TrainingSettings:
         What the alignment schedule is multiplied by.
     alignment_schedule, learning_rate_schedule : callable
         From progress, 0 to 1, to a factor.
+    precision : torch.dtype
+        What the feature extractor computes in, as in
+        :class:`domadapt.training.step.TrainingStep`.
     """
 
     batch_size: int
     max_epochs: int
+    steps_per_epoch: int | None
     optimizer: str
     learning_rate: float
     weight_decay: float
+    backbone_factor: float
     label_smoothing: float
     batch_norm: str | None
     alignment_weight: float
     alignment_schedule: Callable[[float], float]
     learning_rate_schedule: Callable[[float], float]
+    precision: torch.dtype
 
 
 class NonFiniteLossError(FloatingPointError, ValueError):
@@ -59,7 +71,8 @@ class Trainer:
     """Trains a network epoch by epoch.
 
     An epoch is one pass over the larger domain, in batches of rows of both; the smaller
-    one comes round as often as it must.
+    one comes round as often as it must. Where torch.distributed is set up, every process
+    takes its share of every batch.
 
     Parameters
     ----------
@@ -67,8 +80,8 @@ class Trainer:
         Trained in place.
     alignment : WeightedCriteria or None
         The alignment term, trained in place where it has parameters.
-    source, target : DenseRows or SparseRows
-        Rows of each domain; ``target`` is None without a target.
+    batches : ArrayBatches or ImageBatches
+        Rows of both domains, or of the source alone.
     labels : Tensor of shape (n_rows,), int64
         Class of each source row, on the device of the network.
     weight : Tensor of shape (n_rows,), float32, or None
@@ -77,6 +90,8 @@ class Trainer:
         What a person chose.
     seed : int
         Draws the order of rows.
+    backbone : nn.Module or None, default=None
+        The part of the network that learns at ``backbone_factor`` of the rate.
 
     Attributes
     ----------
@@ -88,45 +103,41 @@ class Trainer:
         Updates so far.
     """
 
-    def __init__(self, network, alignment, source, target, labels, weight, settings, seed):
+    def __init__(
+        self, network, alignment, batches, labels, weight, settings, seed, *, backbone=None
+    ):
         self.network, self.alignment, self.settings = network, alignment, settings
-        self.device = labels.device
-        domains = [source] if target is None else [source, target]
-        self.batch_sizes = [min(settings.batch_size, rows.shape[0]) for rows in domains]
+        self.batches, self.device = batches, labels.device
+        self.batch_sizes = [self._batch_size(n_rows) for n_rows in batches.n_rows]
+        self.share_sizes = [size // n_processes() for size in self.batch_sizes]
         self.orders = [
-            EndlessPermutations(rows.shape[0], seed + number) for number, rows in enumerate(domains)
+            EndlessPermutations(n_rows, seed + number)
+            for number, n_rows in enumerate(batches.n_rows)
         ]
-        self.steps_per_epoch = max(
-            rows.shape[0] // size for rows, size in zip(domains, self.batch_sizes, strict=True)
+        self.steps_per_epoch = settings.steps_per_epoch or max(
+            n_rows // size for n_rows, size in zip(batches.n_rows, self.batch_sizes, strict=True)
         )
-        if sum(self.batch_sizes) == 1 and any(
-            isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()
-        ):
-            raise ValueError(
-                f"batch_size={settings.batch_size} leaves batch normalisation with one row, "
-                "which has no variance. Use at least 2, or batch_norm=None."
-            )
-        # One row has no statistics of its own, so it shares those of the other domain.
-        if settings.batch_norm == "per_domain" and len(domains) == 2 and min(self.batch_sizes) > 1:
-            split_batch_norm(network, self.batch_sizes[0])
+        self._prepare_batch_norm()
         self.step = TrainingStep(
             network,
             alignment,
-            source,
-            target,
             labels,
             weight,
             settings.label_smoothing,
-            self.batch_sizes,
+            self.share_sizes,
+            settings.precision,
         )
         self._rehearse()
         # The criterion's initial weights have been drawn by now. What is drawn during
         # training, such as dropout, must not depend on whether there was a criterion.
         torch.manual_seed(seed)
-        modules = nn.ModuleList([network] if alignment is None else [network, alignment])
+        self.losses: torch.nn.Module = self.step
+        if n_processes() > 1:
+            # All processes have the same statistics already: nothing to send round.
+            self.losses = DistributedDataParallel(self.step, broadcast_buffers=False)
         self.optimizer = make_optimizer(
             settings.optimizer,
-            modules.parameters(),
+            parameter_groups(self.step, backbone, settings.backbone_factor),
             learning_rate=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
@@ -138,19 +149,50 @@ class Trainer:
         }
         self.n_steps = 0
 
+    def _batch_size(self, n_rows):
+        """Give the rows of a domain in a batch, the same number for every process."""
+        size = min(self.settings.batch_size, n_rows)
+        size -= size % n_processes()
+        if size == 0:
+            raise ValueError(
+                f"batch_size={self.settings.batch_size} with a domain of {n_rows} rows leaves "
+                f"none for some of the {n_processes()} processes. Use fewer processes."
+            )
+        return size
+
+    def _prepare_batch_norm(self):
+        network, settings = self.network, self.settings
+        layers = [m for m in network.modules() if isinstance(m, _BatchNorm) and not is_frozen(m)]
+        if sum(self.batch_sizes) == 1 and layers:
+            raise ValueError(
+                f"batch_size={settings.batch_size} leaves batch normalisation with one row, "
+                "which has no variance. Use at least 2, or batch_norm=None."
+            )
+        # One row has no statistics of its own, so it shares those of the other domain.
+        per_domain = settings.batch_norm == "per_domain" and len(self.batch_sizes) == 2
+        if per_domain and min(self.batch_sizes) > 1:
+            split_batch_norm(network, self.share_sizes[0])
+        if n_processes() > 1:
+            synchronise_batch_norm(network)
+
     @torch.no_grad()
     def _rehearse(self):
         """Run one batch without training: lazy layers take their sizes, misfits show."""
         self.network.eval()
-        index = [torch.arange(size, device=self.device) for size in self.batch_sizes]
-        source_index, target_index = _source_and_target(index)
-        _, loss = self.step.losses(source_index, target_index, 1.0, 0.0)
+        index = [torch.arange(size) for size in self.batch_sizes]
+        inputs = self.batches.gather([self._share(rows[None])[0] for rows in index])
+        source_index, target_index = _source_and_target([rows.to(self.device) for rows in index])
+        _, loss = self.step(inputs, source_index, target_index, 1.0, 0.0)
         if loss is not None and not (isinstance(loss, torch.Tensor) and loss.ndim == 0):
             came = f"shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else repr(loss)
             raise TypeError(
                 f"The alignment criterion {self.alignment.describe()} returned {came}. "
                 "A scalar tensor was expected, such as values.mean()."
             )
+
+    def _share(self, index):
+        """Give this process's rows of batches of shape (n_steps, batch_size)."""
+        return index.chunk(n_processes(), dim=1)[rank()]
 
     def run_epoch(self):
         """Train for one epoch and note its losses.
@@ -166,20 +208,24 @@ class Trainer:
         first_step = self.n_steps
         task_losses, alignment_losses = [], []
         index = [
-            order.take(n_steps, size).to(self.device)
+            order.take(n_steps, size)
             for order, size in zip(self.orders, self.batch_sizes, strict=True)
         ]
-        self.network.train()
-        for step in range(n_steps):
+        batches = self.batches.epoch([self._share(rows) for rows in index], first_step, rank())
+        index = [rows.to(self.device) for rows in index]
+        self._train_mode()
+        for step, inputs in enumerate(batches):
             progress = self.n_steps / (settings.max_epochs * n_steps)
             alignment_weight = settings.alignment_weight * settings.alignment_schedule(progress)
             learning_rate = settings.learning_rate * settings.learning_rate_schedule(progress)
-            for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate
-            source_index, target_index = _source_and_target([batch[step] for batch in index])
-            task_loss, alignment_loss = self.step.update(
-                self.optimizer, source_index, target_index, alignment_weight, progress
+            set_learning_rate(self.optimizer, learning_rate)
+            task_loss, alignment_loss = self.losses(
+                inputs,
+                *_source_and_target([rows[step] for rows in index]),
+                alignment_weight,
+                progress,
             )
+            self._update(task_loss, alignment_loss)
             task_losses.append(task_loss.detach())
             if alignment_loss is not None:
                 alignment_losses.append(alignment_loss.detach())
@@ -199,6 +245,18 @@ class Trainer:
         self.history["alignment_loss"].append(alignment_mean)
         self.history["alignment_weight"].append(alignment_weight)
         self.history["learning_rate"].append(learning_rate)
+
+    def _train_mode(self):
+        self.network.train()
+        for layer in self.network.modules():
+            if isinstance(layer, _BatchNorm) and is_frozen(layer):
+                layer.eval()
+
+    def _update(self, task_loss, alignment_loss):
+        loss = task_loss if alignment_loss is None else task_loss + alignment_loss
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
 
     def _find_non_finite(self, losses):
         """Say where training went out of the finite numbers and why; None if it did not."""

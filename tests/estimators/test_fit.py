@@ -274,7 +274,8 @@ def test_images_go_through_convolutions(make):
 
 def test_a_backbone_of_one_s_own_is_used(make, blobs):
     Xs, ys, Xt, _ = blobs
-    clf = make(backbone=nn.Sequential(nn.LazyLinear(7), nn.Tanh())).fit(Xs, ys, X_target=Xt)
+    backbone = nn.Sequential(nn.LazyLinear(7), nn.Tanh())
+    clf = make(hidden_layer_sizes=None, backbone=backbone).fit(Xs, ys, X_target=Xt)
     assert isinstance(clf.module_.feature_extractor[1], nn.Tanh)
     assert clf.transform(Xt).shape == (75, 7)
     assert np.abs(clf.transform(Xt)).max() <= 1.0

@@ -6,18 +6,13 @@ import torch
 from scipy import sparse
 
 from domadapt.domains import Rows
-from domadapt.training.batches import EndlessPermutations, load_rows, pieces
+from domadapt.training.batches import ArrayBatches, DenseRows, EndlessPermutations, pieces
 
 CPU = torch.device("cpu")
 
 
-def gathered(rows, index, dtype=np.float32):
-    loaded = load_rows(rows, CPU, dtype)
-    out = torch.empty(
-        len(index), *loaded.shape[1:], dtype=torch.from_numpy(np.empty(0, dtype)).dtype
-    )
-    loaded.gather(torch.tensor(index), out=out)
-    return out.numpy()
+def gathered(rows, index, dtype=torch.float32):
+    return ArrayBatches(rows, None, CPU, dtype).gather([torch.tensor(index)]).numpy()
 
 
 @pytest.mark.parametrize(
@@ -33,25 +28,41 @@ def gathered(rows, index, dtype=np.float32):
     ],
     ids=["float32", "float64", "float16", "int64", "fortran", "csr_array", "csr_matrix"],
 )
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_rows_are_gathered_in_any_kind(make, dtype):
     X = np.arange(12).reshape(4, 3)
     np.testing.assert_array_equal(gathered(Rows(make(X)), [3, 0, 3], dtype), X[[3, 0, 3]])
     some = Rows(make(X), np.array([2, 1]))
     np.testing.assert_array_equal(gathered(some, [1, 0], dtype), X[[1, 2]])
-    assert np.concatenate(list(pieces(some, dtype))).tolist() == X[[2, 1]].tolist()
+    assert np.concatenate(list(pieces(some))).tolist() == X[[2, 1]].tolist()
 
 
 def test_a_float32_array_is_taken_as_it_stands():
     X = np.ones((4, 3), dtype=np.float32)
-    assert load_rows(Rows(X), CPU).tensor.data_ptr() == X.ctypes.data
+    assert DenseRows(Rows(X), CPU, np.float32).tensor.data_ptr() == X.ctypes.data
 
 
 def test_a_read_only_array_is_copied_without_a_word(recwarn):
     X = np.ones((4, 3), dtype=np.float32)
     X.flags.writeable = False
-    assert load_rows(Rows(X), CPU).tensor.data_ptr() != X.ctypes.data
+    assert DenseRows(Rows(X), CPU, np.float32).tensor.data_ptr() != X.ctypes.data
     assert not recwarn.list
+
+
+def test_images_are_laid_out_with_their_channels_last():
+    X = np.arange(120, dtype=np.float64).reshape(5, 2, 3, 4)
+    batches = ArrayBatches(Rows(X), Rows(X + 1, np.array([4, 0])), CPU, torch.float32)
+    inputs = batches.gather([torch.tensor([3, 0]), torch.tensor([0])])
+    np.testing.assert_array_equal(inputs.numpy(), np.stack([X[3], X[0], X[4] + 1]))
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_an_epoch_gives_the_batches_of_its_index_in_order():
+    X = np.arange(6, dtype=np.float32).reshape(6, 1)
+    batches = ArrayBatches(Rows(X), Rows(X + 10), CPU, torch.float32)
+    index = [torch.tensor([[0, 1], [2, 3]]), torch.tensor([[5], [4]])]
+    given = [inputs.flatten().tolist() for inputs in batches.epoch(index, 0)]
+    assert given == [[0, 1, 15], [2, 3, 14]]
 
 
 def test_conversion_goes_piece_by_piece(monkeypatch):
@@ -59,13 +70,13 @@ def test_conversion_goes_piece_by_piece(monkeypatch):
     X = np.arange(21.0).reshape(7, 3)
     lengths = [len(piece) for piece in pieces(Rows(X))]
     assert lengths == [2, 2, 2, 1]
-    assert load_rows(Rows(X), CPU).tensor.tolist() == X.tolist()
+    assert DenseRows(Rows(X), CPU, np.float32).tensor.tolist() == X.tolist()
 
 
 def test_numbers_too_large_for_float32_are_told():
     with pytest.raises(ValueError, match="too large for float32"):
-        load_rows(Rows(np.array([[1e300]])), CPU)
-    assert load_rows(Rows(np.array([[1e300]])), CPU, np.float64).tensor.item() == 1e300
+        DenseRows(Rows(np.array([[1e300]])), CPU, np.float32)
+    assert DenseRows(Rows(np.array([[1e300]])), CPU, np.float64).tensor.item() == 1e300
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 10])

@@ -11,12 +11,15 @@ from domadapt.alignment import CORAL, DomainAdversarial, WeightedCriteria
 from domadapt.domains import Rows
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
 from domadapt.training import NonFiniteLossError, Trainer, TrainingSettings
-from domadapt.training.batches import EndlessPermutations, load_rows
+from domadapt.training.batches import ArrayBatches, EndlessPermutations
 from domadapt.training.schedules import dann_alignment, dann_learning_rate
 
 SETTINGS = {
     "batch_size": 4,
     "max_epochs": 3,
+    "steps_per_epoch": None,
+    "backbone_factor": 1.0,
+    "precision": torch.float32,
     "optimizer": "sgd",
     "learning_rate": 0.05,
     "weight_decay": 1e-3,
@@ -42,8 +45,7 @@ def make_trainer(alignment, *, weight=None, n_source=11, n_target=14, with_targe
     return Trainer(
         network,
         None if alignment is None else WeightedCriteria(alignment),
-        load_rows(Rows(source), cpu),
-        load_rows(Rows(target), cpu) if with_target else None,
+        ArrayBatches(Rows(source), Rows(target) if with_target else None, cpu, torch.float32),
         torch.from_numpy(labels),
         weight,
         TrainingSettings(**{**SETTINGS, **changes}),

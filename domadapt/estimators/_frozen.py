@@ -1,0 +1,93 @@
+"""A backbone that is not trained, and its features, kept on disk."""
+
+import copy
+import functools
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from domadapt.estimators._inputs import run_over
+from domadapt.estimators._network import put_beside
+from domadapt.files import read_tensors, write_tensors
+from domadapt.fingerprints import describe, digest_of, digest_of_rows
+from domadapt.training.step import extract_features
+
+
+class FrozenBackbone(nn.Module):
+    """A copy of a backbone that takes no gradient and always is in evaluation mode.
+
+    Parameters
+    ----------
+    backbone : nn.Module
+        A feature extractor.
+    sample : Tensor of shape (n, ...)
+        A few rows, on the device and of the dtype that are wanted.
+    """
+
+    def __init__(self, backbone, sample):
+        super().__init__()
+        self.model = put_beside(sample, copy.deepcopy(backbone)).requires_grad_(False).eval()
+
+    @functools.cached_property
+    def fingerprint(self):
+        """Say which backbone with which weights it is."""
+        return describe(self.model)
+
+    def forward(self, x):
+        with torch.no_grad():
+            return self.model(x)
+
+    def train(self, mode=True):
+        """Stay in evaluation mode, whatever is asked for."""
+        return super().train(False)
+
+
+def frozen_features(rows, backbone, precision, folder, loader, device, dtype):
+    """Compute the features of rows by a backbone that is not trained, or read them.
+
+    Parameters
+    ----------
+    rows : :class:`domadapt.domains.Rows`
+        Arrays or paths of images.
+    backbone : FrozenBackbone
+        On the device.
+    precision : torch.dtype
+        What it computes in.
+    folder : str, path or None
+        Where features of images are kept, in a file that is named after the images, the
+        transform, the weights and the precision. None keeps none.
+    loader : ImageLoader
+        How images become batches.
+    device : torch.device
+        Where the backbone is.
+    dtype : torch.dtype
+        Of its weights.
+
+    Returns
+    -------
+    features : ndarray of shape (len(rows), d)
+        One row for each.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to.
+    """
+
+    def compute():
+        return run_over(
+            lambda batch: extract_features(backbone, batch, precision), rows, loader, device, dtype
+        )
+
+    if folder is None or not rows.are_paths:
+        return compute()
+    key = [digest_of_rows(rows), loader.describe(), backbone.fingerprint, str(precision)]
+    path = Path(folder) / f"features-{digest_of({}, describe(key))[:32]}.safetensors"
+    if path.is_file():
+        tensors, _ = read_tensors(path, kind="features")
+        return tensors["features"].numpy()
+    features = compute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_tensors(path, {"features": torch.from_numpy(features)}, {}, kind="features")
+    return features

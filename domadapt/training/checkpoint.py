@@ -1,0 +1,87 @@
+"""What it takes to go on with a training, as one file of tensors and JSON."""
+
+import torch
+
+from domadapt.files import read_tensors, write_tensors
+from domadapt.training.distributed import rank
+
+KIND = "checkpoint"
+
+
+def save_checkpoint(path, trainer, settings):
+    """Write down where a training stands.
+
+    Parameters
+    ----------
+    path : str or path
+        The file. What stands there is replaced when all is written.
+    trainer : Trainer
+        Between two epochs.
+    settings : str
+        Says what is trained on what. It has to be the same to go on.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    # All processes hold the same.
+    if rank() != 0:
+        return
+    tensors = {"random.cpu": torch.get_rng_state()}
+    if trainer.device.type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(trainer.device)
+    tensors |= _named("step", trainer.step.state_dict())
+    for number, order in enumerate(trainer.orders):
+        tensors |= _named(f"order.{number}", order.state())
+    for number, state in trainer.optimizer.state_dict()["state"].items():
+        tensors |= _named(f"optimizer.{number}", state)
+    info = {"settings": settings, "n_steps": trainer.n_steps, "history": trainer.history}
+    tensors = {name: value for name, value in tensors.items() if isinstance(value, torch.Tensor)}
+    write_tensors(path, tensors, info, kind=KIND)
+
+
+def load_checkpoint(path, trainer, settings):
+    """Go on where a training stood.
+
+    Parameters
+    ----------
+    path : str or path
+        What :func:`save_checkpoint` wrote.
+    trainer : Trainer
+        Built as the one that was saved, with no epoch run.
+    settings : str
+        As it was saved.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file is not there, damaged, of another version or of other settings.
+    """
+    tensors, info = read_tensors(path, kind=KIND)
+    if info["settings"] != settings:
+        raise ValueError(
+            f"The checkpoint {str(path)!r} is of a fit with other parameters or data. Remove it "
+            "to start anew, or name another file."
+        )
+    trainer.step.load_state_dict(_under("step", tensors))
+    for number, order in enumerate(trainer.orders):
+        order.restore(_under(f"order.{number}", tensors))
+    groups = trainer.optimizer.state_dict()["param_groups"]
+    n_parameters = sum(len(group["params"]) for group in groups)
+    state = {number: _under(f"optimizer.{number}", tensors) for number in range(n_parameters)}
+    state = {number: values for number, values in state.items() if values}
+    trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    trainer.n_steps, trainer.history = info["n_steps"], info["history"]
+    torch.set_rng_state(tensors["random.cpu"])
+    if trainer.device.type == "cuda":
+        torch.cuda.set_rng_state(tensors["random.cuda"], trainer.device)
+
+
+def _named(prefix, values):
+    return {f"{prefix}.{name}": value for name, value in values.items()}
+
+
+def _under(prefix, tensors):
+    start = f"{prefix}."
+    return {name[len(start) :]: v for name, v in tensors.items() if name.startswith(start)}

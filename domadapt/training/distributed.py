@@ -1,0 +1,187 @@
+"""One training in several processes: shares of a batch, gathered features, shared statistics.
+
+Each process runs the feature extractor on its share of the batch. The features of all
+are then gathered, and what comes after, the classifier and the criterion, every process
+computes on the whole batch. So a criterion sees the batch that one process would see.
+"""
+
+import os
+
+import torch
+from torch import distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def n_processes():
+    """Tell how many processes train together.
+
+    Returns
+    -------
+    n : int
+        1 where torch.distributed was not set up.
+    """
+    return distributed.get_world_size() if _is_set_up() else 1
+
+
+def rank():
+    """Tell which of them this one is.
+
+    Returns
+    -------
+    rank : int
+        Counted from 0.
+    """
+    return distributed.get_rank() if _is_set_up() else 0
+
+
+def local_rank():
+    """Tell which of the processes on this machine this one is, and so which GPU it has.
+
+    Returns
+    -------
+    rank : int
+        Counted from 0.
+    """
+    return int(os.environ.get("LOCAL_RANK", 0)) if _is_set_up() else 0
+
+
+def _is_set_up():
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def gather_rows(rows, sizes):
+    """Gather the rows of all processes, with gradient.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (sum(sizes), ...)
+        This process's share of each domain, one after the other.
+    sizes : list of int
+        How many rows each domain has here; the same in all processes.
+
+    Returns
+    -------
+    rows : Tensor of shape (n_processes * sum(sizes), ...)
+        The whole of the first domain in the order of the processes, then of the next.
+    """
+    if n_processes() == 1:
+        return rows
+    shares = _Gather.apply(rows)
+    # As many rows of each domain came from every process.
+    domains = shares.unflatten(0, (n_processes(), sum(sizes))).split(sizes, dim=1)
+    return torch.cat([domain.flatten(0, 1) for domain in domains])
+
+
+class _Gather(torch.autograd.Function):
+    """Concatenate the rows of all processes.
+
+    Every process goes on to compute the same loss from them, so each has the whole
+    gradient at hand and keeps its own rows of it. Averaging over processes, as
+    DistributedDataParallel does, divides by their number; so it is multiplied by it.
+    """
+
+    @staticmethod
+    def forward(ctx, rows):
+        shares = [torch.empty_like(rows) for _ in range(n_processes())]
+        distributed.all_gather(shares, rows.contiguous())
+        return torch.cat(shares)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.chunk(n_processes())[rank()] * n_processes()
+
+
+class _Sum(torch.autograd.Function):
+    """Add up a tensor over the processes; its gradient is added up likewise."""
+
+    @staticmethod
+    def forward(ctx, values):
+        return _summed(values)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return _summed(grad)
+
+
+def _summed(values):
+    total = values.clone(memory_format=torch.contiguous_format)
+    distributed.all_reduce(total)
+    return total
+
+
+class SyncedBatchNorm(_BatchNorm):
+    """Batch normalisation by the statistics of all processes, on the CPU too.
+
+    Torch's own layer for this is for CUDA alone.
+
+    Parameters
+    ----------
+    batch_norm : nn.BatchNorm1d, nn.BatchNorm2d or nn.BatchNorm3d
+        The layer whose settings, weights and running statistics it takes over.
+    """
+
+    def __init__(self, batch_norm):
+        super().__init__(
+            batch_norm.num_features,
+            batch_norm.eps,
+            batch_norm.momentum,
+            affine=False,
+            track_running_stats=False,
+        )
+        self.affine, self.track_running_stats = batch_norm.affine, batch_norm.track_running_stats
+        self.weight, self.bias = batch_norm.weight, batch_norm.bias
+        for name, buffer in batch_norm.named_buffers():
+            setattr(self, name, buffer)
+
+    def _check_input_dim(self, x):
+        if x.ndim < 2:
+            raise ValueError(f"Batch normalisation needs rows of features, but {x.ndim}-D came.")
+
+    def forward(self, x):
+        if not self.training or n_processes() == 1:
+            return super().forward(x)
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        n_values = n_processes() * x.numel() // x.shape[1]
+        shape = [1, -1] + [1] * (x.ndim - 2)
+        mean = _Sum.apply(x.sum(axes)) / n_values
+        centred = x - mean.view(shape)
+        variance = _Sum.apply(centred.square().sum(axes)) / n_values
+        self._track(mean, variance, n_values)
+        normalised = centred * (variance + self.eps).rsqrt().view(shape)
+        if not self.affine:
+            return normalised
+        return torch.addcmul(self.bias.view(shape), normalised, self.weight.view(shape))
+
+    @torch.no_grad()
+    def _track(self, mean, variance, n_values):
+        buffers = dict(self.named_buffers())
+        if not buffers:
+            return
+        buffers["num_batches_tracked"] += 1
+        # Without a momentum, statistics are the mean over all batches.
+        momentum = self.momentum or 1.0 / buffers["num_batches_tracked"].item()
+        buffers["running_mean"].lerp_(mean, momentum)
+        buffers["running_var"].lerp_(variance * (n_values / (n_values - 1)), momentum)
+
+
+def synchronise_batch_norm(module):
+    """Let all batch normalisation of a module use the statistics of all processes, in place.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Any module. Layers in it that stay in evaluation mode are not told apart.
+
+    Returns
+    -------
+    module : nn.Module
+        The same module; a batch normalisation layer itself comes back as another.
+    """
+    if isinstance(module, _BatchNorm):
+        on_cuda = module.running_mean is not None and module.running_mean.is_cuda
+        if on_cuda:
+            return nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        return SyncedBatchNorm(module)
+    for name, child in module.named_children():
+        setattr(module, name, synchronise_batch_norm(child))
+    return module
