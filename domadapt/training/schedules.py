@@ -28,7 +28,7 @@ def linear(progress):
     return progress
 
 
-def dann_alignment(progress):
+def dann_alignment(progress, steepness=10.0):
     """Rise from 0 to 1 as the DANN paper's reversal coefficient: 2 / (1 + exp(-10 p)) - 1.
 
     Examples
@@ -36,10 +36,10 @@ def dann_alignment(progress):
     >>> dann_alignment(0.0), round(dann_alignment(0.3), 3)
     (0.0, 0.905)
     """
-    return 2.0 / (1.0 + math.exp(-10.0 * progress)) - 1.0
+    return 2.0 / (1.0 + math.exp(-steepness * progress)) - 1.0
 
 
-def dann_learning_rate(progress):
+def dann_learning_rate(progress, steepness=10.0):
     """Fall from 1 as the DANN paper's learning rate: (1 + 10 p) to the power of -0.75.
 
     Examples
@@ -47,7 +47,7 @@ def dann_learning_rate(progress):
     >>> dann_learning_rate(0.0), round(dann_learning_rate(1.0), 3)
     (1.0, 0.166)
     """
-    return (1.0 + 10.0 * progress) ** -0.75
+    return (1.0 + steepness * progress) ** -0.75
 
 
 ALIGNMENT_SCHEDULES = {"constant": constant, "linear": linear, "dann": dann_alignment}
