@@ -1,5 +1,6 @@
 """What ``domadapt fit`` and ``domadapt predict`` do: files in, a model or predictions out."""
 
+import contextlib
 import csv
 import io
 import os
@@ -43,7 +44,9 @@ def fit(arguments):
     if Path(arguments.source).is_dir():
         parameters |= _image_parameters(arguments)
     clf = on_vectors(arguments.method, epochs=arguments.epochs, **parameters)
-    clf.fit(X, y, X_target=None if arguments.method == "source" else X_target)
+    # What is printed is for the person who waits; results of a command go to its files.
+    with contextlib.redirect_stdout(sys.stderr):
+        clf.fit(X, y, X_target=None if arguments.method == "source" else X_target)
     clf.save(arguments.out)
     print(f"written to {arguments.out}", file=sys.stderr)
 

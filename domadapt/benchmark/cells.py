@@ -267,7 +267,12 @@ def _map(clf, Xs, ys, Xt, yt):
     """Lay some features of both domains out in the plane of their largest variance."""
     rng = np.random.default_rng(0)
     chosen = [rng.permutation(len(X))[:MAP_ROWS] for X in (Xs, Xt)]
-    features = [clf.transform(X[rows]) for X, rows in zip((Xs, Xt), chosen, strict=True)]
+    both = list(zip((Xs, Xt), chosen, strict=True))
+    if clf.freeze:
+        # Those of whole domains are on disk already.
+        features = [clf.transform(X)[rows] for X, rows in both]
+    else:
+        features = [clf.transform(X[rows]) for X, rows in both]
     points = PCA(2, random_state=0).fit_transform(np.concatenate(features))
     labels = np.concatenate([ys[chosen[0]], yt[chosen[1]]])
     return {
