@@ -38,8 +38,8 @@ def run_cell(cell, settings, out, place, note=None):
     out : str or path
         The run folder. The cell's history, accuracies and map go to a file in it.
     place : dict
-        ``device``, and ``n_workers``, ``cache_megabytes`` and ``n_threads``, each of
-        which may be None.
+        ``device`` and ``n_threads``; and ``n_workers`` and ``cache_megabytes``, which may
+        be None.
     note : callable, default=None
         Is told after every epoch how far the cell is, in a text.
 
@@ -49,8 +49,7 @@ def run_cell(cell, settings, out, place, note=None):
         ``source``, ``target``, ``method``, ``seed``, ``accuracy`` after the last epoch
         and ``best_accuracy_by_target_labels``, both in percent.
     """
-    if place["n_threads"] is not None:
-        torch.set_num_threads(place["n_threads"])
+    torch.set_num_threads(min(place["n_threads"], torch.get_num_threads()))
     data = load_data(settings["dataset"], settings["root"])
     Xs, ys = domain_of(data, cell.source)
     Xt, yt = domain_of(data, cell.target)
@@ -179,7 +178,7 @@ class TargetWatch:
     path : Path
         The file in which the cell's history is kept.
     note : callable or None
-        Is told after every epoch how far the cell is, in a text.
+        Is told after every epoch how far a fine-tuning is, in a text.
 
     Attributes
     ----------
@@ -194,17 +193,49 @@ class TargetWatch:
             self.accuracies = json.loads(path.read_text())["target_accuracy"]
 
     def setup(self, estimator, context):
-        """Do nothing before the fit."""
+        """Do nothing before the fit.
+
+        Parameters
+        ----------
+        estimator : BaseAlignmentClassifier
+            Being fitted.
+        context : CallbackContext
+            Of the fit or of an epoch.
+        """
 
     def teardown(self, estimator, context):
-        """Do nothing after the fit."""
+        """Do nothing after the fit.
+
+        Parameters
+        ----------
+        estimator : BaseAlignmentClassifier
+            Being fitted.
+        context : CallbackContext
+            Of the fit or of an epoch.
+        """
 
     def on_fit_task_begin(self, estimator, context):
-        """Note when an epoch begins."""
+        """Note when an epoch begins.
+
+        Parameters
+        ----------
+        estimator : BaseAlignmentClassifier
+            Being fitted.
+        context : CallbackContext
+            Of the fit or of an epoch.
+        """
         self.begin = time.monotonic()
 
     def on_fit_task_end(self, estimator, context):
-        """Judge the model after an epoch and write down what is known."""
+        """Judge the model after an epoch and write down what is known.
+
+        Parameters
+        ----------
+        estimator : BaseAlignmentClassifier
+            Being fitted.
+        context : CallbackContext
+            Of the fit or of an epoch.
+        """
         if context.task_name != "epoch":
             return
         seconds = time.monotonic() - self.begin
@@ -215,10 +246,12 @@ class TargetWatch:
         self.write(estimator)
         if self.note is not None:
             left = (estimator.max_epochs - n_epochs) * (time.monotonic() - self.begin)
+            domains = 1 if self.cell.method == "source" else 2
+            images = domains * estimator.batch_size * estimator.steps_per_epoch
             self.note(
                 f"epoch {n_epochs}/{estimator.max_epochs}, "
                 f"loss {estimator.history_['task_loss'][-1]:.3f}, target {accuracy:.1f} %, "
-                f"{seconds:.1f} s, about {say_duration(left)} left in this cell"
+                f"{images / seconds:.0f} images/s, about {say_duration(left)} left in this cell"
             )
 
     def write(self, estimator, **more):

@@ -1,7 +1,6 @@
 """A run: all cells of a table, in a folder that survives being stopped."""
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -62,12 +61,9 @@ def run(settings, out, place, *, resume=False, jobs=1):
     todo = [cell for cell in cells if tuple(vars(cell).values()) not in done]
     if len(todo) < len(cells):
         say(f"{len(cells) - len(todo)} of {len(cells)} cells are finished already")
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    place = place | {"n_threads": None if jobs == 1 else threads}
     if settings["freeze"] and todo:
         extract_features(settings, out, place, say)
-    if jobs > 1 and place["n_workers"] is None:
-        place["n_workers"] = threads
+    place = place | _share_of_cores(settings, place, jobs)
     failed = []
     start = time.monotonic()
     for number, (cell, result) in enumerate(_results(todo, settings, out, place, jobs), start=1):
@@ -104,11 +100,27 @@ def _results(cells, settings, out, place, jobs):
         for cell in cells:
             what = f"{pair_label(cell.source, cell.target)}, {title_of(cell.method)}"
             # Cells that take seconds need no word of every epoch.
-            note = None if settings["freeze"] or settings["backbone"] is None else _noting(what)
+            note = _noting(what) if _fine_tunes(settings) else None
             yield cell, _try_cell(cell, settings, out, place, note)[1]
         return
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
     yield from parallel(joblib.delayed(_try_cell)(cell, settings, out, place) for cell in cells)
+
+
+def _share_of_cores(settings, place, jobs):
+    """Say how many threads and readers of images each of the processes gets."""
+    share = max(1, joblib.cpu_count() // jobs)
+    # Batches of vectors are too small for several threads.
+    n_threads = share if _fine_tunes(settings) else 1
+    n_workers = place["n_workers"]
+    return {
+        "n_threads": n_threads,
+        "n_workers": share if n_workers is None and jobs > 1 else n_workers,
+    }
+
+
+def _fine_tunes(settings):
+    return settings["backbone"] is not None and not settings["freeze"]
 
 
 def _noting(what):
