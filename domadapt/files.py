@@ -1,7 +1,9 @@
 """Files that are either whole or not there, and tensors in them without pickle."""
 
+import contextlib
 import json
 import os
+import threading
 from pathlib import Path
 
 import torch
@@ -27,7 +29,8 @@ def atomic_write(path, data):
         If the folder cannot be written to or the disk is full. Nothing is left behind.
     """
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Of its own for each writer: several fits may keep the same features at once.
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         with open(beside, "wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
@@ -35,7 +38,8 @@ def atomic_write(path, data):
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
         if isinstance(error, OSError):
             # The name in the message is to be the one that the person knows.
             raise type(error)(error.errno, error.strerror, str(path)) from error
@@ -110,17 +114,23 @@ def read_tensors(path, *, kind):
         raise ValueError(f"{str(path)!r} is no whole safetensors file: {error}") from error
     if "domadapt" not in metadata:
         raise ValueError(f"{str(path)!r} holds tensors, but was not written as a {kind}.")
+    changed = ValueError(
+        f"{str(path)!r} has been changed since it was written: its content does not agree with "
+        "its digest."
+    )
+    try:
+        header = json.loads(metadata["domadapt"])
+        version = header["format"]
+    except (KeyError, TypeError, ValueError):
+        raise changed from None
+    # First of all, since another version may have another digest.
+    if version != FORMAT:
+        raise ValueError(
+            f"{str(path)!r} is of format {version}, but this version of domadapt reads format "
+            f"{FORMAT}. Read it with the version that wrote it."
+        )
     if metadata.get("digest") != digest_of(tensors, metadata["domadapt"]):
-        raise ValueError(
-            f"{str(path)!r} has been changed since it was written: its content does not agree "
-            "with its digest."
-        )
-    header = json.loads(metadata["domadapt"])
-    if header["format"] != FORMAT:
-        raise ValueError(
-            f"{str(path)!r} is of format {header['format']}, but this version of domadapt reads "
-            f"format {FORMAT}. Read it with the version that wrote it."
-        )
+        raise changed
     if header["kind"] != kind:
         raise ValueError(f"{str(path)!r} is a {header['kind']}, but a {kind} was expected.")
     return tensors, header["info"]

@@ -90,7 +90,7 @@ class BaseAlignmentClassifier(
         device = resolve_device(self.device)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         with seeded(seed, device):
-            trainer = self._make_trainer(domains, classes, labels, weight, device, seed)
+            trainer, target = self._make_trainer(domains, classes, labels, weight, device, seed)
             self.classes_ = classes
             self._sample_shape = domains.source.X.shape[1:]
             self.__dict__.pop("transduction_", None)
@@ -100,8 +100,9 @@ class BaseAlignmentClassifier(
                 # Whatever ends the training, an interrupt too, its result can be used.
                 self.module_.eval()
                 self.n_steps_ = trainer.n_steps
-        if domains.target is not None:
-            self.transduction_ = self._labels(domains.target)
+                trainer.batches.close()
+        if target is not None:
+            self.transduction_ = self._labels(target, are_features=self.freeze)
         return self
 
     def _leave_out_unreadable(self, domains):
@@ -113,6 +114,8 @@ class BaseAlignmentClassifier(
         if self._loader.unreadable == "raise":
             return domains
         source, readable = self._find_readable(domains.source)
+        if len(np.unique(domains.y[readable])) < 2:
+            raise ValueError("Source images of fewer than 2 classes can be read.")
         weight = domains.sample_weight
         domains = replace(
             domains,
@@ -133,7 +136,9 @@ class BaseAlignmentClassifier(
         paths = rows.take(slice(None))
         readable = self._loader.find_readable(paths)
         if not readable.any():
-            raise ValueError(f"None of {len(paths)} images of a domain can be read.")
+            raise ValueError(
+                f"None of the {len(paths)} images of a domain can be read, such as {paths[0]!r}."
+            )
         self.n_skipped_images_ += int((~readable).sum())
         return Rows(paths[readable]), readable
 
@@ -182,7 +187,7 @@ class BaseAlignmentClassifier(
         if frozen is not None:
             extractor = stack(frozen, network.feature_extractor)
             self.module_ = FeatureClassifier(extractor, network.classifier)
-        return trainer
+        return trainer, target
 
     def _train(self, trainer, domains):
         """Run the epochs as tasks that scikit-learn's callbacks watch and may end."""
@@ -283,19 +288,25 @@ class BaseAlignmentClassifier(
         check_is_fitted(self)
         return check_rows(self, X, self._sample_shape)
 
-    def _labels(self, rows):
-        return self.classes_[self._outputs(rows, lambda features: self._logits(features).argmax(1))]
+    def _labels(self, rows, *, are_features=False):
+        """Predict labels of rows, or of what a frozen backbone has made of them."""
+
+        def classify(features):
+            return self._logits(features).argmax(1)
+
+        return self.classes_[self._outputs(rows, classify, are_features=are_features)]
 
     def _logits(self, features):
         return self.module_.classifier(features)
 
-    def _outputs(self, rows, function):
+    def _outputs(self, rows, function, *, are_features=False):
         """Apply a function of the features to rows."""
         module = self.module_.eval()
         place = (self._loader, module.device, module.dtype)
         extractor, precision = module.feature_extractor, PRECISIONS[self.precision]
         if isinstance(getattr(extractor, "backbone", None), FrozenBackbone):
-            rows = Rows(self._frozen_features(rows, extractor.backbone, *place))
+            if not are_features:
+                rows = Rows(self._frozen_features(rows, extractor.backbone, *place))
             extractor = extractor.layers
         return run_over(
             lambda batch: function(extract_features(extractor, batch, precision)), rows, *place

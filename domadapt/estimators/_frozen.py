@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from domadapt.estimators._inputs import run_over
-from domadapt.estimators._network import put_beside
+from domadapt.estimators._network import count_features, put_beside
 from domadapt.files import read_tensors, write_tensors
 from domadapt.fingerprints import describe, digest_of, digest_of_rows
 from domadapt.training.step import extract_features
@@ -23,16 +23,25 @@ class FrozenBackbone(nn.Module):
         A feature extractor.
     sample : Tensor of shape (n, ...)
         A few rows, on the device and of the dtype that are wanted.
+
+    Raises
+    ------
+    ValueError
+        If the backbone fails on the sample or returns anything but one row of features
+        for each row.
     """
 
     def __init__(self, backbone, sample):
         super().__init__()
-        self.model = put_beside(sample, copy.deepcopy(backbone)).requires_grad_(False).eval()
+        self.model = put_beside(sample, copy.deepcopy(backbone))
+        # Lazy layers take their sizes from it, too.
+        count_features(self.model, sample)
+        self.model.requires_grad_(False).eval()
 
     @functools.cached_property
     def fingerprint(self):
         """Say which backbone with which weights it is."""
-        return describe(self.model)
+        return digest_of({}, describe(self.model))
 
     def forward(self, x):
         with torch.no_grad():
@@ -87,7 +96,8 @@ def frozen_features(rows, backbone, precision, folder, loader, device, dtype):
     if path.is_file():
         tensors, _ = read_tensors(path, kind="features")
         return tensors["features"].numpy()
-    features = compute()
+    # Before the features are computed, which may take hours.
     path.parent.mkdir(parents=True, exist_ok=True)
+    features = compute()
     write_tensors(path, {"features": torch.from_numpy(features)}, {}, kind="features")
     return features

@@ -50,10 +50,10 @@ def build_network(sample, n_classes, *, backbone, hidden_layer_sizes, batch_norm
         sizes = hidden_layer_sizes
         sizes = DEFAULT_HIDDEN_LAYER_SIZES if sizes is None else sizes
         extractor = put_beside(sample, _default_backbone(sample.shape[1:], sizes, extra))
-        n_features = _count_features(extractor, sample)
+        n_features = count_features(extractor, sample)
     else:
         extractor = copied = put_beside(sample, copy.deepcopy(backbone))
-        n_features = _count_features(extractor, sample)
+        n_features = count_features(extractor, sample)
         if hidden_layer_sizes:
             layers = put_beside(sample, mlp_backbone(n_features, hidden_layer_sizes, **extra))
             extractor, n_features = stack(extractor, layers), hidden_layer_sizes[-1]
@@ -134,7 +134,7 @@ def _default_backbone(shape, hidden_layer_sizes, extra):
 
 
 @torch.no_grad()
-def _count_features(extractor, sample):
+def count_features(extractor, sample):
     came = f"rows of shape {tuple(sample.shape[1:])}"
     extractor.eval()
     try:

@@ -116,19 +116,18 @@ class DeepEstimator(BaseEstimator):
                 "precision='bfloat16' does not go with a backbone in float64. Use "
                 "precision='float32' or backbone.float()."
             )
-        if self.checkpoint is None:
-            return
-        if not isinstance(self.random_state, Integral):
+        if self.checkpoint is not None and not isinstance(self.random_state, Integral):
             raise ValueError(
                 f"random_state={self.random_state!r} does not go with a checkpoint: a fit that "
                 "goes on has to draw what the first one drew. Pass an integer."
             )
-        folder = Path(self.checkpoint).parent
-        if not os.access(folder, os.W_OK):
-            raise OSError(
-                f"checkpoint={str(self.checkpoint)!r}: {str(folder)!r} is no folder "
-                "that can be written to."
-            )
+        if self.checkpoint is not None:
+            _check_writable("checkpoint", self.checkpoint, Path(self.checkpoint).parent)
+        if self.feature_cache is not None and self.freeze:
+            folder = Path(self.feature_cache)
+            # A folder that is not there yet is made, in one that is.
+            there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+            _check_writable("feature_cache", self.feature_cache, there)
 
     @property
     def _hidden_layer_sizes(self):
@@ -157,6 +156,13 @@ class DeepEstimator(BaseEstimator):
             alignment_schedule=_schedule(ALIGNMENT_SCHEDULES, self.alignment_schedule),
             learning_rate_schedule=_schedule(LEARNING_RATE_SCHEDULES, self.learning_rate_schedule),
             precision=PRECISIONS[self.precision],
+        )
+
+
+def _check_writable(name, value, folder):
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise OSError(
+            f"{name}={str(value)!r}: {str(folder)!r} is no folder that can be written to."
         )
 
 

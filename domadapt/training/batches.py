@@ -126,6 +126,9 @@ class ArrayBatches:
         for step in zip(*on_device, strict=True):
             yield self.gather(step)
 
+    def close(self):
+        """Do nothing: there is no process to end."""
+
 
 def _in_memory(shape):
     """Give the order of a row's axes in memory: the channels of an image come last."""

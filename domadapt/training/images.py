@@ -15,10 +15,11 @@ from domadapt.training.decoding import (
     Order,
     PreparedImages,
     ReadableDataset,
-    apply_transform,
     can_fork,
+    give_or_raise,
     load_batches,
     make_data_loader,
+    stack_transformed,
     to_network,
 )
 
@@ -115,9 +116,12 @@ class ImageLoader(BaseEstimator):
         ------
         UnreadableImageError
             If it cannot be read.
+        TypeError
+            If a transform of your own returned what it should not.
         """
         images = PreparedImages([str(path)], self.resize, memory=None)
-        return apply_transform(_transform(self, train=train), images[0], train=train)
+        image = _transform(self, train=train)(images[0])
+        return stack_transformed([image], train=train)[0]
 
     def stream(self, paths, device, dtype):
         """Read images in order, transformed for prediction.
@@ -140,15 +144,16 @@ class ImageLoader(BaseEstimator):
         ------
         UnreadableImageError
             At the first image that cannot be read.
+        TypeError, ValueError
+            If a transform of your own returned what it should not.
         """
         prepared = PreparedImages(paths, self.resize, memory=None)
         rows = torch.arange(len(paths)).split(ROWS_PER_PIECE)
         dataset = BatchDataset([prepared], _transform(self, train=False), seed=None)
         # Starting a process takes longer than to read one piece.
         n_workers = min(self._count_workers(), len(rows) - 1)
-        for batch in load_batches(
-            dataset, [(0, [piece.tolist()]) for piece in rows], n_workers, device
-        ):
+        keys = [(0, 0, [piece.tolist()]) for piece in rows]
+        for batch in load_batches(make_data_loader(dataset, keys, n_workers, device)):
             yield to_network(batch, device, dtype)
 
     def find_readable(self, paths):
@@ -167,8 +172,8 @@ class ImageLoader(BaseEstimator):
         dataset = ReadableDataset(paths)
         pieces = [piece.tolist() for piece in torch.arange(len(paths)).split(ROWS_PER_PIECE)]
         n_workers = min(self._count_workers(), len(pieces) - 1)
-        found = load_batches(dataset, pieces, n_workers, torch.device("cpu"))
-        return np.concatenate([piece.numpy() for piece in found])
+        loader = make_data_loader(dataset, pieces, n_workers, torch.device("cpu"))
+        return np.concatenate([piece.numpy() for piece in load_batches(loader)])
 
     def describe(self):
         """Say in a text what becomes of an image in prediction.
@@ -185,7 +190,12 @@ class ImageLoader(BaseEstimator):
         return f"resize {self.resize}, {what}"
 
     def _count_workers(self):
-        return min(os.cpu_count() or 1, 8) if self.n_workers is None else self.n_workers
+        if self.n_workers is not None:
+            return self.n_workers
+        # The cores that this process may use are often fewer than there are.
+        has_affinity = hasattr(os, "sched_getaffinity")
+        n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+        return min(n_cores, 8)
 
 
 class ImageBatches:
@@ -237,9 +247,7 @@ class ImageBatches:
         inputs : Tensor of shape (n_source + n_target, 3, height, width)
             Normalised, source rows first.
         """
-        batch = self.dataset[0, [rows.tolist() for rows in index]]
-        if isinstance(batch, Exception):
-            raise batch
+        batch = give_or_raise(self.dataset[0, 0, [rows.tolist() for rows in index]])
         return to_network(batch, self.device, self.dtype)
 
     def epoch(self, index, first_step, first_place=0):
@@ -260,18 +268,26 @@ class ImageBatches:
         inputs : Tensor of shape (n_source + n_target, 3, height, width)
             Normalised, source rows first.
         """
-        self.dataset.first_place = first_place
         steps = zip(*(rows.tolist() for rows in index), strict=True)
-        self.order.keys = [(first_step + step, list(rows)) for step, rows in enumerate(steps)]
+        self.order.keys = [
+            (step, first_place, list(rows)) for step, rows in enumerate(steps, start=first_step)
+        ]
         if self.workers is None:
             # Kept for all epochs: they hold what starting them has cost.
             self.workers = make_data_loader(
                 self.dataset, self.order, self.n_workers, self.device, keep=True
             )
-        for batch in self.workers:
-            if isinstance(batch, Exception):
-                raise batch
-            yield to_network(batch, self.device, self.dtype)
+        try:
+            for batch in load_batches(self.workers):
+                yield to_network(batch, self.device, self.dtype)
+        except BaseException:
+            # Whoever keeps the error, and this with it, is not to keep the processes.
+            self.workers = None
+            raise
+
+    def close(self):
+        """End the worker processes. The next epoch would start new ones."""
+        self.workers = None
 
 
 def _allot(loader, n_rows):
@@ -296,6 +312,11 @@ def _transform(loader, *, train):
     from torchvision.transforms import v2
 
     if not train:
+        if loader.resize is not None and loader.crop > loader.resize:
+            raise ValueError(
+                f"crop={loader.crop} is larger than resize={loader.resize}: the centre would have "
+                "a black frame. Make resize larger or crop smaller."
+            )
         return v2.CenterCrop(loader.crop)
     crop = v2.RandomResizedCrop(loader.crop, scale=(SMALLEST_CROP, 1.0), antialias=True)
     return v2.Compose([crop, v2.RandomHorizontalFlip()])
