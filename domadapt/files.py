@@ -121,7 +121,7 @@ def read_tensors(path, *, kind):
     try:
         header = json.loads(metadata["domadapt"])
         version = header["format"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, RecursionError, TypeError, ValueError):
         raise changed from None
     # First of all, since another version may have another digest.
     if version != FORMAT:

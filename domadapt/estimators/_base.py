@@ -90,12 +90,15 @@ class BaseAlignmentClassifier(
         device = resolve_device(self.device)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         with seeded(seed, device):
-            trainer, target = self._make_trainer(domains, classes, labels, weight, device, seed)
-            self.classes_ = classes
-            self._sample_shape = domains.source.X.shape[1:]
+            trainer, target, fitted = self._make_trainer(
+                domains, classes, labels, weight, device, seed
+            )
+            fingerprint = self._go_on(trainer, domains)
+            # From here on, and not where anything was refused, this is the new fit.
+            self.__dict__.update(fitted)
             self.__dict__.pop("transduction_", None)
             try:
-                self._train(trainer, domains)
+                self._train(trainer, domains, fingerprint)
             finally:
                 # Whatever ends the training, an interrupt too, its result can be used.
                 self.module_.eval()
@@ -147,7 +150,11 @@ class BaseAlignmentClassifier(
         place = (self._loader, device, dtype)
         source, target = domains.source, domains.target
         sample = take_sample(source, *place)
-        self._input_shape = tuple(sample.shape[1:])
+        fitted = {
+            "classes_": classes,
+            "_sample_shape": source.X.shape[1:],
+            "_input_shape": tuple(sample.shape[1:]),
+        }
         backbone, frozen = self.backbone, None
         if self.freeze:
             frozen, backbone = FrozenBackbone(backbone, sample), None
@@ -183,19 +190,23 @@ class BaseAlignmentClassifier(
             seed,
             backbone=trained_backbone,
         )
-        self.module_ = network
+        fitted["module_"] = network
         if frozen is not None:
             extractor = stack(frozen, network.feature_extractor)
-            self.module_ = FeatureClassifier(extractor, network.classifier)
-        return trainer, target
+            fitted["module_"] = FeatureClassifier(extractor, network.classifier)
+        return trainer, target, fitted
 
-    def _train(self, trainer, domains):
+    def _go_on(self, trainer, domains):
+        """Go on from a checkpoint that is there; give what this fit is known by in one."""
+        if self.checkpoint is None:
+            return None
+        fingerprint = fingerprint_of_fit(self, domains)
+        if Path(self.checkpoint).exists():
+            load_checkpoint(self.checkpoint, trainer, fingerprint)
+        return fingerprint
+
+    def _train(self, trainer, domains, fingerprint):
         """Run the epochs as tasks that scikit-learn's callbacks watch and may end."""
-        fingerprint = None
-        if self.checkpoint is not None:
-            fingerprint = fingerprint_of_fit(self, domains)
-            if Path(self.checkpoint).exists():
-                load_checkpoint(self.checkpoint, trainer, fingerprint)
         self.history_ = trainer.history
         # What a callback sees is the source: its labels are the ones that may be read.
         seen = {

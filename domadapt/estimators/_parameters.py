@@ -11,6 +11,7 @@ from torch import nn
 
 from domadapt.estimators._device import PRECISIONS
 from domadapt.estimators._network import dtype_of
+from domadapt.training.distributed import n_processes
 from domadapt.training.images import ImageLoader
 from domadapt.training.optimizers import OPTIMIZERS
 from domadapt.training.schedules import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
@@ -115,6 +116,17 @@ class DeepEstimator(BaseEstimator):
             raise ValueError(
                 "precision='bfloat16' does not go with a backbone in float64. Use "
                 "precision='float32' or backbone.float()."
+            )
+        if getattr(self.backbone, "lost_weights", False):
+            raise ValueError(
+                f"backbone={self.backbone.name!r} was read from a file, which does not hold the "
+                "weights that training started from. Set the parameter before you fit again: "
+                f"backbone=load_backbone({self.backbone.name!r}, weights)."
+            )
+        if n_processes() > 1 and not isinstance(self.random_state, Integral):
+            raise ValueError(
+                f"random_state={self.random_state!r} does not go with {n_processes()} processes, "
+                "which have to draw the same rows. Pass an integer, the same in all."
             )
         if self.checkpoint is not None and not isinstance(self.random_state, Integral):
             raise ValueError(

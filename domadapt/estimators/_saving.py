@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import textwrap
 import warnings
 
 import numpy as np
@@ -19,7 +20,10 @@ from domadapt.training.images import ImageLoader
 
 KIND = "model"
 # What a prediction cannot do without; other parameters may be set anew before a fit.
-NEEDED = ("backbone", "image_loader")
+NEEDED = ("backbone", "hidden_layer_sizes", "image_loader")
+ATTRIBUTES = ("n_features_in_", "feature_names_in_", "n_skipped_images_")
+# Booleans, integers, floats, texts and objects, as numpy calls them.
+LABEL_KINDS = "biufUO"
 # What does not change the weights that a fit ends with.
 OUTWARD = ("checkpoint", "device", "feature_cache", "verbose")
 OUTWARD_LOADING = ("n_workers", "cache_megabytes")
@@ -91,7 +95,7 @@ def save_classifier(estimator, path):
         "attributes": {
             key: value.tolist() if isinstance(value, np.ndarray) else value
             for key, value in vars(estimator).items()
-            if key in ("n_features_in_", "feature_names_in_", "n_skipped_images_")
+            if key in ATTRIBUTES
         },
     }
     tensors = {f"module.{key}": value for key, value in module.state_dict().items()}
@@ -118,7 +122,8 @@ def load(path, **parameters):
     -------
     estimator : BaseAlignmentClassifier
         Fitted. If it was on a CUDA device that is not there, it is on the CPU and its
-        ``device`` is ``"auto"``.
+        ``device`` is ``"auto"``. A backbone that was trained is not there as it was
+        before: to fit again, set it.
 
     Raises
     ------
@@ -147,9 +152,10 @@ def load(path, **parameters):
     >>> bool((again.predict_proba(X) == clf.predict_proba(X)).all())
     True
     """
-    tensors, info = read_tensors(path, kind=KIND)
     try:
+        tensors, info = read_tensors(path, kind=KIND)
         estimator = _build_estimator(path, info, parameters)
+        estimator.classes_ = _decode_labels(info["classes"])
         module = _build_module(estimator, info)
         state = {
             name.removeprefix("module."): value
@@ -157,20 +163,28 @@ def load(path, **parameters):
             if name.startswith("module.")
         }
         module.load_state_dict(state)
-        for name in info["not_trained"]:
-            module.get_parameter(name).requires_grad_(False)
         estimator.module_ = module.eval()
-        estimator.classes_ = _decode_labels(info["classes"])
         estimator.history_, estimator.n_steps_ = info["history"], info["n_steps"]
         estimator._sample_shape = tuple(info["sample_shape"])
         estimator._input_shape = tuple(info["input_shape"])
         for name, value in info["attributes"].items():
+            if name not in ATTRIBUTES:
+                raise KeyError(f"an attribute of the unknown name {name!r}")
             value = np.array(value, dtype=object) if isinstance(value, list) else value
             setattr(estimator, name, value)
         if "transduction" in tensors:
             estimator.transduction_ = estimator.classes_[tensors["transduction"].numpy()]
-    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
-        reason = " ".join(str(error).split())
+        if estimator.backbone is not None and "backbone" not in parameters:
+            _mend_backbone(estimator)
+    except (
+        AttributeError,
+        LookupError,
+        MemoryError,
+        OverflowError,
+        RuntimeError,
+        TypeError,
+    ) as error:
+        reason = textwrap.shorten(str(error), 500, placeholder=" ...")
         raise ValueError(f"{str(path)!r} does not fit together: {reason}") from error
     return estimator
 
@@ -225,17 +239,39 @@ def _build_module(estimator, info):
             sample = frozen(sample)
         network, _ = build_network(
             sample,
-            len(info["classes"]["values"]),
+            len(estimator.classes_),
             backbone=backbone,
             hidden_layer_sizes=estimator._hidden_layer_sizes,
             batch_norm=estimator.batch_norm is not None,
             dropout=estimator.dropout,
         )
-    if info["n_first"] is not None:
-        split_batch_norm(network, info["n_first"])
-    if frozen is None:
-        return network
-    return FeatureClassifier(stack(frozen, network.feature_extractor), network.classifier)
+    # Batch normalisation that takes no gradient was not split.
+    _set_trained(network, info["not_trained"])
+    n_first = info["n_first"]
+    if n_first is not None:
+        if not (isinstance(n_first, int) and n_first > 0):
+            raise TypeError(f"batches with {n_first!r} source rows")
+        split_batch_norm(network, n_first)
+    if frozen is not None:
+        extractor = stack(frozen, network.feature_extractor)
+        network = FeatureClassifier(extractor, network.classifier)
+    _set_trained(network, info["not_trained"])
+    return network
+
+
+def _set_trained(module, not_trained):
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(name not in not_trained)
+
+
+def _mend_backbone(estimator):
+    """Bring a backbone that was built from its name to where the next fit can start."""
+    backbone = estimator.backbone.to(estimator.module_.dtype)
+    if estimator.freeze:
+        frozen = estimator.module_.feature_extractor.backbone
+        backbone.load_state_dict(frozen.model.state_dict())
+    elif backbone.pretrained:
+        backbone.lost_weights = True
 
 
 def _encode(value):
@@ -246,6 +282,8 @@ def _encode(value):
         return value.item()
     if isinstance(value, (os.PathLike, torch.device)):
         return str(value)
+    if isinstance(value, np.ndarray):
+        return _encode(value.tolist())
     if isinstance(value, (list, tuple)):
         values = [_encode(v) for v in value]
         if not any(map(_is_lacking, values)):
@@ -254,15 +292,33 @@ def _encode(value):
         pairs = [[_encode(k), _encode(v)] for k, v in value.items()]
         if not any(_is_lacking(v) for pair in pairs for v in pair):
             return {"dict": pairs}
-    if isinstance(value, ImageLoader):
+    if type(value) is ImageLoader:
         settings = {k: _encode(v) for k, v in value.get_params(deep=False).items()}
         if not any(map(_is_lacking, settings.values())):
             return {"image_loader": settings}
-    if isinstance(value, NamedBackbone):
-        return {"backbone": {"name": value.name, "pretrained": value.pretrained}}
+    if _is_as_named(value):
+        settings = {name: getattr(value, name) for name in ("name", "pretrained")}
+        # Two of torchvision's models scale the colours anew for their own weights.
+        settings["transform_input"] = getattr(value.model, "transform_input", None)
+        return {"backbone": settings}
     # A module's own text may be pages long.
     is_short = inspect.isroutine(value) or isinstance(value, BaseEstimator)
-    return {"lacking": repr(value) if is_short else type(value).__name__}
+    return {"lacking": " ".join(repr(value).split()) if is_short else type(value).__name__}
+
+
+def _is_as_named(backbone):
+    """Say whether a backbone can be built from its name: it may have been changed since."""
+    if type(backbone) is not NamedBackbone:
+        return False
+    try:
+        return repr(_build_named(backbone.name).model) == repr(backbone.model)
+    except (ImportError, ValueError):
+        return False
+
+
+def _build_named(name):
+    with torch.random.fork_rng(devices=[]):
+        return load_backbone(name)
 
 
 def _is_lacking(value):
@@ -282,16 +338,17 @@ def _decode(value):
     if kind == "image_loader":
         return ImageLoader(**{name: _decode(v) for name, v in content.items()})
     if kind == "backbone":
-        with torch.random.fork_rng(devices=[]):
-            backbone = load_backbone(content["name"])
+        backbone = _build_named(content["name"])
         backbone.pretrained = content["pretrained"]
+        if content["transform_input"] is not None:
+            backbone.model.transform_input = content["transform_input"]
         return backbone
     raise KeyError(f"a parameter of the unknown kind {kind!r}")
 
 
 def _encode_labels(classes):
     values = classes.tolist()
-    if not all(isinstance(value, (bool, int, float, str)) for value in values):
+    if not _are_plain(values):
         raise TypeError(
             f"Labels of the kind {type(values[0]).__name__} cannot be saved: numbers, texts and "
             "booleans can."
@@ -300,4 +357,13 @@ def _encode_labels(classes):
 
 
 def _decode_labels(encoded):
-    return np.array(encoded["values"], dtype=encoded["dtype"])
+    values, dtype = encoded["values"], np.dtype(encoded["dtype"])
+    if isinstance(values, list) and _are_plain(values) and dtype.kind in LABEL_KINDS:
+        labels = np.array(values, dtype=dtype)
+        if labels.tolist() == values:
+            return labels
+    raise TypeError(f"labels {values!r} of the kind {encoded['dtype']!r}")
+
+
+def _are_plain(labels):
+    return all(isinstance(label, (bool, int, float, str)) for label in labels)

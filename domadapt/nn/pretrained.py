@@ -48,6 +48,8 @@ class NamedBackbone(nn.Module):
         self.name = name
         self.model = model
         self.pretrained = pretrained
+        # True for one that was rebuilt by its name and lacks the weights that it stands for.
+        self.lost_weights = False
 
     def forward(self, x):
         return self.model(x).flatten(1)

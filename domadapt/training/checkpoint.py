@@ -1,9 +1,11 @@
 """What it takes to go on with a training, as one file of tensors and JSON."""
 
+import textwrap
+
 import torch
 
 from domadapt.files import read_tensors, write_tensors
-from domadapt.training.distributed import rank
+from domadapt.training.distributed import rank, wait_for_all
 
 KIND = "checkpoint"
 
@@ -26,8 +28,13 @@ def save_checkpoint(path, trainer, settings):
         If the file cannot be written.
     """
     # All processes hold the same.
-    if rank() != 0:
-        return
+    if rank() == 0:
+        _write(path, trainer, settings)
+    # A fit of the same settings that comes next must find the same file in all of them.
+    wait_for_all(trainer.device)
+
+
+def _write(path, trainer, settings):
     tensors = {"random.cpu": torch.get_rng_state()}
     if trainer.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(trainer.device)
@@ -58,12 +65,20 @@ def load_checkpoint(path, trainer, settings):
     FileNotFoundError, ValueError
         If the file is not there, damaged, of another version or of other settings.
     """
-    tensors, info = read_tensors(path, kind=KIND)
-    if info["settings"] != settings:
-        raise ValueError(
-            f"The checkpoint {str(path)!r} is of a fit with other parameters or data. Remove it "
-            "to start anew, or name another file."
-        )
+    try:
+        tensors, info = read_tensors(path, kind=KIND)
+        if info["settings"] != settings:
+            raise ValueError(
+                f"The checkpoint {str(path)!r} is of a fit with other parameters or data. Remove "
+                "it to start anew, or name another file."
+            )
+        _restore(trainer, tensors, info)
+    except (LookupError, RuntimeError, TypeError) as error:
+        reason = textwrap.shorten(str(error), 500, placeholder=" ...")
+        raise ValueError(f"The checkpoint {str(path)!r} does not fit together: {reason}") from error
+
+
+def _restore(trainer, tensors, info):
     trainer.step.load_state_dict(_under("step", tensors))
     for number, order in enumerate(trainer.orders):
         order.restore(_under(f"order.{number}", tensors))
@@ -72,9 +87,15 @@ def load_checkpoint(path, trainer, settings):
     state = {number: _under(f"optimizer.{number}", tensors) for number in range(n_parameters)}
     state = {number: values for number, values in state.items() if values}
     trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    for parameter, values in trainer.optimizer.state.items():
+        for name, value in values.items():
+            if value.shape == parameter.shape:
+                # A fused update reads both as they lie in memory, whatever their strides.
+                values[name] = torch.empty_like(parameter).copy_(value)
     trainer.n_steps, trainer.history = info["n_steps"], info["history"]
     torch.set_rng_state(tensors["random.cpu"])
-    if trainer.device.type == "cuda":
+    # A training that began on the CPU has drawn nothing on a GPU.
+    if trainer.device.type == "cuda" and "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"], trainer.device)
 
 

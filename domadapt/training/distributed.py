@@ -49,6 +49,19 @@ def _is_set_up():
     return distributed.is_available() and distributed.is_initialized()
 
 
+def wait_for_all(device):
+    """Go on when all processes have come here.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where they train.
+    """
+    if n_processes() > 1:
+        # A barrier would have to guess the GPU. The value is what is waited for.
+        _summed(torch.zeros((), device=device)).item()
+
+
 def gather_rows(rows, sizes):
     """Gather the rows of all processes, with gradient.
 
@@ -143,14 +156,16 @@ class SyncedBatchNorm(_BatchNorm):
         axes = [axis for axis in range(x.ndim) if axis != 1]
         n_values = n_processes() * x.numel() // x.shape[1]
         shape = [1, -1] + [1] * (x.ndim - 2)
-        mean = _Sum.apply(x.sum(axes)) / n_values
-        centred = x - mean.view(shape)
+        # Sums of many numbers need more digits than bfloat16 has.
+        values = x.to(torch.promote_types(x.dtype, torch.float32))
+        mean = _Sum.apply(values.sum(axes)) / n_values
+        centred = values - mean.view(shape)
         variance = _Sum.apply(centred.square().sum(axes)) / n_values
         self._track(mean, variance, n_values)
         normalised = centred * (variance + self.eps).rsqrt().view(shape)
-        if not self.affine:
-            return normalised
-        return torch.addcmul(self.bias.view(shape), normalised, self.weight.view(shape))
+        if self.affine:
+            normalised = torch.addcmul(self.bias.view(shape), normalised, self.weight.view(shape))
+        return normalised.to(x.dtype)
 
     @torch.no_grad()
     def _track(self, mean, variance, n_values):
@@ -159,7 +174,9 @@ class SyncedBatchNorm(_BatchNorm):
             return
         buffers["num_batches_tracked"] += 1
         # Without a momentum, statistics are the mean over all batches.
-        momentum = self.momentum or 1.0 / buffers["num_batches_tracked"].item()
+        momentum = self.momentum
+        if momentum is None:
+            momentum = 1.0 / buffers["num_batches_tracked"].item()
         buffers["running_mean"].lerp_(mean, momentum)
         buffers["running_var"].lerp_(variance * (n_values / (n_values - 1)), momentum)
 

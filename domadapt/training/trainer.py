@@ -1,5 +1,6 @@
 """The training loop: epochs of steps, schedules, history, and a watch over the losses."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -133,8 +134,11 @@ class Trainer:
         torch.manual_seed(seed)
         self.losses: torch.nn.Module = self.step
         if n_processes() > 1:
-            # All processes have the same statistics already: nothing to send round.
-            self.losses = DistributedDataParallel(self.step, broadcast_buffers=False)
+            with warnings.catch_warnings():
+                # Newer versions of torch have another name for this.
+                warnings.simplefilter("ignore", FutureWarning)
+                # All processes have the same statistics already: nothing to send round.
+                self.losses = DistributedDataParallel(self.step, broadcast_buffers=False)
         self.optimizer = make_optimizer(
             settings.optimizer,
             parameter_groups(self.step, backbone, settings.backbone_factor),

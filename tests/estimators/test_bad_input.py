@@ -167,3 +167,22 @@ def test_a_loss_that_turns_non_finite_stops_the_fit_and_leaves_finite_weights(ma
     assert clf.predict(Xt).shape == (75,)
     clf.set_params(learning_rate=0.03).fit(Xs, ys, X_target=Xt)
     assert clf.n_steps_ == 6
+
+
+@pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
+def test_several_processes_need_one_seed(make, blobs, monkeypatch, random_state):
+    monkeypatch.setattr("domadapt.estimators._parameters.n_processes", lambda: 2)
+    Xs, ys, Xt, _ = blobs
+    with pytest.raises(ValueError, match="does not go with 2 processes"):
+        make(random_state=random_state).fit(Xs, ys, X_target=Xt)
+
+
+@pytest.mark.trains
+def test_a_fit_that_is_refused_leaves_the_one_before(make, blobs, tmp_path):
+    Xs, ys, Xt, _ = blobs
+    clf = make(checkpoint=tmp_path / "fit").fit(Xs, ys, X_target=Xt)
+    before = clf.predict_proba(Xt)
+    with pytest.raises(ValueError, match="of a fit with other parameters or data"):
+        clf.fit(Xs[:50], ys[:50] % 2, X_target=Xt)
+    np.testing.assert_array_equal(clf.predict_proba(Xt), before)
+    assert clf.transduction_.shape == (75,)

@@ -517,7 +517,7 @@ def test_a_folder_that_cannot_be_is_told_before_features_are_computed(
     backbone[0].register_forward_hook(lambda *_: calls.append(1))
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         calls.clear()
-        with pytest.raises(OSError, match="feature_cache=.* is no folder that can be written to"):
+        with pytest.raises(OSError, match=r"feature_cache=.* is no folder that can be written to"):
             small(**{**FROZEN, "backbone": backbone, "feature_cache": folder}).fit(Xs, ys)
         assert not calls
 
