@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import domadapt
 from domadapt.alignment import CORAL, MMD
+from domadapt.nn import conv_backbone
 
 ROOT = Path(domadapt.__file__).parent.parent
 
@@ -92,3 +94,38 @@ def test_the_demo_prints_its_table_and_saves_its_picture(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert all(name in printed for name in ("source only", "MMD", "CORAL", "DANN"))
     assert (tmp_path / "demo.png").stat().st_size > 10_000
+
+
+def test_fine_tuning_is_timed_against_a_loop_on_the_same_images(benchmark, monkeypatch, tmp_path):
+    script = benchmark("fine_tuning_speed")
+    output = tmp_path / "speed.json"
+    small = ["--backbone", "resnet18", "--pixels", "32", "--steps", "1", "--repeats", "1"]
+    monkeypatch.setattr(sys, "argv", ["fine_tuning_speed.py", *small, "--output", str(output)])
+    script.main()
+    rates = json.loads(output.read_text())["images per second"]
+    assert rates.keys() == {"bare loop", "domadapt"}
+    assert all(rate > 0 for rate in rates.values())
+
+
+def test_the_plain_loader_reads_as_many_images_as_ours(benchmark, monkeypatch, tmp_path):
+    script = benchmark("image_speed")
+    monkeypatch.setattr(script, "STEPS", 1)
+    monkeypatch.setattr(script, "BATCH", 3)
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(4):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(rng.integers(0, 255, (20, 20, 3)).astype(np.uint8)).save(path)
+        paths.append(str(path))
+    paths = np.array(paths)
+    assert script.read_plainly(paths, paths, 2) == 6
+    assert script.read_our_way(paths, paths, 2, 1024, n_epochs=2) > 0
+
+
+def test_the_plain_network_has_the_parameters_of_the_default(benchmark):
+    plain = benchmark("image_speed").plain_network()
+    ours = conv_backbone(3, (256,), batch_norm=False)
+    assert [p.shape for p in plain.parameters()] == [p.shape for p in ours.parameters()]
+    ours.load_state_dict(dict(zip(ours.state_dict(), plain.state_dict().values(), strict=True)))
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(plain(images), ours(images))

@@ -80,7 +80,8 @@ def conv_backbone(n_channels, hidden_layer_sizes=(256,), *, batch_norm=True, dro
         layers.append(nn.Conv2d(fan_in, width, 3, padding=1, bias=not batch_norm))
         if batch_norm:
             layers.append(nn.BatchNorm2d(width))
-        layers += [nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)]
+        # The maximum of what ReLU leaves is what ReLU leaves of the maximum, of a quarter.
+        layers += [nn.MaxPool2d(2, ceil_mode=True), nn.ReLU()]
     layers += [nn.AdaptiveAvgPool2d(POOLED_SIZE), nn.Flatten()]
     pooled = CONVOLUTION_CHANNELS[-1] * POOLED_SIZE**2
     linear = mlp_backbone(pooled, hidden_layer_sizes, batch_norm=batch_norm, dropout=dropout)
