@@ -81,6 +81,11 @@ def _add_backbone(parser, *, default=None):
     group.add_argument(
         "--image-size", type=_whole(1), default=224, metavar="PIXELS", help="(default: 224)"
     )
+    group.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="read all images first, and leave out and count those that cannot be read",
+    )
     group.add_argument("--workers", type=_whole(0), metavar="N", help="processes that read images")
     group.add_argument(
         "--cache-megabytes",

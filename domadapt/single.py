@@ -61,6 +61,7 @@ def _image_parameters(arguments):
     loader = ImageLoader(
         crop=arguments.image_size,
         resize=round(arguments.image_size * SQUARE_TO_CROP),
+        unreadable="skip" if arguments.skip_unreadable else "raise",
         **{name: value for name, value in given.items() if value is not None},
     )
     weights = None if arguments.weights == "random" else arguments.weights

@@ -218,6 +218,24 @@ def test_photographs_with_a_frozen_backbone(photographs, tmp_path, capsys):
     assert np.mean([c["accuracy"] for c in results]) > 80
 
 
+def test_images_that_cannot_be_read_are_left_out_where_that_is_asked_for(
+    photographs, tmp_path, capsys
+):
+    bad = photographs / "left" / "dark" / "0.png"
+    bad.write_bytes(b"no image")
+    out, model = tmp_path / "run", str(tmp_path / "model.safetensors")
+    options = [*PHOTOGRAPHS, "--freeze", "--skip-unreadable"]
+    arguments = ("folder", "--root", photographs, "--pairs", "l:r", *SHORT, *options)
+    assert bench(*arguments, "--out", out) == 0
+    assert "1 of 24 images cannot be read and are left out" in capsys.readouterr().err
+    assert read(out / "settings.json")["left_out"] == [str(bad)]
+    assert len(read(out / "results.json")) == 4
+    fit = ["fit", str(photographs / "left"), "--target", str(photographs / "right")]
+    with pytest.warns(UserWarning, match="1 images cannot be read"):
+        assert main([*fit, *options, "--epochs", "1", "--out", model]) == 0
+    assert domadapt.load(model).n_skipped_images_ == 1
+
+
 END_TO_END = [*PHOTOGRAPHS, "--methods", "dann", "--seeds", "1"]
 END_TO_END += ["--epochs", "4", "--steps-per-epoch", "2"]
 

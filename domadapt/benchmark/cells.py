@@ -10,7 +10,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from domadapt.benchmark.recipes import fine_tuning, on_vectors
-from domadapt.benchmark.tasks import domain_of, folder_of_cells, load_data
+from domadapt.benchmark.tasks import data_of, domain_of, folder_of_cells
 from domadapt.domains import Rows
 from domadapt.estimators._device import PRECISIONS, resolve_device
 from domadapt.estimators._frozen import FrozenBackbone, frozen_features
@@ -50,7 +50,7 @@ def run_cell(cell, settings, out, place, note=None):
         and ``best_accuracy_by_target_labels``, both in percent.
     """
     torch.set_num_threads(min(place["n_threads"], torch.get_num_threads()))
-    data = load_data(settings["dataset"], settings["root"])
+    data = data_of(settings)
     Xs, ys = domain_of(data, cell.source)
     Xt, yt = domain_of(data, cell.target)
     clf = make_estimator(cell, settings, out, place)
@@ -135,7 +135,7 @@ def extract_features(settings, out, place, note):
     note : callable
         Is told of each domain, in a text.
     """
-    data = load_data(settings["dataset"], settings["root"])
+    data = data_of(settings)
     device, loader = resolve_device(place["device"]), make_loader(settings, place)
     where = (loader, device, torch.float32)
     frozen = None

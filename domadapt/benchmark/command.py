@@ -13,6 +13,7 @@ from domadapt.benchmark.tasks import load_data, read_methods, read_pairs
 from domadapt.estimators._device import resolve_device
 from domadapt.fingerprints import digest_of
 from domadapt.nn import load_backbone
+from domadapt.training import ImageLoader
 from domadapt.training.distributed import n_processes, rank
 
 
@@ -72,10 +73,12 @@ def read_settings(arguments):
     methods = read_methods(arguments.methods)
     root = str(Path(arguments.root).resolve())
     data = load_data(arguments.dataset, root)
+    left_out = _find_unreadable(data.X, arguments) if arguments.skip_unreadable else []
     settings = {
         "dataset": arguments.dataset,
         "root": root,
         "domains": list(data.domain_names),
+        "left_out": left_out,
         "n_columns": data.X.shape[1] if data.X.ndim == 2 else None,
         "methods": methods,
         "pairs": read_pairs(arguments.pairs, data.domain_names),
@@ -87,10 +90,21 @@ def read_settings(arguments):
         "freeze": arguments.freeze,
     }
     if arguments.dataset == "features":
-        if arguments.freeze or arguments.weights:
-            raise ValueError("--freeze and --weights are for photographs: features need none.")
+        if arguments.freeze or arguments.weights or arguments.skip_unreadable:
+            raise ValueError(
+                "--freeze, --weights and --skip-unreadable are for photographs: features need none."
+            )
         return settings | {"backbone": None, "weights": None, "image_size": None}
     return settings | _read_backbone(arguments)
+
+
+def _find_unreadable(paths, arguments):
+    """List the images that cannot be read, by reading all of them."""
+    if arguments.dataset == "features":
+        return []
+    readable = ImageLoader(n_workers=arguments.workers).find_readable(paths)
+    say(f"{(~readable).sum()} of {len(paths)} images cannot be read and are left out")
+    return paths[~readable].tolist()
 
 
 def _read_backbone(arguments):

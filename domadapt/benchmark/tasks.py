@@ -46,7 +46,7 @@ class Cell:
 
 
 @functools.lru_cache(maxsize=1)
-def load_data(dataset, root):
+def load_data(dataset, root, left_out=()):
     """Load a data set once.
 
     Parameters
@@ -55,6 +55,8 @@ def load_data(dataset, root):
         Out of ``DATASETS``.
     root : str
         Its folder.
+    left_out : tuple of str, default=()
+        Paths of images that are not to be used.
 
     Returns
     -------
@@ -70,6 +72,8 @@ def load_data(dataset, root):
     if dataset != "features":
         data = PHOTOGRAPHS[dataset](root)
         data.X = data.pop("paths")
+        kept = ~np.isin(data.X, left_out)
+        data.update(X=data.X[kept], y=data.y[kept], domain=data.domain[kept])
         return data
     data = datasets.load_features(root)
     data.X = data.X.astype(np.float32)
@@ -78,6 +82,22 @@ def load_data(dataset, root):
         data.X[rows] = StandardScaler().fit_transform(data.X[rows])
     data.class_names = [str(label) for label in np.unique(data.y)]
     return data
+
+
+def data_of(settings):
+    """Load the data of a run.
+
+    Parameters
+    ----------
+    settings : dict
+        Of the run.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        As :func:`load_data` gives it.
+    """
+    return load_data(settings["dataset"], settings["root"], tuple(settings["left_out"]))
 
 
 def domain_of(data, name):

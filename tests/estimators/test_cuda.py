@@ -5,8 +5,10 @@ import copy
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy import sparse
 
+from domadapt import DANNClassifier, ImageLoader, load
 from domadapt.alignment import CORAL, MMD, DomainAdversarial
 
 pytestmark = pytest.mark.cuda
@@ -68,3 +70,30 @@ def test_the_discriminator_lives_on_the_gpu():
     criterion(rows, rows.detach() + 1).backward()
     assert rows.grad.abs().max() > 0
     assert all(p.grad.abs().max() > 0 for p in criterion.parameters())
+
+
+def test_images_in_bfloat16_and_back_on_the_cpu(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 3, 16, 16)).astype(np.float32)
+    y = rng.integers(0, 2, 80)
+    X[y == 1] += 1.0
+    clf = DANNClassifier(precision="bfloat16", max_epochs=20, device="cuda", random_state=0)
+    clf.fit(X, y, X_target=X + 0.2).save(tmp_path / "model.safetensors")
+    assert clf.score(X + 0.2, y) > 0.9
+    on_cpu = load(tmp_path / "model.safetensors", device="cpu", precision="float32")
+    assert on_cpu.module_.device.type == "cpu"
+    close = np.abs(on_cpu.predict_proba(X) - clf.predict_proba(X)) < 0.05
+    assert close.mean() > 0.95
+
+
+def test_paths_of_images_are_read_onto_the_device(tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.arange(24) % 2
+    paths = [tmp_path / f"{row}.png" for row in range(24)]
+    for path, label in zip(paths, y, strict=True):
+        pixels = rng.integers(0, 90, (24, 24, 3)) + 120 * label
+        Image.fromarray(pixels.astype(np.uint8)).save(path)
+    loader = ImageLoader(resize=18, crop=16, n_workers=2)
+    settings = {"image_loader": loader, "max_epochs": 15, "random_state": 0}
+    clf = DANNClassifier(device="cuda", **settings).fit(paths, y, X_target=paths)
+    assert clf.score(paths, y) > 0.9
