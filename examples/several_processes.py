@@ -33,6 +33,8 @@ def main():
         print(f"target accuracy {100 * clf.score(Xt, data.y_target):.1f} %")
 
     if together:
+        # One that leaves early would cut the others' connections.
+        distributed.barrier()
         distributed.destroy_process_group()
 
 

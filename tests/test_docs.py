@@ -104,10 +104,11 @@ def test_the_example_of_several_processes_prints_the_same(tmp_path):
             str(ROOT / "examples" / "several_processes.py"),
         ],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        check=True,
         capture_output=True,
         text=True,
-    ).stdout
+    )
+    assert together.returncode == 0, together.stderr
+    together = together.stdout
     alone, together = (float(re.search(r"(\d+\.\d) %", text)[1]) for text in (alone, together))
     # The same training up to rounding, which hundreds of updates make larger.
     assert abs(alone - together) <= 3.0

@@ -140,5 +140,7 @@ def _process_group(device):
     distributed.init_process_group("nccl" if on_cuda else "gloo")
     try:
         yield
+        # One that leaves early would cut the others' connections.
+        distributed.barrier()
     finally:
         distributed.destroy_process_group()
