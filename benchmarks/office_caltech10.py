@@ -20,7 +20,7 @@ from pathlib import Path
 
 from _report import environment, write_json
 
-FROZEN = "--methods source,dan,dann,deepcoral --seeds 3 --freeze --jobs 2"
+FROZEN = "--methods source,dan,dann,deepcoral,mcc --seeds 3 --freeze --jobs 2"
 SMALL = "--pairs D:W,W:D --image-size 128 --methods source,deepcoral"
 RUNS = {
     "frozen": FROZEN,

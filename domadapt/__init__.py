@@ -2,10 +2,24 @@
 
 from domadapt.domains import pack, unpack
 from domadapt.estimators import (
+    AFNClassifier,
     AlignmentClassifier,
+    BNMClassifier,
+    BSPClassifier,
+    CDANClassifier,
+    CMDClassifier,
     DANClassifier,
     DANNClassifier,
     DeepCORALClassifier,
+    DeepJDOTClassifier,
+    DSANClassifier,
+    JANClassifier,
+    MCCClassifier,
+    MCDClassifier,
+    MDDClassifier,
+    PseudoLabelClassifier,
+    SWDClassifier,
+    WDGRLClassifier,
 )
 from domadapt.estimators._saving import load
 from domadapt.training import ImageLoader, NonFiniteLossError, UnreadableImageError
@@ -13,13 +27,27 @@ from domadapt.training import ImageLoader, NonFiniteLossError, UnreadableImageEr
 __version__ = "0.1.0"
 
 __all__ = [
+    "AFNClassifier",
     "AlignmentClassifier",
+    "BNMClassifier",
+    "BSPClassifier",
+    "CDANClassifier",
+    "CMDClassifier",
     "DANClassifier",
     "DANNClassifier",
+    "DSANClassifier",
     "DeepCORALClassifier",
+    "DeepJDOTClassifier",
     "ImageLoader",
+    "JANClassifier",
+    "MCCClassifier",
+    "MCDClassifier",
+    "MDDClassifier",
     "NonFiniteLossError",
+    "PseudoLabelClassifier",
+    "SWDClassifier",
     "UnreadableImageError",
+    "WDGRLClassifier",
     "load",
     "pack",
     "unpack",

@@ -128,7 +128,8 @@ def _add_bench(commands):
     parser.add_argument(
         "--methods",
         default="source,dan,dann,deepcoral",
-        help="with commas between (default: source,dan,dann,deepcoral)",
+        help="out of source, dan, dann, deepcoral, jan, cdan, mcc, mdd and afn, with commas "
+        "between (default: source,dan,dann,deepcoral)",
     )
     parser.add_argument(
         "--pairs", help="source:target with commas between, such as A:W,D:W (default: all)"
@@ -182,7 +183,7 @@ def _add_fit(commands):
     parser.add_argument("source", help="csv file, npz file or folder of classes of images")
     parser.add_argument("--target", required=True, help="csv file, npz file or folder of images")
     parser.add_argument("--out", required=True, metavar="FILE", help="the model, .safetensors")
-    parser.add_argument("--method", default="dan", help="source, dan, dann or deepcoral")
+    parser.add_argument("--method", default="dan", help="as in bench (default: dan)")
     parser.add_argument(
         "--label", default="y", metavar="COLUMN", help="column of labels in a csv (default: y)"
     )

@@ -11,6 +11,7 @@ import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 
 def digest_of(tensors, text=""):
@@ -146,6 +147,9 @@ def _describe(value, outer):
         return f"partial {tell([value.func, value.args, value.keywords])}"
     if isinstance(value, (type, types.ModuleType)):
         return _name_of(value)
+    if isinstance(value, RemovableHandle):
+        # Its number, which lazy layers keep, counts all hooks of the process so far.
+        return "hook"
     if isinstance(value, nn.Module):
         own = {name: v for name, v in vars(value).items() if name not in OF_ANY_MODULE}
         return f"{_describe_class(type(value), tell)} {tell(own)}"

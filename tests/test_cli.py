@@ -14,6 +14,7 @@ from PIL import Image
 
 import domadapt
 from domadapt.benchmark import run as run_module
+from domadapt.benchmark.recipes import METHODS, RECIPES
 from domadapt.cli import main
 
 PHOTOGRAPHS = ["--backbone", "resnet18", "--weights", "random"]
@@ -122,6 +123,17 @@ def test_a_cell_is_what_the_estimator_does(features, tmp_path):
     assert cell["accuracy"] == pytest.approx(100 * clf.score(Xt, yt), abs=1e-3)
     history = cells_of(out)["amazon__webcam__dan__0.json"]["history"]
     np.testing.assert_allclose(history["task_loss"], clf.history_["task_loss"], rtol=1e-4)
+
+
+def test_every_method_runs_on_vectors_and_by_its_recipe(features, photographs, tmp_path):
+    every = ("--methods", ",".join(METHODS), *SHORT, "--epochs", 1)
+    out = tmp_path / "vectors"
+    assert bench("features", "--root", features, "--out", out, "--pairs", "A:W", *every) == 0
+    assert len(read(out / "results.json")) == len(METHODS)
+    out = tmp_path / "recipes"
+    options = ("--pairs", "l:r", "--steps-per-epoch", 1, *PHOTOGRAPHS, *every)
+    assert bench("folder", "--root", photographs, "--out", out, *options) == 0
+    assert {c["method"] for c in read(out / "results.json")} == set(METHODS) == set(RECIPES)
 
 
 def test_target_labels_change_no_training(features, tmp_path):

@@ -16,6 +16,7 @@ from torch import nn
 
 from domadapt import ImageLoader
 from domadapt.alignment import CORAL, MMD
+from domadapt.alignment.criteria import CRITERIA
 from domadapt.domains import Rows
 from domadapt.fingerprints import describe, digest_of, digest_of_array, digest_of_rows
 
@@ -328,3 +329,9 @@ def test_files_are_known_by_name_size_and_time(tmp_path):
     paths[0].write_text("longer")
     os.utime(paths[0], ns=(10**18, 10**18))
     assert digest_of_rows(rows) != digest
+
+
+@pytest.mark.parametrize("name", sorted(CRITERIA))
+def test_criteria_that_are_made_alike_have_the_same_text(name):
+    # Lazy layers among them are numbered through the process.
+    assert describe(CRITERIA[name]()) == describe(CRITERIA[name]())

@@ -13,15 +13,47 @@ from torch import nn
 from torch.func import functional_call
 
 from domadapt.alignment.adversarial import DomainAdversarial
+from domadapt.alignment.central_moments import CentralMoments
+from domadapt.alignment.class_confusion import MCC
+from domadapt.alignment.classifier_discrepancy import ClassifierDiscrepancy
+from domadapt.alignment.conditional_adversarial import ConditionalAdversarial
 from domadapt.alignment.coral import DeepCORAL
+from domadapt.alignment.domain_confusion import DomainConfusion
+from domadapt.alignment.entropy import EntropyMinimization
+from domadapt.alignment.feature_norm import AFN
+from domadapt.alignment.joint_mmd import JointMMD
+from domadapt.alignment.local_mmd import LocalMMD
+from domadapt.alignment.margin_disparity import MarginDisparity
 from domadapt.alignment.mmd import MMD
+from domadapt.alignment.nuclear_norm import BNM
+from domadapt.alignment.optimal_transport import DeepJDOT
+from domadapt.alignment.pseudo_labels import PseudoLabels
+from domadapt.alignment.sliced_wasserstein import SlicedWasserstein
+from domadapt.alignment.spectral_penalty import BSP
+from domadapt.alignment.wasserstein_critic import WassersteinCritic
 from domadapt.nn.gradient_reversal import scale_gradient
 
 CRITERIA: dict[str, Callable[[], nn.Module]] = {
     # Batches are small: the biased estimate would also pull rows of one batch together.
     "mmd": partial(MMD, unbiased=True),
+    "jan": partial(JointMMD, unbiased=True),
+    "dsan": LocalMMD,
+    "cmd": CentralMoments,
     "coral": DeepCORAL,
     "dann": DomainAdversarial,
+    "cdan": partial(ConditionalAdversarial, entropy=True),
+    "wdgrl": WassersteinCritic,
+    "confusion": DomainConfusion,
+    "mcd": ClassifierDiscrepancy,
+    "mdd": MarginDisparity,
+    "mcc": MCC,
+    "bnm": BNM,
+    "entropy": EntropyMinimization,
+    "afn": AFN,
+    "bsp": BSP,
+    "deepjdot": DeepJDOT,
+    "swd": SlicedWasserstein,
+    "pseudo_labels": PseudoLabels,
 }
 
 

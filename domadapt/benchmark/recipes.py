@@ -5,12 +5,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from domadapt.alignment import CORAL, MMD, DomainAdversarial
+from domadapt.alignment import (
+    AFN,
+    CORAL,
+    MCC,
+    MMD,
+    ConditionalAdversarial,
+    DomainAdversarial,
+    EntropyMinimization,
+    JointMMD,
+    MarginDisparity,
+)
 from domadapt.estimators import (
+    AFNClassifier,
     AlignmentClassifier,
+    CDANClassifier,
     DANClassifier,
     DANNClassifier,
     DeepCORALClassifier,
+    JANClassifier,
+    MCCClassifier,
+    MDDClassifier,
 )
 from domadapt.training.schedules import dann_alignment, dann_learning_rate
 
@@ -64,6 +79,38 @@ RECIPES = {
             "alignment_schedule": functools.partial(dann_alignment, steepness=20.0),
         },
     ),
+    "jan": Recipe(
+        *(3e-3, 3e-4, 5e-4, 500, 20, JointMMD(unbiased=True)),
+        parameters={"hidden_layer_sizes": (256,), "batch_norm": "joint", "dropout": 0.5},
+    ),
+    "cdan": Recipe(
+        *(1e-2, 1e-3, 1e-3, 1000, 20),
+        ConditionalAdversarial(hidden_layer_sizes=(1024, 1024), entropy=False),
+        parameters={
+            "hidden_layer_sizes": (256,),
+            "batch_norm": "joint",
+            "alignment_schedule": functools.partial(dann_alignment, steepness=20.0),
+        },
+    ),
+    "mcc": Recipe(
+        *(5e-3, 1e-3, 1e-3, 500, 20, MCC()),
+        parameters={"hidden_layer_sizes": (1024,), "batch_norm": "joint", "batch_size": 36},
+    ),
+    "mdd": Recipe(
+        *(4e-3, 2e-4, 5e-4, 1000, 20, MarginDisparity(hidden_layer_sizes=(1024,))),
+        parameters={
+            "hidden_layer_sizes": (1024,),
+            "batch_norm": "joint",
+            "dropout": 0.5,
+            "alignment_weight": 0.1,
+            "alignment_schedule": functools.partial(dann_alignment, steepness=20.0),
+        },
+    ),
+    # Our norms are averaged over both domains together, theirs over each: twice the weight.
+    "afn": Recipe(
+        *(1e-3, 0.0, 5e-4, 500, 20, [(0.1, AFN()), (0.1, EntropyMinimization())]),
+        parameters={"hidden_layer_sizes": (1000,), "batch_norm": "joint", "dropout": 0.5},
+    ),
 }
 
 ESTIMATORS: dict[str, Callable[..., Any]] = {
@@ -71,6 +118,11 @@ ESTIMATORS: dict[str, Callable[..., Any]] = {
     "dan": DANClassifier,
     "dann": DANNClassifier,
     "deepcoral": DeepCORALClassifier,
+    "jan": JANClassifier,
+    "cdan": CDANClassifier,
+    "mcc": MCCClassifier,
+    "mdd": MDDClassifier,
+    "afn": AFNClassifier,
 }
 METHODS = tuple(ESTIMATORS)
 
@@ -80,8 +132,8 @@ def fine_tuning(method, *, epochs=None, steps_per_epoch=None, **parameters):
 
     Parameters
     ----------
-    method : {"source", "dan", "dann", "deepcoral"}
-        Its name.
+    method : str
+        Its name, out of ``METHODS``.
     epochs, steps_per_epoch : int, default=None
         In place of the recipe's.
     **parameters : object
@@ -123,8 +175,8 @@ def on_vectors(method, *, epochs=None, **parameters):
 
     Parameters
     ----------
-    method : {"source", "dan", "dann", "deepcoral"}
-        Its name.
+    method : str
+        Its name, out of ``METHODS``.
     epochs : int, default=None
         In place of the estimator's default.
     **parameters : object

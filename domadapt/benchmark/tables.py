@@ -8,7 +8,8 @@ from statistics import fmean, stdev
 
 from domadapt.benchmark.published import published_rows
 
-TITLES = {"source": "source only", "dan": "DAN", "dann": "DANN", "deepcoral": "DeepCORAL"}
+TITLES = {"source": "source only", "deepcoral": "DeepCORAL"}
+TITLES |= {name: name.upper() for name in ("dan", "dann", "jan", "cdan", "mcc", "mdd", "afn")}
 # The two figures of a cell: the last epoch's, and the one that takes target labels to find.
 FIGURES = ("accuracy", "best_accuracy_by_target_labels")
 BEST_BY_TARGET_LABELS = "mean of best epochs by target labels"

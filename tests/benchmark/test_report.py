@@ -11,7 +11,7 @@ import pytest
 from domadapt.benchmark.report import write_report
 
 DOMAINS = ["amazon", "dslr", "webcam"]
-METHODS = ["source", "dan", "mcc"]
+METHODS = ["source", "dan", "magic"]
 SETTINGS = {
     "format": 1,
     "version": "0.1.0",
@@ -152,7 +152,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(tmp_path):
 def test_the_page_names_methods_pairs_and_settings(tmp_path):
     page = page_of(make_run(tmp_path / "run"))
     assert page.text.startswith("domadapt bench: office31")
-    for title in ("source only", "DAN", "mcc"):
+    for title in ("source only", "DAN", "magic"):
         assert page.words.count(title) >= 1 + 1 + 6, title
     for source, target in SETTINGS["pairs"]:
         assert page.words.count(f"{source} > {target}") == 2
@@ -168,7 +168,7 @@ def test_the_best_last_epoch_is_bold_in_every_column_but_the_last(tmp_path):
     page_of(make_run(tmp_path / "run"))
     text = (tmp_path / "run" / "report.html").read_text()
     assert text.count("<td><b>") == 6 + 1
-    row = text[text.index('<th scope="row">mcc') :].splitlines()[0]
+    row = text[text.index('<th scope="row">magic') :].splitlines()[0]
     assert row.count("<b>70.5</b>") == 6 + 1
     assert row.endswith("<td>71.5</td></tr>")
 
@@ -179,7 +179,7 @@ def test_there_are_curves_of_every_pair_and_maps_of_every_method(tmp_path):
     assert len(drawings) == 6
     assert drawings[0]["aria-label"] == (
         "Curves of amazon > dslr. Target accuracy after the last epoch: "
-        "source only 60.5 %, DAN 60.5 %, mcc 60.5 %."
+        "source only 60.5 %, DAN 60.5 %, magic 60.5 %."
     )
     images = page.all("img")
     assert len(images) == 6 * 3

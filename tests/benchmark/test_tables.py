@@ -161,8 +161,8 @@ def test_what_is_shown_as_equal_wins_together_and_a_part_does_not_win():
 
 
 def test_an_unknown_method_is_its_own_title():
-    summary = summarise(make_settings(methods=["deepcoral", "mcc"]), [])
-    assert [row.name for row in rows(summary)] == ["DeepCORAL", "mcc"]
+    summary = summarise(make_settings(methods=["deepcoral", "magic"]), [])
+    assert [row.name for row in rows(summary)] == ["DeepCORAL", "magic"]
 
 
 @pytest.mark.parametrize(

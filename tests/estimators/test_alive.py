@@ -1,15 +1,24 @@
 """Each method reaches the feature extractor, obeys its weight, and adapts."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
 
-from domadapt import AlignmentClassifier, DANClassifier, DANNClassifier, DeepCORALClassifier
-from domadapt.alignment import MMD, DeepCORAL, DomainAdversarial
+from domadapt import (
+    AlignmentClassifier,
+    DANClassifier,
+    DANNClassifier,
+    DeepCORALClassifier,
+    estimators,
+    pack,
+)
+from domadapt.alignment import MMD
 from domadapt.alignment.criteria import CRITERIA, StepTensors, WeightedCriteria
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
 
-NAMED = [DANNClassifier, DANClassifier, DeepCORALClassifier]
+NAMED = [getattr(estimators, name) for name in estimators.__all__ if name != "AlignmentClassifier"]
 
 
 @pytest.mark.parametrize("name", sorted(CRITERIA))
@@ -18,6 +27,9 @@ def test_the_gradient_of_a_criterion_reaches_the_feature_extractor(name):
     inputs = torch.randn(16, 6, generator=generator)
     inputs[8:] += 1.0
     network = FeatureClassifier(mlp_backbone(6, (5,), batch_norm=False), mlp_head(3, in_features=5))
+    if name == "pseudo_labels":
+        # Only predictions that are sure become labels.
+        network.classifier[0].weight.data.mul_(20.0)
     features = network.feature_extractor(inputs)
     at = StepTensors(
         n_source=8,
@@ -39,7 +51,7 @@ def test_the_gradient_of_a_criterion_reaches_the_feature_extractor(name):
 def test_the_weight_changes_the_outcome(estimator, blobs, same):
     Xs, ys, Xt, _ = blobs
     weak, strong, again = (
-        estimator(hidden_layer_sizes=(16,), max_epochs=3, random_state=0, alignment_weight=w).fit(
+        estimator(hidden_layer_sizes=(16,), max_epochs=15, random_state=0, alignment_weight=w).fit(
             Xs, ys, X_target=Xt
         )
         for w in (0.01, 1.0, 1.0)
@@ -120,17 +132,24 @@ def test_mmd_between_the_features_falls(blobs):
     assert distance(5.0) < 0.5 * distance(0.0)
 
 
-def test_named_estimators_only_choose_a_criterion(blobs, same):
+@pytest.mark.parametrize("estimator", NAMED)
+def test_named_estimators_only_choose_a_criterion(estimator, blobs, same):
     Xs, ys, Xt, _ = blobs
-    small = {"hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
-    for estimator, criterion in [
-        (DANNClassifier, DomainAdversarial()),
-        (DANClassifier, MMD(unbiased=True)),
-        (DeepCORALClassifier, DeepCORAL()),
-    ]:
-        named = estimator(**small)
-        general = AlignmentClassifier(criterion, **named.get_params())
-        assert same(named.fit(Xs, ys, X_target=Xt), general.fit(Xs, ys, X_target=Xt))
+    named = estimator(hidden_layer_sizes=(16,), max_epochs=2, random_state=0)
+    general = AlignmentClassifier(estimator.alignment, **named.get_params())
+    assert same(named.fit(Xs, ys, X_target=Xt), general.fit(Xs, ys, X_target=Xt))
+    functions = {name for name, value in vars(estimator).items() if inspect.isfunction(value)}
+    assert functions <= {"__init__"}
+
+
+@pytest.mark.parametrize("estimator", NAMED)
+def test_labels_of_target_rows_are_never_read_by_any_method(estimator, blobs, same):
+    Xs, ys, Xt, yt = blobs
+    settings = {"hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
+    alone = estimator(**settings).fit(Xs, ys, X_target=Xt)
+    for target_labels in (yt, np.full(len(Xt), np.nan)):
+        X, y, sample_domain = pack(Xs, ys, Xt, target_labels)
+        assert same(alone, estimator(**settings).fit(X, y, sample_domain=sample_domain))
 
 
 def test_a_list_of_criteria_and_a_plain_function_align(blobs, same):

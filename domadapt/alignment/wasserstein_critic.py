@@ -1,0 +1,139 @@
+"""Alignment by a critic that estimates the Wasserstein distance of the domains."""
+
+import torch
+from torch import nn
+
+from domadapt.nn.gradient_reversal import GradientReversal
+from domadapt.nn.heads import mlp_head
+
+
+class WassersteinCritic(nn.Module):
+    r"""A critic estimates the Wasserstein distance; a reversed gradient works against it.
+
+    .. math::
+        -\Bigl(\frac1{n_s}\sum_i c(s_i) - \frac1{n_t}\sum_j c(t_j)\Bigr)
+        + \gamma \, \frac1m \sum_x \bigl(\|\nabla c(x)\|_2 - 1\bigr)^2
+
+    where :math:`x` runs over the rows of both domains and one point on the line between
+    each source row and a target row. The critic :math:`c` descends this: it drives the
+    domains' means apart under a slope of about 1. Through a gradient reversal the
+    feature extractor brings them together; the penalty on the slope is the critic's alone.
+
+    The slope of a network with ReLU is a product of its weights, so it is written down
+    and not differentiated for: the loss takes one backward pass. The penalty is steep:
+    under SGD with momentum 0.9, learning rates of 0.1 and more let the critic run away.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(100,)
+        Units in each hidden layer of the critic, with ReLU between.
+    gradient_penalty : float, default=10.0
+        The factor :math:`\gamma`.
+    in_features : int or None, default=None
+        Columns of the features. None sizes the layers at the first batch, as
+        torch's lazy modules do: send one batch through before handing the parameters
+        to an optimizer.
+
+    Raises
+    ------
+    ValueError
+        If ``gradient_penalty`` is negative.
+
+    References
+    ----------
+    Shen, Qu, Zhang, Yu (2018). "Wasserstein distance guided representation learning for
+    domain adaptation". AAAI.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from domadapt.alignment import WassersteinCritic
+    >>> criterion = WassersteinCritic(gradient_penalty=0.0)
+    >>> rows = torch.arange(6.0).reshape(3, 2)
+    >>> criterion(rows, rows).abs().item() < 1e-6
+    True
+    """
+
+    # What an estimator multiplies the reversed gradient by unless told otherwise.
+    default_weight = 1.0
+
+    def __init__(self, *, hidden_layer_sizes=(100,), gradient_penalty=10.0, in_features=None):
+        super().__init__()
+        if not gradient_penalty >= 0:
+            raise ValueError(
+                f"gradient_penalty={gradient_penalty!r} must be a number of at least 0."
+            )
+        self.gradient_penalty = gradient_penalty
+        self.reversal = GradientReversal()
+        self.critic = mlp_head(1, hidden_layer_sizes, in_features=in_features)
+
+    def forward(self, source_features, target_features):
+        """Compare two batches.
+
+        In training mode the points between the domains are drawn from torch's default
+        generator; in evaluation mode they are the midpoints.
+
+        Parameters
+        ----------
+        source_features : Tensor of shape (n_source, d)
+            Rows of the source.
+        target_features : Tensor of shape (n_target, d)
+            Rows of the target. The shorter batch is repeated to pair its rows with those
+            of the longer.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The weighted penalty minus the estimated distance.
+        """
+        features = torch.cat([source_features, target_features])
+        scores, active = _scores(self.critic, self.reversal(features))
+        n_source = len(source_features)
+        distance = scores[:n_source].mean() - scores[n_source:].mean()
+        with torch.no_grad():
+            between = self._points_between(source_features, target_features)
+            _, active_between = _scores(self.critic, between)
+        active = [torch.cat(both) for both in zip(active, active_between, strict=True)]
+        steepness = torch.linalg.vector_norm(_slopes(self.critic, active), dim=1)
+        return self.gradient_penalty * (steepness - 1.0).square().mean() - distance
+
+    def _points_between(self, source, target):
+        n_rows = max(len(source), len(target))
+        source, target = _repeated(source, n_rows), _repeated(target, n_rows)
+        if not self.training:
+            return torch.lerp(source, target, 0.5)
+        share = torch.rand(n_rows, 1, dtype=source.dtype, device=source.device)
+        return torch.lerp(source, target, share)
+
+    def extra_repr(self):
+        """Name the settings, for ``repr``."""
+        return f"gradient_penalty={self.gradient_penalty}"
+
+
+def _repeated(rows, n_rows):
+    return rows if len(rows) == n_rows else rows.repeat(-(-n_rows // len(rows)), 1)[:n_rows]
+
+
+def _scores(critic, rows):
+    """Give the critic's output, and for each hidden layer which units are active."""
+    *hidden, last = critic
+    active = []
+    for layer in hidden:
+        rows = layer(rows)
+        if isinstance(layer, nn.ReLU):
+            active.append(rows > 0)
+    return last(rows).squeeze(1), active
+
+
+def _slopes(critic, active):
+    """Give the critic's gradient at each row, as a function of its weights.
+
+    By the chain rule it is the product of the weights, with the units left out that are
+    not active at the row. Which ones are is constant almost everywhere, so it takes no
+    gradient. A linear critic has one slope for all rows.
+    """
+    *hidden, last = (layer for layer in critic if isinstance(layer, nn.Linear))
+    slopes = last.weight
+    for layer, units in zip(reversed(hidden), reversed(active), strict=True):
+        slopes = (slopes * units) @ layer.weight
+    return slopes

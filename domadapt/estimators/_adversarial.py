@@ -1,0 +1,142 @@
+"""The adversarial classifiers by name."""
+
+from domadapt.estimators._base import BaseAlignmentClassifier
+from domadapt.estimators._defaults import with_defaults
+from domadapt.estimators._documentation import shares_documentation
+
+
+@with_defaults(optimizer="adam", learning_rate=3e-4)
+@shares_documentation
+class CDANClassifier(BaseAlignmentClassifier):
+    """Conditional adversarial network: a discriminator sees features and predictions together.
+
+    The criterion is :class:`~domadapt.alignment.ConditionalAdversarial` with entropy weights,
+    CDAN+E.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Long, Cao, Wang, Jordan (2018). "Conditional adversarial domain adaptation". NeurIPS.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import CDANClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = CDANClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)
+    """
+
+    alignment = "cdan"
+
+
+@with_defaults(optimizer="adam", learning_rate=3e-4)
+@shares_documentation
+class WDGRLClassifier(BaseAlignmentClassifier):
+    """Wasserstein distance guided representations: a critic with a gradient penalty.
+
+    The criterion is :class:`~domadapt.alignment.WassersteinCritic`.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Shen, Qu, Zhang, Yu (2018). "Wasserstein distance guided representation learning for
+    domain adaptation". AAAI.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import WDGRLClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = WDGRLClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)
+    """
+
+    alignment = "wdgrl"
+
+
+@with_defaults(optimizer="adam", learning_rate=3e-4)
+@shares_documentation
+class MCDClassifier(BaseAlignmentClassifier):
+    """Maximum classifier discrepancy: two heads disagree on the target, features resist.
+
+    The criterion is :class:`~domadapt.alignment.ClassifierDiscrepancy`, which owns the second
+    head. Predictions are those of the first.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Saito, Watanabe, Ushiku, Harada (2018). "Maximum classifier discrepancy for unsupervised
+    domain adaptation". CVPR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import MCDClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = MCDClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)
+    """
+
+    alignment = "mcd"
+
+
+@with_defaults(optimizer="adam", learning_rate=3e-4)
+@shares_documentation
+class MDDClassifier(BaseAlignmentClassifier):
+    """Margin disparity discrepancy: an adversarial head departs from the classifier on the target.
+
+    The criterion is :class:`~domadapt.alignment.MarginDisparity`, with the margin factor 4.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Zhang, Liu, Long, Jordan (2019). "Bridging theory and algorithm for domain adaptation".
+    ICML.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import MDDClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = MDDClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)
+    """
+
+    alignment = "mdd"

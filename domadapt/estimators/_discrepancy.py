@@ -1,0 +1,172 @@
+"""The classifiers of discrepancy and transport by name."""
+
+from domadapt.estimators._base import BaseAlignmentClassifier
+from domadapt.estimators._documentation import shares_documentation
+
+
+@shares_documentation
+class JANClassifier(BaseAlignmentClassifier):
+    """Joint adaptation network: MMD between the joint distributions of features and predictions.
+
+    The criterion is :class:`~domadapt.alignment.JointMMD`, unbiased.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Long, Zhu, Wang, Jordan (2017). "Deep transfer learning with joint adaptation networks".
+    ICML.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import JANClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = JANClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)
+    """
+
+    alignment = "jan"
+
+
+@shares_documentation
+class DSANClassifier(BaseAlignmentClassifier):
+    """Deep subdomain adaptation network: MMD class by class.
+
+    The criterion is :class:`~domadapt.alignment.LocalMMD`. Target rows count in each class as
+    much as the classifier believes them to be of it.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Zhu, Zhuang, Wang, Ke, Chen, Bian, Xiong, He (2021). "Deep subdomain adaptation network
+    for image classification". IEEE Transactions on Neural Networks and Learning Systems 32(4).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import DSANClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = DSANClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)
+    """
+
+    alignment = "dsan"
+
+
+@shares_documentation
+class CMDClassifier(BaseAlignmentClassifier):
+    """Central moment discrepancy: means and central moments of the features are to agree.
+
+    The criterion is :class:`~domadapt.alignment.CentralMoments`, up to the fifth order.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Zellinger, Grubinger, Lughofer, Natschlaeger, Saminger-Platz (2017). "Central moment
+    discrepancy (CMD) for domain-invariant representation learning". ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import CMDClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = CMDClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)
+    """
+
+    alignment = "cmd"
+
+
+@shares_documentation
+class SWDClassifier(BaseAlignmentClassifier):
+    """Sliced Wasserstein distance between the features of the domains.
+
+    The criterion is :class:`~domadapt.alignment.SlicedWasserstein`, with 64 directions drawn
+    anew at each step.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Lee, Batra, Baig, Ulbricht (2019). "Sliced Wasserstein discrepancy for unsupervised domain
+    adaptation". CVPR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import SWDClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = SWDClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)
+    """
+
+    alignment = "swd"
+
+
+@shares_documentation
+class DeepJDOTClassifier(BaseAlignmentClassifier):
+    """Joint distribution optimal transport between features and labels of a batch.
+
+    The criterion is :class:`~domadapt.alignment.DeepJDOT`. Each step waits for an exact plan
+    on the CPU.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Damodaran, Kellenberger, Flamary, Tuia, Courty (2018). "DeepJDOT: deep joint distribution
+    optimal transport for unsupervised domain adaptation". ECCV.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import DeepJDOTClassifier
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = DeepJDOTClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)
+    """
+
+    alignment = "deepjdot"
