@@ -20,11 +20,11 @@ class AlignmentClassifier(BaseAlignmentClassifier):
     alignment : str, nn.Module, callable, list or None, default="mmd"
         What pulls the domains together: a name such as ``"mmd"``, ``"coral"``, ``"dann"``
         or ``"mcc"``; a criterion such as ``MMD(bandwidth=2.0)``; any callable whose
-        parameters are named after what it needs, out of ``source_features``, ``target_features``, ``source_logits``,
-        ``target_logits``, ``source_labels``, ``source_indices``, ``target_indices``,
-        ``source_weight``, ``classifier`` and ``progress``, and that returns a scalar
-        tensor; or a list of pairs of a weight and one of these. None aligns nothing but
-        the statistics of batch normalisation.
+        parameters are named after what it needs, out of ``source_features``,
+        ``target_features``, ``source_logits``, ``target_logits``, ``source_labels``,
+        ``source_indices``, ``target_indices``, ``source_weight``, ``classifier`` and
+        ``progress``, and that returns a scalar tensor; or a list of pairs of a weight and
+        one of these. None aligns nothing but the statistics of batch normalisation.
     {parameters}
 
     Attributes

@@ -8,9 +8,19 @@ import torch
 
 from domadapt import (
     AlignmentClassifier,
+    BNMClassifier,
+    CMDClassifier,
     DANClassifier,
     DANNClassifier,
     DeepCORALClassifier,
+    DeepJDOTClassifier,
+    DSANClassifier,
+    JANClassifier,
+    MCCClassifier,
+    MCDClassifier,
+    PseudoLabelClassifier,
+    SWDClassifier,
+    WDGRLClassifier,
     estimators,
     pack,
 )
@@ -26,10 +36,11 @@ def test_the_gradient_of_a_criterion_reaches_the_feature_extractor(name):
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(16, 6, generator=generator)
     inputs[8:] += 1.0
+    torch.manual_seed(0)
     network = FeatureClassifier(mlp_backbone(6, (5,), batch_norm=False), mlp_head(3, in_features=5))
     if name == "pseudo_labels":
         # Only predictions that are sure become labels.
-        network.classifier[0].weight.data.mul_(20.0)
+        network.classifier[0].weight.data.mul_(10.0)
     features = network.feature_extractor(inputs)
     at = StepTensors(
         n_source=8,
@@ -107,6 +118,50 @@ def test_alignment_leaves_a_column_that_differs_between_the_domains(estimator, w
         return clf.fit(Xs, ys, X_target=Xt).score(Xt, yt)
 
     assert accuracy(weight) >= accuracy(0.0) + 0.1
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [BNMClassifier, CMDClassifier, DSANClassifier, JANClassifier, MCCClassifier, MCDClassifier],
+)
+def test_a_column_that_differs_between_the_domains_is_left(estimator):
+    Xs, ys = with_a_spurious_column(400, target=False, seed=0)
+    Xt, yt = with_a_spurious_column(400, target=True, seed=1)
+    clf = estimator(random_state=0, max_epochs=60, batch_norm="joint").fit(Xs, ys, X_target=Xt)
+    alone = AlignmentClassifier(None, random_state=0, max_epochs=60).fit(Xs, ys)
+    assert clf.score(Xt, yt) >= alone.score(Xt, yt) + 0.1
+
+
+def moved_by_class(n_rows, *, target, seed):
+    """Draw five classes; in the target each has moved in a direction of its own."""
+    y = np.arange(n_rows) % 5
+    centres = 2.0 * np.random.default_rng(0).normal(size=(5, 8))
+    moves = 1.3 * np.random.default_rng(1).normal(size=(5, 8))
+    noise = np.random.default_rng(seed).normal(scale=0.5, size=(n_rows, 8))
+    return (centres[y] + target * moves[y] + noise).astype(np.float32), y
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        BNMClassifier,
+        DANClassifier,
+        DSANClassifier,
+        DeepCORALClassifier,
+        DeepJDOTClassifier,
+        JANClassifier,
+        MCCClassifier,
+        PseudoLabelClassifier,
+        SWDClassifier,
+        WDGRLClassifier,
+    ],
+)
+def test_classes_that_moved_apart_from_one_another_are_found(estimator):
+    Xs, ys = moved_by_class(400, target=False, seed=0)
+    Xt, yt = moved_by_class(400, target=True, seed=1)
+    clf = estimator(random_state=0, max_epochs=60).fit(Xs, ys, X_target=Xt)
+    alone = AlignmentClassifier(None, random_state=0, max_epochs=60).fit(Xs, ys)
+    assert clf.score(Xt, yt) >= alone.score(Xt, yt) + 0.1
 
 
 def test_the_discriminator_ends_up_less_sure_than_against_idle_features(blobs):
