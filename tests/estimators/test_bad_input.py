@@ -114,7 +114,7 @@ def test_backbones_of_the_wrong_shape(make, blobs, backbone, message):
 @pytest.mark.parametrize(
     ("alignment", "error", "message"),
     [
-        ("mdd", ValueError, "The 'alignment' parameter of AlignmentClassifier"),
+        ("magic", ValueError, "The 'alignment' parameter of AlignmentClassifier"),
         (3, ValueError, "The 'alignment' parameter of AlignmentClassifier"),
         (lambda features: 0, TypeError, "asks for 'features'.*It hands|asks for 'features'"),
         (lambda target_features: target_features, TypeError, r"returned shape \(32, 256\)"),
