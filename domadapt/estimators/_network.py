@@ -135,6 +135,25 @@ def _default_backbone(shape, hidden_layer_sizes, extra):
 
 @torch.no_grad()
 def count_features(extractor, sample):
+    """Count what a feature extractor returns for a row, and see that it does.
+
+    Parameters
+    ----------
+    extractor : nn.Module
+        It is put in evaluation mode.
+    sample : Tensor of shape (n, ...)
+        A few rows.
+
+    Returns
+    -------
+    n_features : int
+        Columns of its output.
+
+    Raises
+    ------
+    ValueError
+        If it fails on the sample or returns anything but one row of features for each.
+    """
     came = f"rows of shape {tuple(sample.shape[1:])}"
     extractor.eval()
     try:
