@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from domadapt.benchmark.recipes import METHODS, on_vectors
 from domadapt.datasets._folders import IMAGE_ENDINGS
@@ -65,8 +66,11 @@ def _image_parameters(arguments):
         **{name: value for name, value in given.items() if value is not None},
     )
     weights = None if arguments.weights == "random" else arguments.weights
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(arguments.seed)
+        backbone = load_backbone(arguments.backbone, weights)
     return {
-        "backbone": load_backbone(arguments.backbone, weights),
+        "backbone": backbone,
         "freeze": arguments.freeze,
         "hidden_layer_sizes": 256,
         "image_loader": loader,
