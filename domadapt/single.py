@@ -8,16 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from domadapt.benchmark.recipes import METHODS, on_vectors
+from domadapt.benchmark.recipes import METHODS, named_backbone, on_vectors, recipe_loader
 from domadapt.datasets._folders import IMAGE_ENDINGS
 from domadapt.estimators._saving import load
 from domadapt.files import atomic_write
-from domadapt.nn import load_backbone
-from domadapt.training import ImageLoader
-
-SQUARE_TO_CROP = 256 / 224
 
 
 def fit(arguments):
@@ -58,22 +53,16 @@ def _image_parameters(arguments):
             "Images need a backbone: name one with --backbone, such as resnet50, and a file of "
             "its weights with --weights."
         )
-    given = {"n_workers": arguments.workers, "cache_megabytes": arguments.cache_megabytes}
-    loader = ImageLoader(
-        crop=arguments.image_size,
-        resize=round(arguments.image_size * SQUARE_TO_CROP),
-        unreadable="skip" if arguments.skip_unreadable else "raise",
-        **{name: value for name, value in given.items() if value is not None},
-    )
-    weights = None if arguments.weights == "random" else arguments.weights
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(arguments.seed)
-        backbone = load_backbone(arguments.backbone, weights)
     return {
-        "backbone": backbone,
+        "backbone": named_backbone(arguments.backbone, arguments.weights),
         "freeze": arguments.freeze,
         "hidden_layer_sizes": 256,
-        "image_loader": loader,
+        "image_loader": recipe_loader(
+            arguments.image_size,
+            unreadable="skip" if arguments.skip_unreadable else "raise",
+            n_workers=arguments.workers,
+            cache_megabytes=arguments.cache_megabytes,
+        ),
     }
 
 

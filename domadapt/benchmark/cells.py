@@ -1,6 +1,5 @@
 """One cell of a run: train, judge on the target after every epoch, write down."""
 
-import functools
 import json
 import os
 import time
@@ -9,21 +8,22 @@ import numpy as np
 import torch
 from sklearn.decomposition import PCA
 
-from domadapt.benchmark.recipes import fine_tuning, on_vectors
+from domadapt.benchmark.recipes import (
+    fine_tuning,
+    named_backbone,
+    on_vectors,
+    recipe_loader,
+)
 from domadapt.benchmark.tasks import data_of, domain_of, folder_of_cells
 from domadapt.domains import Rows
 from domadapt.estimators._device import PRECISIONS, resolve_device
 from domadapt.estimators._frozen import FrozenBackbone, frozen_features
 from domadapt.estimators._inputs import take_sample
 from domadapt.files import atomic_write
-from domadapt.nn import load_backbone
-from domadapt.training import ImageLoader
 from domadapt.training.distributed import rank
 
 # Points of each domain on a map of the features.
 MAP_ROWS = 200
-# The recipes crop 224 pixels out of 256.
-SQUARE_TO_CROP = 256 / 224
 
 
 def run_cell(cell, settings, out, place, note=None):
@@ -90,8 +90,8 @@ def make_estimator(cell, settings, out, place):
     if settings["backbone"] is None:
         return on_vectors(cell.method, **common)
     common |= {
-        "backbone": _backbone(settings["backbone"], settings["weights"]),
-        "image_loader": make_loader(settings, place),
+        "backbone": named_backbone(settings["backbone"], settings["weights"]),
+        "image_loader": _loader(settings, place),
         "precision": settings["precision"],
     }
     if settings["freeze"]:
@@ -104,25 +104,9 @@ def make_estimator(cell, settings, out, place):
     )
 
 
-def make_loader(settings, place):
-    """Build what reads the photographs of a run.
-
-    Parameters
-    ----------
-    settings, place
-        As in :func:`run_cell`.
-
-    Returns
-    -------
-    loader : ImageLoader
-        It crops to the image size of the settings.
-    """
+def _loader(settings, place):
     given = {name: place[name] for name in ("n_workers", "cache_megabytes")}
-    return ImageLoader(
-        crop=settings["image_size"],
-        resize=round(settings["image_size"] * SQUARE_TO_CROP),
-        **{name: value for name, value in given.items() if value is not None},
-    )
+    return recipe_loader(settings["image_size"], **given)
 
 
 def extract_features(settings, out, place, note):
@@ -136,14 +120,14 @@ def extract_features(settings, out, place, note):
         Is told of each domain, in a text.
     """
     data = data_of(settings)
-    device, loader = resolve_device(place["device"]), make_loader(settings, place)
+    device, loader = resolve_device(place["device"]), _loader(settings, place)
     where = (loader, device, torch.float32)
     frozen = None
     for name in sorted({name for pair in settings["pairs"] for name in pair}):
         start = time.monotonic()
         rows = Rows(domain_of(data, name)[0])
         if frozen is None:
-            backbone = _backbone(settings["backbone"], settings["weights"])
+            backbone = named_backbone(settings["backbone"], settings["weights"])
             frozen = FrozenBackbone(backbone, take_sample(rows, *where))
         precision = PRECISIONS[settings["precision"]]
         frozen_features(rows, frozen, precision, _feature_folder(out), *where)
@@ -153,15 +137,6 @@ def extract_features(settings, out, place, note):
 
 def _feature_folder(out):
     return os.path.join(out, "features")
-
-
-@functools.lru_cache(maxsize=1)
-def _backbone(name, weights):
-    if weights != "random":
-        return load_backbone(name, weights)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return load_backbone(name)
 
 
 class TargetWatch:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from domadapt.alignment import (
     AFN,
     CORAL,
@@ -27,7 +29,12 @@ from domadapt.estimators import (
     MCCClassifier,
     MDDClassifier,
 )
+from domadapt.nn import load_backbone
+from domadapt.training import ImageLoader
 from domadapt.training.schedules import dann_alignment, dann_learning_rate
+
+# The recipes crop 224 pixels out of 256.
+SQUARE_TO_CROP = 256 / 224
 
 
 @dataclass(frozen=True)
@@ -196,3 +203,51 @@ def on_vectors(method, *, epochs=None, **parameters):
     if epochs is not None:
         parameters["max_epochs"] = epochs
     return ESTIMATORS[method](**parameters)
+
+
+def recipe_loader(image_size, **given):
+    """Build what reads photographs as the recipes do.
+
+    Parameters
+    ----------
+    image_size : int
+        Width and height in pixels of what the network sees.
+    **given : object
+        Parameters of :class:`~domadapt.ImageLoader`; those that are None keep its default.
+
+    Returns
+    -------
+    loader : ImageLoader
+        It resizes to a square that is larger by 256 / 224 than what it crops.
+
+    Examples
+    --------
+    >>> from domadapt.benchmark.recipes import recipe_loader
+    >>> recipe_loader(128, n_workers=None)
+    ImageLoader(crop=128, resize=146)
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    return ImageLoader(crop=image_size, resize=round(image_size * SQUARE_TO_CROP), **given)
+
+
+@functools.lru_cache(maxsize=1)
+def named_backbone(name, weights):
+    """Load a backbone as the command line names it.
+
+    Parameters
+    ----------
+    name : str
+        As :func:`~domadapt.nn.load_backbone` takes it.
+    weights : str
+        A file, a name of weights, or ``"random"`` for random ones, always the same.
+
+    Returns
+    -------
+    backbone : NamedBackbone
+        The same object for the same names: it is to be copied, not trained.
+    """
+    if weights != "random":
+        return load_backbone(name, weights)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return load_backbone(name)
