@@ -27,13 +27,7 @@ class CDANClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import CDANClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = CDANClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "cdan"
@@ -61,13 +55,7 @@ class WDGRLClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import WDGRLClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = WDGRLClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "wdgrl"
@@ -96,13 +84,7 @@ class MCDClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import MCDClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = MCDClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "mcd"
@@ -130,13 +112,7 @@ class MDDClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import MDDClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = MDDClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "mdd"

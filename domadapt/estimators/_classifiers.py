@@ -132,13 +132,7 @@ class DANNClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import DANNClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = DANNClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "dann"
@@ -165,13 +159,7 @@ class DANClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import DANClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = DANClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "mmd"
@@ -200,13 +188,7 @@ class DeepCORALClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import DeepCORALClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = DeepCORALClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "coral"

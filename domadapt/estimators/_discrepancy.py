@@ -25,13 +25,7 @@ class JANClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import JANClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = JANClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "jan"
@@ -59,13 +53,7 @@ class DSANClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import DSANClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = DSANClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "dsan"
@@ -92,13 +80,7 @@ class CMDClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import CMDClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = CMDClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "cmd"
@@ -126,13 +108,7 @@ class SWDClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import SWDClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = SWDClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "swd"
@@ -160,13 +136,7 @@ class DeepJDOTClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import DeepJDOTClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = DeepJDOTClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "deepjdot"

@@ -97,6 +97,14 @@ ATTRIBUTES = """classes_ : ndarray of shape (n_classes,)
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, where ``X`` was a DataFrame with string names."""
 
+EXAMPLE = """>>> from sklearn.datasets import make_blobs
+    >>> from domadapt import {name}
+    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> clf = {name}(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
+    ((200,), True)"""
+
 
 def shares_documentation(estimator):
     """Fill in what all deep estimators say of their parameters and attributes.
@@ -104,14 +112,19 @@ def shares_documentation(estimator):
     Parameters
     ----------
     estimator : type
-        A class whose docstring holds ``{parameters}`` and ``{attributes}``.
+        A class whose docstring holds ``{parameters}`` and ``{attributes}``, and may hold
+        ``{example}`` for a fit by its name.
 
     Returns
     -------
     estimator : type
         The same class.
     """
-    estimator.__doc__ = estimator.__doc__.replace("{parameters}", PARAMETERS).replace(
-        "{attributes}", ATTRIBUTES
-    )
+    shared = {
+        "{parameters}": PARAMETERS,
+        "{attributes}": ATTRIBUTES,
+        "{example}": EXAMPLE.format(name=estimator.__name__),
+    }
+    for place, text in shared.items():
+        estimator.__doc__ = estimator.__doc__.replace(place, text)
     return estimator

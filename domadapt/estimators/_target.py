@@ -28,13 +28,7 @@ class MCCClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import MCCClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = MCCClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "mcc"
@@ -62,13 +56,7 @@ class BNMClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import BNMClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = BNMClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "bnm"
@@ -96,13 +84,7 @@ class AFNClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import AFNClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = AFNClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "afn"
@@ -131,13 +113,7 @@ class BSPClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import BSPClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = BSPClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = [(0.3, "dann"), (1e-4, "bsp")]
@@ -166,13 +142,7 @@ class PseudoLabelClassifier(BaseAlignmentClassifier):
 
     Examples
     --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import PseudoLabelClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = PseudoLabelClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
-    >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)
+    {example}
     """
 
     alignment = "pseudo_labels"
