@@ -18,7 +18,7 @@ from _report import environment, write_json
 
 from domadapt import AlignmentClassifier
 from domadapt.alignment import CORAL
-from domadapt.alignment.criteria import CRITERIA
+from domadapt.alignment.registry import CRITERIA
 
 N_ROWS, N_COLUMNS, N_CLASSES, STEPS = 640, 1024, 10, 200
 # These plan transport on the CPU, and are exempt from the limit.

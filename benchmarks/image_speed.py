@@ -76,7 +76,9 @@ def read_plainly(source, target, n_workers):
 def read_our_way(source, target, n_workers, cache_megabytes, n_epochs=1):
     """Read STEPS batches of both domains as the estimators do, several times over."""
     loader = ImageLoader(n_workers=n_workers, cache_megabytes=cache_megabytes)
-    batches = ImageBatches(source, target, loader, torch.device("cpu"), torch.float32, 0)
+    batches = ImageBatches(
+        {"source": source, "target": target}, loader, torch.device("cpu"), torch.float32, 0
+    )
     seconds = []
     for epoch in range(n_epochs):
         orders = [EndlessPermutations(len(paths), 0) for paths in (source, target)]

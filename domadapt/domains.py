@@ -1,20 +1,19 @@
 """The one place that knows how X, y, sample_domain and X_target become source and target."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils import _safe_indexing
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
     _num_samples,
     check_array,
-    column_or_1d,
     validate_data,
 )
+
+from domadapt.labels import check_classes, check_values, read_known
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,21 @@ class Rows:
         """
         return self.X[rows if self.index is None else self.index[rows]]
 
+    def subset(self, rows):
+        """Name some of the rows, without copying them.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Which ones, counted among those that are meant.
+
+        Returns
+        -------
+        subset : Rows
+            Of the same array.
+        """
+        return Rows(self.X, rows if self.index is None else self.index[rows])
+
     @property
     def are_paths(self):
         """Whether the rows are paths of images."""
@@ -71,15 +85,67 @@ class Domains:
         Their weights.
     target : Rows or None
         The unlabelled rows; None where ``fit`` was given a source alone.
+    source_domain : ndarray of shape (len(source),), int64, or None, default=None
+        Which of several sources each row is from, counted from 0; None for one source.
+    known : ndarray of shape (n_known,), int64, or None, default=None
+        Positions of the target rows whose labels were given.
+    y_known : ndarray of shape (n_known,) or None, default=None
+        Their labels.
     """
 
     source: Rows
     y: np.ndarray
     sample_weight: np.ndarray | None
     target: Rows | None
+    source_domain: np.ndarray | None = None
+    known: np.ndarray | None = None
+    y_known: np.ndarray | None = None
+
+    @property
+    def n_sources(self):
+        """How many domains the source consists of."""
+        return 1 if self.source_domain is None else int(self.source_domain.max()) + 1
+
+    def keep(self, source=None, target=None):
+        """Leave out rows.
+
+        Parameters
+        ----------
+        source, target : ndarray of shape (n_rows,), bool, or None, default=None
+            Which rows stay; None for all.
+
+        Returns
+        -------
+        domains : Domains
+            Those that stay.
+        """
+        changes: dict[str, Any] = {}
+        if source is not None:
+            rows = np.flatnonzero(source)
+            changes = {"source": self.source.subset(rows), "y": self.y[rows]}
+            for name in ("sample_weight", "source_domain"):
+                values = getattr(self, name)
+                changes[name] = None if values is None else values[rows]
+        if target is not None and self.target is not None:
+            changes["target"] = self.target.subset(np.flatnonzero(target))
+            if self.known is not None and self.y_known is not None:
+                stays = target[self.known]
+                changes["known"] = (np.cumsum(target) - 1)[self.known[stays]]
+                changes["y_known"] = self.y_known[stays]
+        return replace(self, **changes)
 
 
-def split_domains(estimator, X, y, *, sample_domain=None, X_target=None, sample_weight=None):
+def split_domains(
+    estimator,
+    X,
+    y,
+    *,
+    sample_domain=None,
+    X_target=None,
+    sample_weight=None,
+    y_target=None,
+    are_values=False,
+):
     """Validate what ``fit`` was given and tell source from target.
 
     Both spellings end here: stacked rows with ``sample_domain``, or two arrays with
@@ -101,6 +167,11 @@ def split_domains(estimator, X, y, *, sample_domain=None, X_target=None, sample_
         Target rows.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows of ``X``, not negative. Those of target rows are ignored.
+    y_target : array-like of shape (n_target,), default=None
+        Labels of target rows that are known, None or NaN for the others; with
+        ``sample_domain`` of shape (n_samples,), what stands at source rows being unread.
+    are_values : bool, default=False
+        Whether labels are numbers to be predicted, not classes.
 
     Returns
     -------
@@ -111,8 +182,9 @@ def split_domains(estimator, X, y, *, sample_domain=None, X_target=None, sample_
     ------
     ValueError
         If both spellings come at once, a domain has no rows, lengths or columns differ,
-        values are missing or infinite, or fewer than two classes have a weight above
-        zero.
+        values are missing or infinite, fewer than two classes have a weight above zero,
+        or ``y_target`` comes without a target, knows no label or one that is no class
+        of the source.
     """
     if sample_domain is not None and X_target is not None:
         raise ValueError(
@@ -125,10 +197,10 @@ def split_domains(estimator, X, y, *, sample_domain=None, X_target=None, sample_
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
     n_samples = X.shape[0]
-    _check_same_length("y", y, "X", n_samples)
-    source = target = None
+    check_same_length("y", y, "X", n_samples)
+    source = target = source_domain = stacked_target = None
     if sample_domain is not None:
-        source, stacked_target = _read_sample_domain(sample_domain, n_samples)
+        domain, source, stacked_target = read_sample_domain(sample_domain, n_samples)
         target = Rows(X, stacked_target)
     elif X_target is not None:
         target = Rows(_check_X_target(estimator, X, X_target))
@@ -137,8 +209,29 @@ def split_domains(estimator, X, y, *, sample_domain=None, X_target=None, sample_
         source = np.arange(n_samples) if source is None else source
         source = source[sample_weight[source] > 0]
         sample_weight = sample_weight[source]
-    y = _check_labels(_take(y, source), weighted=sample_weight is not None)
-    return Domains(Rows(X, source), y, sample_weight, target)
+    y = _take(y, source)
+    y = check_values(y) if are_values else check_classes(y, weighted=sample_weight is not None)
+    if sample_domain is not None:
+        source_domain = _number_sources(domain[source])
+    domains = Domains(Rows(X, source), y, sample_weight, target, source_domain)
+    if y_target is None:
+        return domains
+    if target is None:
+        raise ValueError("y_target was given without a target: pass X_target or sample_domain too.")
+    check_same_length("y_target", y_target, *_target_rows(stacked_target, n_samples, target))
+    known, y_known = read_known(_take(y_target, stacked_target), y, are_values=are_values)
+    return replace(domains, known=known, y_known=y_known)
+
+
+def _target_rows(stacked_target, n_samples, target):
+    """Name the rows that each need an entry of y_target, and count them."""
+    return ("X_target", len(target)) if stacked_target is None else ("X", n_samples)
+
+
+def _number_sources(domain):
+    """Number the sources from 0; None for one."""
+    names, numbers = np.unique(domain, return_inverse=True)
+    return None if len(names) < 2 else numbers
 
 
 def _take(y, rows):
@@ -150,7 +243,23 @@ def _take(y, rows):
     return _safe_indexing(y, rows)
 
 
-def _check_same_length(name, value, rows_name, n_rows):
+def check_same_length(name, value, rows_name, n_rows):
+    """See that there is one entry for each row.
+
+    Parameters
+    ----------
+    name, rows_name : str
+        What entries and rows are called.
+    value : array-like
+        The entries.
+    n_rows : int
+        How many were expected.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer.
+    """
     length = _num_samples(value)
     if length != n_rows:
         raise ValueError(
@@ -261,8 +370,28 @@ def _kind_of_rows(shape):
     return f"rows of shape {shape}" if shape else "paths of images"
 
 
-def _read_sample_domain(sample_domain, n_samples):
-    """Give the indices of source and target rows."""
+def read_sample_domain(sample_domain, n_samples):
+    """Tell source rows from target rows by their numbers.
+
+    Parameters
+    ----------
+    sample_domain : array-like of shape (n_samples,)
+        Positive for source rows, negative for target rows.
+    n_samples : int
+        How many numbers were expected.
+
+    Returns
+    -------
+    domain : ndarray of shape (n_samples,)
+        The numbers.
+    source, target : ndarray of shape (n_rows,), int64
+        Indices of the rows of each.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer, one is 0 or not finite, or a domain has no rows.
+    """
     try:
         domain = check_array(sample_domain, ensure_2d=False, input_name="sample_domain")
     except (TypeError, ValueError) as error:
@@ -287,128 +416,4 @@ def _read_sample_domain(sample_domain, n_samples):
                 f"sample_domain names no {name} row: none of its {n_samples} numbers is "
                 f"{sign}, so the {name} domain is empty."
             )
-    return source, target
-
-
-def _check_labels(y, *, weighted):
-    """Check the labels of source rows alone."""
-    y = column_or_1d(y, warn=True)
-    if y.dtype == object and (numbers := np.array(y.tolist())).dtype.kind in "biuf":
-        # Numbers were held as objects only because of what stood at target rows.
-        y = numbers
-    y = check_array(y, ensure_2d=False, ensure_min_samples=0, dtype=None, input_name="y")
-    check_classification_targets(y)
-    classes = np.unique(y)
-    if len(classes) < 2:
-        raise ValueError(
-            f"y has {len(classes)} class on the source rows"
-            f"{' of non-zero sample_weight' if weighted else ''}: {classes.tolist()}. "
-            "A classifier needs at least 2 classes."
-        )
-    return y
-
-
-def pack(X, y, X_target, y_target=None):
-    """Stack source and target into the spelling ``fit(X, y, sample_domain=...)``.
-
-    Parameters
-    ----------
-    X : array-like or sparse matrix of shape (n_source, n_features)
-        Source rows.
-    y : array-like of shape (n_source,)
-        Source labels.
-    X_target : array-like or sparse matrix of shape (n_target, n_features)
-        Target rows, of the same kind as ``X``.
-    y_target : array-like of shape (n_target,), default=None
-        Target labels, where they are known and wanted for judging; ``fit`` never reads
-        them. By default target rows get a value that is no label: -1 or the number one
-        below the smallest label, ``""`` among strings, False among booleans.
-
-    Returns
-    -------
-    X : ndarray, DataFrame or sparse array of shape (n_source + n_target, n_features)
-        Source rows, then target rows.
-    y : ndarray of shape (n_source + n_target,)
-        Source labels, then target labels or the filler.
-    sample_domain : ndarray of shape (n_source + n_target,), int64
-        1 for source rows and -1 for target rows.
-
-    Raises
-    ------
-    ValueError
-        If ``X`` and ``y``, or ``X_target`` and ``y_target``, differ in length.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from domadapt import pack
-    >>> X, y, sample_domain = pack(np.zeros((2, 3)), [0, 1], np.ones((1, 3)))
-    >>> X.shape, y, sample_domain
-    ((3, 3), array([ 0,  1, -1]), array([ 1,  1, -1]))
-    """
-    n_source, n_target = _num_samples(X), _num_samples(X_target)
-    _check_same_length("y", y, "X", n_source)
-    y = column_or_1d(y)
-    if y_target is None:
-        y_target = np.full(n_target, _no_label(y))
-    _check_same_length("y_target", y_target, "X_target", n_target)
-    sample_domain = np.repeat([1, -1], [n_source, n_target])
-    return _stack(X, X_target), np.concatenate([y, column_or_1d(y_target)]), sample_domain
-
-
-def unpack(X, y, sample_domain):
-    """Split stacked rows into source and target.
-
-    Parameters
-    ----------
-    X : array-like or sparse matrix of shape (n_samples, n_features)
-        Rows of both domains.
-    y : array-like of shape (n_samples,)
-        Their labels; what stands at target rows is handed back as it is.
-    sample_domain : array-like of shape (n_samples,)
-        Positive for source rows, negative for target rows.
-
-    Returns
-    -------
-    X, y : array-likes of shape (n_source, n_features) and (n_source,)
-        The source.
-    X_target, y_target : array-likes of shape (n_target, n_features) and (n_target,)
-        The target.
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ, a number in ``sample_domain`` is 0 or not finite, or a
-        domain has no rows.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from domadapt import unpack
-    >>> Xs, ys, Xt, yt = unpack(np.arange(6).reshape(3, 2), np.array([0, -1, 1]), [1, -1, 1])
-    >>> Xs.tolist(), ys.tolist(), Xt.tolist(), yt.tolist()
-    ([[0, 1], [4, 5]], [0, 1], [[2, 3]], [-1])
-    """
-    n_samples = _num_samples(X)
-    _check_same_length("y", y, "X", n_samples)
-    source, target = _read_sample_domain(sample_domain, n_samples)
-    return tuple(_safe_indexing(a, rows) for rows in (source, target) for a in (X, y))
-
-
-def _no_label(y):
-    """Give a value of y's kind that stands for no label, where the kind has one."""
-    if y.dtype == bool:
-        return False
-    if np.issubdtype(y.dtype, np.number):
-        return min(y.min().item(), 0) - 1
-    return ""
-
-
-def _stack(X, X_target):
-    if sparse.issparse(X):
-        return sparse.vstack([X, X_target], format="csr")
-    if hasattr(X, "iloc"):
-        import pandas as pd
-
-        return pd.concat([X, X_target], ignore_index=True)
-    return np.concatenate([np.asarray(X), np.asarray(X_target)])
+    return domain, source, target

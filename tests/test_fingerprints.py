@@ -16,7 +16,7 @@ from torch import nn
 
 from domadapt import ImageLoader
 from domadapt.alignment import CORAL, MMD
-from domadapt.alignment.criteria import CRITERIA
+from domadapt.alignment.registry import CRITERIA
 from domadapt.domains import Rows
 from domadapt.fingerprints import describe, digest_of, digest_of_array, digest_of_rows
 

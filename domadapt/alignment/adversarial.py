@@ -1,11 +1,13 @@
 """Alignment by a discriminator that a reversed gradient works against."""
 
-import functools
-
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from domadapt.alignment._domain_discriminator import (
+    domain_cross_entropy,
+    domain_logits,
+    n_outputs_for,
+)
 from domadapt.nn.gradient_reversal import GradientReversal
 from domadapt.nn.heads import mlp_head
 
@@ -17,6 +19,10 @@ class DomainAdversarial(nn.Module):
     alike however many rows each has. The discriminator descends it; through a gradient
     reversal the feature extractor ascends it.
 
+    With several sources the discriminator tells each of them from the others and from the
+    target: a softmax over k sources and the target, each of them counting 1 / (k + 1).
+    A source without rows in the batch counts nothing.
+
     Parameters
     ----------
     hidden_layer_sizes : tuple of int, default=(256,)
@@ -25,6 +31,14 @@ class DomainAdversarial(nn.Module):
         Columns of the features. None sizes the layers at the first batch, as
         torch's lazy modules do: send one batch through before handing the parameters
         to an optimizer.
+    n_sources : int, default=1
+        How many sources there are. Read only beside ``in_features``: without it, the
+        first batch decides this too.
+
+    Raises
+    ------
+    ValueError
+        If ``n_sources`` is below 1, or the first batch is left to decide it.
 
     References
     ----------
@@ -44,12 +58,20 @@ class DomainAdversarial(nn.Module):
     # What an estimator multiplies the reversed gradient by unless told otherwise.
     default_weight = 0.3
 
-    def __init__(self, *, hidden_layer_sizes=(256,), in_features=None):
+    def __init__(self, *, hidden_layer_sizes=(256,), in_features=None, n_sources=1):
         super().__init__()
+        if n_sources < 1:
+            raise ValueError(f"n_sources={n_sources!r} must be an integer of at least 1.")
+        if n_sources > 1 and in_features is None:
+            raise ValueError(
+                f"n_sources={n_sources!r} came without in_features: give both, or neither to "
+                "have the layers sized at the first batch."
+            )
         self.reversal = GradientReversal()
-        self.discriminator = mlp_head(1, hidden_layer_sizes, in_features=in_features)
+        n_outputs = n_outputs_for(n_sources)
+        self.discriminator = mlp_head(n_outputs, hidden_layer_sizes, in_features=in_features)
 
-    def forward(self, source_features, target_features):
+    def forward(self, source_features, target_features, source_domains=None):
         """Compare two batches.
 
         Parameters
@@ -58,26 +80,20 @@ class DomainAdversarial(nn.Module):
             Rows of the source.
         target_features : Tensor of shape (n_target, d)
             Rows of the target.
+        source_domains : Tensor of shape (n_source, n_sources), or None
+            Which source each source row is from, one-hot; None where there is one source.
 
         Returns
         -------
         loss : Tensor of shape ()
-            The discriminator's cross-entropy in nats: ln 2 where it cannot tell.
+            The discriminator's cross-entropy in nats: ln 2 where it cannot tell, and
+            ln (k + 1) with k > 1 sources, all of them in the batch.
+
+        Raises
+        ------
+        ValueError
+            If the discriminator was made for another number of sources.
         """
-        features = torch.cat([source_features, target_features])
-        logits = self.discriminator(self.reversal(features)).squeeze(1)
-        is_source, weight = _domains(
-            len(source_features), len(target_features), logits.dtype, logits.device
-        )
-        return F.binary_cross_entropy_with_logits(logits, is_source, weight, reduction="sum")
-
-
-@functools.lru_cache(maxsize=8)
-@torch.inference_mode(False)  # What is made in inference mode would be of no use in training.
-def _domains(n_source, n_target, dtype, device):
-    """Give the domain of each row, and weights by which both domains count one half."""
-    is_source = torch.zeros(n_source + n_target, dtype=dtype, device=device)
-    is_source[:n_source] = 1.0
-    weight = torch.full_like(is_source, 0.5 / n_target)
-    weight[:n_source] = 0.5 / n_source
-    return is_source, weight
+        features = self.reversal(torch.cat([source_features, target_features]))
+        logits = domain_logits(self.discriminator, features, source_domains)
+        return domain_cross_entropy(logits, len(source_features), source_domains)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from domadapt.alignment.adversarial import _domains
+from domadapt.alignment._domain_discriminator import domain_cross_entropy, domain_logits
 from domadapt.nn.gradient_reversal import GradientReversal
 from domadapt.nn.heads import mlp_head
 
@@ -24,7 +24,9 @@ class ConditionalAdversarial(nn.Module):
         \qquad \sum_i w^s_i = \sum_j w^t_j = 1
 
     The discriminator descends it; through a gradient reversal the feature extractor
-    ascends it. No gradient flows through the probabilities. Where the outer product
+    ascends it. No gradient flows through the probabilities. With k > 1 sources the
+    discriminator tells all k + 1 domains apart by a softmax, each counting 1 / (k + 1)
+    in place of one half. Where the outer product
     would be too wide, a product of two random projections stands for it,
 
     .. math:: \frac1{\sqrt m} \, (R_f f) \odot (R_p p)
@@ -51,7 +53,8 @@ class ConditionalAdversarial(nn.Module):
     Attributes
     ----------
     discriminator : nn.Sequential
-        Maps products to one logit, positive for the source.
+        Maps products to one logit, positive for the source; with several sources, to one
+        for each of them and, last, one for the target.
     product : nn.Module
         Maps features and probabilities to their product; the projections are its buffers.
 
@@ -84,7 +87,9 @@ class ConditionalAdversarial(nn.Module):
         self.product = _Product(max_product, n_random)
         self.discriminator = mlp_head(1, hidden_layer_sizes)
 
-    def forward(self, source_features, target_features, source_logits, target_logits):
+    def forward(
+        self, source_features, target_features, source_logits, target_logits, source_domains=None
+    ):
         """Compare two batches.
 
         Parameters
@@ -97,32 +102,38 @@ class ConditionalAdversarial(nn.Module):
             The classifier's logits of the source rows.
         target_logits : Tensor of shape (n_target, n_classes)
             The classifier's logits of the target rows.
+        source_domains : Tensor of shape (n_source, n_sources), or None
+            Which source each source row is from, one-hot; None where there is one source.
+            A source without rows in the batch counts nothing.
 
         Returns
         -------
         loss : Tensor of shape ()
-            The discriminator's cross-entropy in nats: ln 2 where it cannot tell.
+            The discriminator's cross-entropy in nats: ln 2 where it cannot tell, and
+            ln (k + 1) with k > 1 sources, all of them in the batch.
+
+        Raises
+        ------
+        ValueError
+            If the discriminator was made for another number of sources.
         """
-        n_source, n_target = len(source_features), len(target_features)
         features = self.reversal(torch.cat([source_features, target_features]))
         log_classes = F.log_softmax(torch.cat([source_logits, target_logits]).detach(), dim=1)
         classes = log_classes.exp()
-        logits = self.discriminator(self.product(features, classes)).squeeze(1)
-        is_source, weight = _domains(n_source, n_target, logits.dtype, logits.device)
-        if self.entropy:
-            weight = weight * _certainty(classes, log_classes, n_source)
-        return F.binary_cross_entropy_with_logits(logits, is_source, weight, reduction="sum")
+        product = self.product(features, classes)
+        logits = domain_logits(self.discriminator, product, source_domains)
+        certainty = _certainty(classes, log_classes) if self.entropy else None
+        return domain_cross_entropy(logits, len(source_features), source_domains, certainty)
 
     def extra_repr(self):
         """Name the settings, for ``repr``."""
         return f"entropy={self.entropy}"
 
 
-def _certainty(classes, log_classes, n_source):
-    """Give 1 + exp(-H) of each row, divided by its mean over the row's domain."""
+def _certainty(classes, log_classes):
+    """Give 1 + exp(-H) of each row."""
     # Log-probabilities of a log-softmax are finite, so 0 log 0 comes out as 0.
-    certainty = 1.0 + (classes * log_classes).sum(1).exp()
-    return torch.cat([part / part.mean() for part in (certainty[:n_source], certainty[n_source:])])
+    return 1.0 + (classes * log_classes).sum(1).exp()
 
 
 class _Product(nn.Module):

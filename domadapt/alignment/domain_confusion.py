@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-from domadapt.alignment.adversarial import _domains
+from domadapt.alignment._domain_discriminator import two_domains
 from domadapt.nn.heads import mlp_head
 
 
@@ -79,7 +79,7 @@ class DomainConfusion(nn.Module):
         learning = self.discriminator(features.detach()).squeeze(1)
         fixed = {name: p.detach() for name, p in self.discriminator.named_parameters()}
         confused = functional_call(self.discriminator, fixed, (features,)).squeeze(1)
-        is_source, weight = _domains(
+        is_source, weight = two_domains(
             len(source_features), len(target_features), learning.dtype, learning.device
         )
         return _cross_entropy(learning, is_source, weight) + _cross_entropy(

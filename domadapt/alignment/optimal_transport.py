@@ -52,15 +52,7 @@ class DeepJDOT(nn.Module):
 
     def __init__(self, *, alpha=0.001, beta=0.0001, regularization=None):
         super().__init__()
-        for name, value in (("alpha", alpha), ("beta", beta)):
-            if not 0.0 <= value < math.inf:
-                raise ValueError(f"{name}={value!r} must be a finite number of at least 0.")
-        if alpha == beta == 0.0:
-            raise ValueError("alpha=0 and beta=0 leave no cost: set at least one above 0.")
-        if regularization is not None and not 0.0 < regularization < math.inf:
-            raise ValueError(
-                f"regularization={regularization!r} must be a finite number above 0, or None."
-            )
+        _check_settings(regularization, alpha=alpha, beta=beta)
         self.alpha, self.beta, self.regularization = alpha, beta, regularization
 
     def forward(self, source_features, target_features, source_labels, target_logits):
@@ -80,32 +72,104 @@ class DeepJDOT(nn.Module):
         Returns
         -------
         loss : Tensor of shape ()
-            The cost of the plan, 0 or more.
-
-        Raises
-        ------
-        ValueError
-            If a feature or logit is not finite, or so large that the cost is not.
+            The cost of the plan, 0 or more; NaN where the cost is not finite.
         """
         entropies = -F.log_softmax(target_logits, dim=1).T.index_select(0, source_labels)
         distances = _squared_distances(source_features, target_features)
         cost = self.alpha * distances + self.beta * entropies
-        return (self._plan(cost.detach()) * cost).sum()
-
-    def _plan(self, cost):
-        # The solver runs on the CPU, so the host has to wait for the cost here.
-        on_cpu = cost.to("cpu", torch.float64).numpy()
-        if not np.isfinite(on_cpu).all():
-            raise ValueError(
-                "The cost of transport between source_features and target_features has "
-                "entries that are not finite: a feature or logit is NaN, infinite or too "
-                "large to square. Lower the learning rate, or scale the inputs."
-            )
-        return torch.from_numpy(_solve(on_cpu, self.regularization)).to(cost)
+        return _cost_of_best_plan(cost, self.regularization)
 
     def extra_repr(self):
         """Name the settings, for ``repr``."""
         return f"alpha={self.alpha}, beta={self.beta}, regularization={self.regularization}"
+
+
+class DeepJDOTRegression(nn.Module):
+    r"""Cost of moving the source onto the target by the best plan, for a regression.
+
+    .. math::
+        \min_{P} \sum_{ij} P_{ij} C_{ij}, \qquad
+        C_{ij} = \alpha \|s_i - t_j\|^2 + \frac{\beta}{m} \|y_i - \hat y_j\|^2
+
+    where :math:`y_i` are the m values of source row i and :math:`\hat y_j` those predicted
+    for target row j. The plan :math:`P` is that of ``DeepJDOT``: a target row learns the
+    values of the source rows that it leads there. Their squared error is a mean over the
+    outputs, so that its weight does not depend on how many there are.
+
+    Parameters
+    ----------
+    feature_weight : float, default=0.001
+        The weight :math:`\alpha` of the squared distance of the features.
+    value_weight : float, default=0.01
+        The weight :math:`\beta` of the squared error, made for values of variance 1.
+    regularization : float or None, default=None
+        As in ``DeepJDOT``.
+
+    References
+    ----------
+    Courty, Flamary, Habrard, Rakotomamonjy (2017). "Joint distribution optimal
+    transportation for domain adaptation". NeurIPS. For deep networks: that of ``DeepJDOT``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from domadapt.alignment import DeepJDOTRegression
+    >>> source, target = torch.tensor([[0.0], [5.0]]), torch.tensor([[6.0], [1.0]])
+    >>> values, predictions = torch.tensor([[0.0], [1.0]]), torch.tensor([[1.0], [2.0]])
+    >>> criterion = DeepJDOTRegression(feature_weight=1.0, value_weight=0.5)
+    >>> criterion(source, target, values, predictions)  # 1 + 0.5 (2^2 + 0^2) / 2
+    tensor(2.)
+    """
+
+    # What an estimator multiplies the loss by unless told otherwise.
+    default_weight = 1.0
+
+    def __init__(self, *, feature_weight=0.001, value_weight=0.01, regularization=None):
+        super().__init__()
+        _check_settings(regularization, feature_weight=feature_weight, value_weight=value_weight)
+        self.feature_weight, self.value_weight = feature_weight, value_weight
+        self.regularization = regularization
+
+    def forward(self, source_features, target_features, source_values, target_predictions):
+        """Compare two batches.
+
+        Parameters
+        ----------
+        source_features : Tensor of shape (n_source, d)
+            Rows of the source.
+        target_features : Tensor of shape (n_target, d)
+            Rows of the target.
+        source_values : Tensor of shape (n_source, n_outputs)
+            Values of the source rows.
+        target_predictions : Tensor of shape (n_target, n_outputs)
+            Values that are predicted for the target rows.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The cost of the plan, 0 or more; NaN where the cost is not finite.
+        """
+        distances = _squared_distances(source_features, target_features)
+        errors = _squared_distances(source_values, target_predictions) / source_values.shape[1]
+        cost = self.feature_weight * distances + self.value_weight * errors
+        return _cost_of_best_plan(cost, self.regularization)
+
+    def extra_repr(self):
+        """Name the settings, for ``repr``."""
+        weights = f"feature_weight={self.feature_weight}, value_weight={self.value_weight}"
+        return f"{weights}, regularization={self.regularization}"
+
+
+def _check_settings(regularization, **weights):
+    for name, value in weights.items():
+        if not 0.0 <= value < math.inf:
+            raise ValueError(f"{name}={value!r} must be a finite number of at least 0.")
+    if not any(weights.values()):
+        raise ValueError(f"{'=0 and '.join(weights)}=0 leave no cost: set at least one above 0.")
+    if regularization is not None and not 0.0 < regularization < math.inf:
+        raise ValueError(
+            f"regularization={regularization!r} must be a finite number above 0, or None."
+        )
 
 
 def _squared_distances(source, target):
@@ -113,6 +177,15 @@ def _squared_distances(source, target):
     source, target = source - centre, target - centre
     squares = source.square().sum(1)[:, None] + target.square().sum(1)
     return torch.addmm(squares, source, target.T, alpha=-2.0).clamp_min(0.0)
+
+
+def _cost_of_best_plan(cost, regularization):
+    # The solver runs on the CPU, so the host has to wait for the cost here.
+    on_cpu = cost.detach().to("cpu", torch.float64).numpy()
+    if not np.isfinite(on_cpu).all():
+        # No solver can take it. The trainer can tell by a loss of NaN what went wrong.
+        return (cost * math.nan).sum()
+    return (torch.from_numpy(_solve(on_cpu, regularization)).to(cost) * cost).sum()
 
 
 def _solve(cost, regularization):

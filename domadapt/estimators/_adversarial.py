@@ -1,6 +1,6 @@
 """The adversarial classifiers by name."""
 
-from domadapt.estimators._base import BaseAlignmentClassifier
+from domadapt.estimators._classification import BaseAlignmentClassifier
 from domadapt.estimators._defaults import with_defaults
 from domadapt.estimators._documentation import shares_documentation
 
@@ -116,3 +116,67 @@ class MDDClassifier(BaseAlignmentClassifier):
     """
 
     alignment = "mdd"
+
+
+@with_defaults(optimizer="adam", learning_rate=3e-4)
+@shares_documentation
+class ADDAClassifier(BaseAlignmentClassifier):
+    """Adversarial discriminative adaptation: the target has a feature extractor of its own.
+
+    The source is learnt first, without the target. Then, with extractor and classifier of
+    the source as they are, a copy of the extractor learns to give target rows features that a
+    discriminator takes for the source's. The criterion of that second stage, as long as the
+    first, is :class:`~domadapt.alignment.UntiedAdversarial`; its losses are in
+    ``adaptation_history_``. A checkpoint of the second stage is a second file, whose name
+    ends in ``.2``.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Tzeng, Hoffman, Saenko, Darrell (2017). "Adversarial discriminative domain adaptation".
+    CVPR.
+
+    Examples
+    --------
+    {example}
+    """
+
+    alignment = "adda"
+    aligns_afterwards = True
+
+
+@with_defaults(optimizer="adam", learning_rate=3e-4)
+@shares_documentation
+class DSNClassifier(BaseAlignmentClassifier):
+    """Domain separation network: what domains share is kept apart from what is their own.
+
+    The criteria are :class:`~domadapt.alignment.DomainSeparation`, whose private encoders and
+    decoder work on the rows of ``X`` flattened (on the features of a frozen backbone), and,
+    for what is shared, :class:`~domadapt.alignment.DomainAdversarial`.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Bousmalis, Trigeorgis, Silberman, Krishnan, Erhan (2016). "Domain separation networks".
+    NeurIPS.
+
+    Examples
+    --------
+    {example}
+    """
+
+    alignment = [(1.0, "dsn"), (0.25, "dann")]

@@ -1,6 +1,6 @@
-"""Fit and predict of the deep classifiers, on top of the torch core."""
+"""Fit of the deep estimators, on top of the torch core."""
 
-import copy
+import contextlib
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -8,46 +8,56 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.base import (
-    ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
 )
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from domadapt.alignment.criteria import WeightedCriteria
+from domadapt.alignment.task_weights import BALANCES
 from domadapt.domains import Rows, check_rows, split_domains
 from domadapt.estimators._device import PRECISIONS, resolve_device, seeded
 from domadapt.estimators._frozen import FrozenBackbone, frozen_features
 from domadapt.estimators._inputs import make_batches, run_over, take_sample
 from domadapt.estimators._network import build_network, dtype_of, stack
 from domadapt.estimators._parameters import DeepEstimator
-from domadapt.estimators._saving import fingerprint_of_fit, save_classifier
-from domadapt.nn import FeatureClassifier
+from domadapt.estimators._saving import fingerprint_of_fit, save_estimator
+from domadapt.estimators._watch import watched
+from domadapt.nn import FeatureClassifier, extract_features
+from domadapt.nn.applied import without_gradient
+from domadapt.nn.split_batch_norm import one_domain
 from domadapt.training.batches import NUMPY_DTYPES
 from domadapt.training.checkpoint import load_checkpoint, save_checkpoint
 from domadapt.training.distributed import rank
-from domadapt.training.step import extract_features
 from domadapt.training.trainer import Trainer
 
+# What the name of a checkpoint's file ends in where there is a second stage.
+SECOND_STAGE = ".2"
 
-class BaseAlignmentClassifier(
+
+class BaseDeepEstimator(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    ClassifierMixin,
     DeepEstimator,
 ):
-    """Everything of a deep classifier but the choice of its alignment criterion.
+    """Everything of a deep estimator but what it predicts and how domains are aligned.
 
     Subclasses have an attribute ``alignment``, a parameter of theirs or fixed.
     """
 
+    # How several criteria are weighed; a parameter of those that take any alignment.
+    alignment_weighting = "fixed"
+    n_steps_: int
+    # Whether the source is learnt first, and the domains are aligned with a classifier
+    # that stays as it is.
+    aligns_afterwards = False
+
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, sample_domain=None, X_target=None, sample_weight=None):
+    def fit(self, X, y, *, sample_domain=None, X_target=None, sample_weight=None, y_target=None):
         """Train on labelled source rows together with unlabelled target rows.
 
         Parameters
@@ -57,20 +67,26 @@ class BaseAlignmentClassifier(
             image stack has the shape (n_samples, channels, height, width) or
             (n_samples, height, width); paths of images have the shape (n_samples,).
         y : array-like of shape (n_samples,)
-            Labels of any kind. What stands at target rows is never read.
+            Labels of any kind; for a regressor numbers, of shape (n_samples, n_outputs)
+            where there are several. What stands at target rows is never read.
         sample_domain : array-like of shape (n_samples,), default=None
-            Positive for source rows, negative for target rows.
+            Positive for source rows, negative for target rows. Sources that differ have
+            numbers that differ: 1, 2 and so on.
         X_target : array-like or sparse matrix of shape (n_target, n_features), default=None
             Target rows, where ``X`` holds the source alone. With neither keyword the
-            classifier is trained on the source alone.
+            estimator is trained on the source alone.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of source rows in the task loss; rows of weight 0 are left out
             altogether. The weights of target rows change nothing.
+        y_target : array-like of shape (n_target,), default=None
+            Labels of a few target rows that are known, None or NaN for the others; with
+            ``sample_domain`` of shape (n_samples,), what stands at source rows being
+            unread. Every batch then holds rows of these too, and learns their labels.
 
         Returns
         -------
         self : estimator
-            The fitted classifier.
+            The fitted estimator.
 
         Raises
         ------
@@ -82,31 +98,99 @@ class BaseAlignmentClassifier(
         """
         self._check_settings()
         domains = split_domains(
-            self, X, y, sample_domain=sample_domain, X_target=X_target, sample_weight=sample_weight
+            self,
+            X,
+            y,
+            sample_domain=sample_domain,
+            X_target=X_target,
+            sample_weight=sample_weight,
+            y_target=y_target,
+            are_values=self._task_kind == "values",
         )
         domains = self._leave_out_unreadable(domains)
-        classes, labels = np.unique(domains.y, return_inverse=True)
-        weight = _row_weights(self.class_weight, classes, domains)
         device = resolve_device(self.device)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         with seeded(seed, device):
-            trainer, target, fitted = self._make_trainer(
-                domains, classes, labels, weight, device, seed
-            )
-            fingerprint = self._go_on(trainer, domains)
-            # From here on, and not where anything was refused, this is the new fit.
-            self.__dict__.update(fitted)
-            self.__dict__.pop("transduction_", None)
-            try:
-                self._train(trainer, domains, fingerprint)
-            finally:
-                # Whatever ends the training, an interrupt too, its result can be used.
-                self.module_.eval()
-                self.n_steps_ = trainer.n_steps
-                trainer.batches.close()
-        if target is not None:
-            self.transduction_ = self._labels(target, are_features=self.freeze)
+            alignment = self._read_alignment(domains)
+        with seeded(seed, device):
+            self._fit(domains, alignment, device, seed)
         return self
+
+    def _read_alignment(self, domains):
+        """Give the criteria, or None; find what does not go together with the data."""
+        if self.aligns_afterwards and domains.known is not None:
+            raise ValueError(
+                f"y_target does not go with {type(self).__name__}, which learns labels before it "
+                "sees the target. Use another method, such as DANNClassifier."
+            )
+        if domains.target is None or self.alignment is None:
+            return None
+        alignment = WeightedCriteria(self.alignment, self._task_kind)
+        several = alignment.needing("needs_several_sources")
+        if several and domains.n_sources < 2:
+            raise ValueError(
+                f"{several[0]} needs at least two sources, and sample_domain names "
+                f"{domains.n_sources}. Give each source a number of its own, 1, 2 and so on, "
+                "in sample_domain, or use a method for one source, such as 'mmd'."
+            )
+        if alignment.n_extra_logits and "unknown" not in self.get_params(deep=False):
+            raise ValueError(
+                f"{alignment.describe()} needs a class for unknown rows, which "
+                f"{type(self).__name__} does not predict. Use OSBPClassifier."
+            )
+        if self.alignment_weighting == "gradnorm":
+            unfit = alignment.asks_for("feature_extractor")
+            if unfit:
+                raise ValueError(
+                    "alignment_weighting='gradnorm' compares gradients at the features, and "
+                    f"that of {unfit[0]} goes past them. Use 'uncertainty' or 'fixed'."
+                )
+        return alignment
+
+    def _fit(self, domains, alignment, device, seed):
+        place = (self._loader, device, dtype_of(self.backbone))
+        learnt = self._read_labels(domains, alignment)
+        domains, network, backbone, fitted = self._build(domains, learnt["n_outputs"], place)
+        task = self._make_task(learnt, *place[1:])
+        parts = _parts_of(domains)
+        afterwards = self.aligns_afterwards and alignment is not None
+        trainer = self._make_trainer(
+            network,
+            None if afterwards else alignment,
+            {"source": parts["source"]} if afterwards else parts,
+            place,
+            seed,
+            task=task,
+            backbone=backbone,
+            source_domain=domains.source_domain,
+        )
+        fingerprint = None if self.checkpoint is None else fingerprint_of_fit(self, domains)
+        self._go_on(trainer, fingerprint)
+        # From here on, and not where anything was refused, this is the new fit.
+        for name in ("transduction_", "adaptation_history_", "loss_weights_", "unknown_"):
+            self.__dict__.pop(name, None)
+        self.__dict__.update(fitted | learnt["fitted"], history_=trainer.history, n_steps_=0)
+        afterwards = afterwards and self._alignment_weight(alignment) > 0
+        with watched(self, domains, (1 + afterwards) * self.max_epochs) as watch:
+            self._run(trainer, watch, fingerprint)
+            if afterwards and not watch.ended:
+                criteria = (alignment, parts, backbone)
+                self._align_afterwards(network, *criteria, place, seed, watch, fingerprint)
+        if domains.target is not None:
+            self.transduction_ = self._infer(domains.target, are_features=self.freeze)
+
+    def _align_afterwards(
+        self, network, alignment, parts, backbone, place, seed, watch, fingerprint
+    ):
+        """Align the domains, or move to the target alone, with the classifier as it is."""
+        if not alignment.asks_for("source_"):
+            parts = {"target": parts["target"]}
+        alone = one_domain(network) if len(parts) == 1 else contextlib.nullcontext()
+        with without_gradient(network.classifier), alone:
+            trainer = self._make_trainer(network, alignment, parts, place, seed, backbone=backbone)
+            self._go_on(trainer, fingerprint, SECOND_STAGE)
+            self.adaptation_history_ = trainer.history
+            self._run(trainer, watch, fingerprint, SECOND_STAGE)
 
     def _leave_out_unreadable(self, domains):
         """Drop images that cannot be read, where that is asked for."""
@@ -116,18 +200,10 @@ class BaseAlignmentClassifier(
         self.n_skipped_images_ = 0
         if self._loader.unreadable == "raise":
             return domains
-        source, readable = self._find_readable(domains.source)
-        if len(np.unique(domains.y[readable])) < 2:
-            raise ValueError("Source images of fewer than 2 classes can be read.")
-        weight = domains.sample_weight
-        domains = replace(
-            domains,
-            source=source,
-            y=domains.y[readable],
-            sample_weight=None if weight is None else weight[readable],
-        )
+        domains = domains.keep(source=self._find_readable(domains.source))
+        self._check_readable(domains.y)
         if domains.target is not None:
-            domains = replace(domains, target=self._find_readable(domains.target)[0])
+            domains = domains.keep(target=self._find_readable(domains.target))
         if self.n_skipped_images_:
             warnings.warn(
                 f"{self.n_skipped_images_} images cannot be read and are left out of fit.",
@@ -143,15 +219,13 @@ class BaseAlignmentClassifier(
                 f"None of the {len(paths)} images of a domain can be read, such as {paths[0]!r}."
             )
         self.n_skipped_images_ += int((~readable).sum())
-        return Rows(paths[readable]), readable
+        return readable
 
-    def _make_trainer(self, domains, classes, labels, weight, device, seed):
-        dtype = dtype_of(self.backbone)
-        place = (self._loader, device, dtype)
+    def _build(self, domains, n_outputs, place):
+        """Build the network; give the domains as it takes them, and what it is known by."""
         source, target = domains.source, domains.target
         sample = take_sample(source, *place)
         fitted = {
-            "classes_": classes,
             "_sample_shape": source.X.shape[1:],
             "_input_shape": tuple(sample.shape[1:]),
         }
@@ -165,101 +239,89 @@ class BaseAlignmentClassifier(
             sample = take_sample(source, *place)
         network, trained_backbone = build_network(
             sample,
-            len(classes),
+            n_outputs,
             backbone=backbone,
             hidden_layer_sizes=self._hidden_layer_sizes,
             batch_norm=self.batch_norm is not None,
             dropout=self.dropout,
         )
-        alignment, alignment_weight = None, 0.0
-        if target is not None and self.alignment is not None:
-            alignment = WeightedCriteria(self.alignment).to(device, dtype)
-            alignment_weight = alignment.default_weight
-        if self.alignment_weight is not None:
-            alignment_weight = self.alignment_weight
-        labels = torch.from_numpy(labels).to(device)
-        if weight is not None:
-            weight = torch.from_numpy(weight).to(device, dtype)
-        trainer = Trainer(
-            network,
-            alignment,
-            make_batches(source, target, *place, seed),
-            labels,
-            weight,
-            self._training_settings(alignment_weight),
-            seed,
-            backbone=trained_backbone,
-        )
         fitted["module_"] = network
         if frozen is not None:
             extractor = stack(frozen, network.feature_extractor)
             fitted["module_"] = FeatureClassifier(extractor, network.classifier)
-        return trainer, target, fitted
+        return replace(domains, source=source, target=target), network, trained_backbone, fitted
 
-    def _go_on(self, trainer, domains):
-        """Go on from a checkpoint that is there; give what this fit is known by in one."""
-        if self.checkpoint is None:
-            return None
-        fingerprint = fingerprint_of_fit(self, domains)
-        if Path(self.checkpoint).exists():
-            load_checkpoint(self.checkpoint, trainer, fingerprint)
-        return fingerprint
+    def _alignment_weight(self, alignment):
+        if self.alignment_weight is not None:
+            return self.alignment_weight
+        return 0.0 if alignment is None else alignment.default_weight
 
-    def _train(self, trainer, domains, fingerprint):
-        """Run the epochs as tasks that scikit-learn's callbacks watch and may end."""
-        self.history_ = trainer.history
-        # What a callback sees is the source: its labels are the ones that may be read.
-        seen = {
-            "estimator": self,
-            "X": lambda: domains.source.take(slice(None)),
-            "y": domains.y,
-            "reconstruction_attributes": lambda: {"module_": copy.deepcopy(self.module_)},
-        }
-        fit_task = self._init_callback_context(max_subtasks=self.max_epochs)
-        fit_task.call_on_fit_task_begin(**seen)
-        for epoch in range(len(trainer.history["task_loss"]), self.max_epochs):
-            epoch_task = fit_task.subcontext(task_name="epoch")
-            epoch_task.call_on_fit_task_begin(**seen)
-            trainer.run_epoch()
-            if self.verbose and rank() == 0:
-                means = "  ".join(f"{name} {v[-1]:.4g}" for name, v in trainer.history.items())
-                print(f"Epoch {epoch + 1}/{self.max_epochs}  {means}")
-            ended = epoch_task.call_on_fit_task_end(**seen)
-            if self.checkpoint is not None:
-                save_checkpoint(self.checkpoint, trainer, fingerprint)
-            if ended:
-                break
-        fit_task.call_on_fit_task_end(**seen)
+    def _make_trainer(
+        self,
+        network,
+        alignment,
+        parts,
+        place,
+        seed,
+        *,
+        task=None,
+        backbone=None,
+        source_domain=None,
+    ):
+        loader, device, dtype = place
+        balance = None
+        if alignment is not None:
+            alignment = alignment.to(device, dtype)
+            if self.alignment_weighting != "fixed":
+                n_losses = 1 + len(alignment.terms)
+                balance = BALANCES[self.alignment_weighting](n_losses).to(device, dtype)
+        if source_domain is not None:
+            source_domain = torch.eye(source_domain.max() + 1)[source_domain].to(device, dtype)
 
-    def predict(self, X):
-        """Predict labels, treating rows as target.
+        def look_at_target():
+            return _features_and_outputs(network, parts["target"], self._precision, *place)
 
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
-            Rows of the kind of those of ``fit``.
+        return Trainer(
+            network,
+            alignment,
+            make_batches(parts, loader, device, dtype, seed),
+            task,
+            self._training_settings(self._alignment_weight(alignment)),
+            seed,
+            backbone=backbone,
+            source_domains=source_domain,
+            balance=balance,
+            look_at_target=look_at_target,
+        )
 
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Labels out of ``classes_``.
-        """
-        return self._labels(self._rows(X))
+    def _go_on(self, trainer, fingerprint, ending=""):
+        """Go on from a checkpoint that is there."""
+        if fingerprint is not None:
+            path = Path(f"{self.checkpoint}{ending}")
+            if path.exists():
+                load_checkpoint(path, trainer, fingerprint)
 
-    def predict_proba(self, X):
-        """Predict the probability of each class, treating rows as target.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
-            Rows of the kind of those of ``fit``.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes), float32
-            Columns in the order of ``classes_``.
-        """
-        return self._outputs(self._rows(X), lambda features: self._logits(features).softmax(1))
+    def _run(self, trainer, watch, fingerprint, ending=""):
+        """Run the epochs of a stage that are left, and see that its result can be used."""
+        n_steps_before = self.n_steps_
+        try:
+            for epoch in range(len(trainer.history["task_loss"]), self.max_epochs):
+                with watch.epoch():
+                    trainer.run_epoch()
+                    if self.verbose and rank() == 0:
+                        means = (f"{name} {v[-1]:.4g}" for name, v in trainer.history.items())
+                        print(f"Epoch {epoch + 1}/{self.max_epochs}", *means, sep="  ")
+                if fingerprint is not None:
+                    save_checkpoint(f"{self.checkpoint}{ending}", trainer, fingerprint)
+                if watch.ended:
+                    break
+        finally:
+            # Whatever ends the training, an interrupt too.
+            self.module_.eval()
+            self.n_steps_ = n_steps_before + trainer.n_steps
+            if trainer.step.balance is not None:
+                self.loss_weights_ = trainer.step.balance.factors().cpu().numpy()
+            trainer.batches.close()
 
     def transform(self, X):
         """Compute the features on which the domains are aligned, treating rows as target.
@@ -277,7 +339,7 @@ class BaseAlignmentClassifier(
         return self._outputs(self._rows(X), lambda features: features)
 
     def save(self, path):
-        """Write the fitted classifier to a file: weights in safetensors, the rest in JSON.
+        """Write the fitted estimator to a file: weights in safetensors, the rest in JSON.
 
         Parameters
         ----------
@@ -293,39 +355,42 @@ class BaseAlignmentClassifier(
             If the file cannot be written.
         """
         check_is_fitted(self)
-        save_classifier(self, path)
+        save_estimator(self, path)
 
     def _rows(self, X):
         check_is_fitted(self)
         return check_rows(self, X, self._sample_shape)
 
-    def _labels(self, rows, *, are_features=False):
-        """Predict labels of rows, or of what a frozen backbone has made of them."""
-
-        def classify(features):
-            return self._logits(features).argmax(1)
-
-        return self.classes_[self._outputs(rows, classify, are_features=are_features)]
-
-    def _logits(self, features):
-        return self.module_.classifier(features)
-
     def _outputs(self, rows, function, *, are_features=False):
-        """Apply a function of the features to rows."""
+        """Apply a function of the features to rows, or to what a frozen backbone made of them."""
         module = self.module_.eval()
         place = (self._loader, module.device, module.dtype)
-        extractor, precision = module.feature_extractor, PRECISIONS[self.precision]
-        if isinstance(getattr(extractor, "backbone", None), FrozenBackbone):
-            if not are_features:
-                rows = Rows(self._frozen_features(rows, extractor.backbone, *place))
-            extractor = extractor.layers
+        extractor, precision = self._trained_extractor, self._precision
+        if extractor is not module.feature_extractor and not are_features:
+            rows = self._frozen_rows(rows)
         return run_over(
             lambda batch: function(extract_features(extractor, batch, precision)), rows, *place
         )
 
+    @property
+    def _trained_extractor(self):
+        """The part of the feature extractor that comes after a frozen backbone."""
+        extractor = self.module_.feature_extractor
+        is_frozen = isinstance(getattr(extractor, "backbone", None), FrozenBackbone)
+        return extractor.layers if is_frozen else extractor
+
+    def _frozen_rows(self, rows):
+        """Give rows as a frozen backbone makes features of them."""
+        module = self.module_
+        place = (self._loader, module.device, module.dtype)
+        return Rows(self._frozen_features(rows, module.feature_extractor.backbone, *place))
+
     def _frozen_features(self, rows, backbone, *place):
-        precision = PRECISIONS[self.precision]
-        return frozen_features(rows, backbone, precision, self.feature_cache, *place)
+        return frozen_features(rows, backbone, self._precision, self.feature_cache, *place)
+
+    @property
+    def _precision(self):
+        return PRECISIONS[self.precision]
 
     @property
     def _n_features_out(self):
@@ -339,18 +404,23 @@ class BaseAlignmentClassifier(
         return tags
 
 
-def _row_weights(class_weight, classes, domains):
-    """Combine class and row weights into weights of mean 1, or None where all are alike."""
-    weight = domains.sample_weight
-    if class_weight is not None:
-        by_class = compute_class_weight(
-            class_weight, classes=classes, y=domains.y, sample_weight=weight
-        )
-        by_row = by_class[np.searchsorted(classes, domains.y)]
-        weight = by_row if weight is None else weight * by_row
-        if not (by_class.min() >= 0 and weight.sum() > 0):
-            raise ValueError(
-                f"class_weight={class_weight!r} leaves no positive weight or holds a negative "
-                "one. Weights of at least 0, some of them above, were expected."
-            )
-    return None if weight is None else weight / weight.mean()
+def _parts_of(domains):
+    """Name the parts of a batch: source rows, target rows that are labelled, target rows."""
+    parts = {"source": domains.source}
+    if domains.known is not None:
+        parts["labelled"] = domains.target.subset(domains.known)
+    if domains.target is not None:
+        parts["target"] = domains.target
+    return parts
+
+
+def _features_and_outputs(network, rows, precision, loader, device, dtype):
+    """Compute features and outputs of all rows as the network is now."""
+
+    def both(batch):
+        features = extract_features(network.feature_extractor, batch, precision)
+        return torch.cat([features, network.classifier(features)], dim=1)
+
+    values = torch.from_numpy(run_over(both, rows, loader, device, dtype)).to(device)
+    n_features = network.classifier[0].in_features
+    return values[:, :n_features], values[:, n_features:]

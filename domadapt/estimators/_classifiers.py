@@ -2,8 +2,9 @@
 
 from sklearn.utils._param_validation import StrOptions
 
-from domadapt.alignment.criteria import CRITERIA
-from domadapt.estimators._base import BaseAlignmentClassifier
+from domadapt.alignment.registry import CRITERIA
+from domadapt.alignment.task_weights import BALANCES
+from domadapt.estimators._classification import BaseAlignmentClassifier
 from domadapt.estimators._defaults import with_defaults
 from domadapt.estimators._documentation import shares_documentation
 
@@ -22,14 +23,27 @@ class AlignmentClassifier(BaseAlignmentClassifier):
         or ``"mcc"``; a criterion such as ``MMD(bandwidth=2.0)``; any callable whose
         parameters are named after what it needs, out of ``source_features``,
         ``target_features``, ``source_logits``, ``target_logits``, ``source_labels``,
-        ``source_indices``, ``target_indices``, ``source_weight``, ``classifier`` and
+        ``source_inputs``, ``target_inputs``, ``source_domains``, ``source_indices``,
+        ``target_indices``, ``source_weight``, ``feature_extractor``, ``classifier`` and
         ``progress``, and that returns a scalar tensor; or a list of pairs of a weight and
-        one of these. None aligns nothing but the statistics of batch normalisation.
+        one of these. A weight that is a callable maps progress, 0 to 1, to the weight.
+        None aligns nothing but the statistics of batch normalisation.
+    alignment_weighting : {"fixed", "uncertainty", "gradnorm"}, default="fixed"
+        How the task and the criteria are weighed. ``"fixed"`` takes the weights of the
+        list. ``"uncertainty"`` learns, for the task and each criterion, a weight that
+        makes its loss count as much as the others
+        (:class:`~domadapt.alignment.UncertaintyWeights`); ``"gradnorm"`` one that does so
+        to the gradients at the features (:class:`~domadapt.alignment.GradNormWeights`).
+        The weights of the list, ``alignment_weight`` and its schedule multiply those that
+        are found.
     {parameters}
 
     Attributes
     ----------
     {attributes}
+    loss_weights_ : ndarray of shape (1 + n_criteria,)
+        The weights of the task and of each criterion that were found at the end; not
+        there where they are fixed.
 
     Examples
     --------
@@ -48,12 +62,14 @@ class AlignmentClassifier(BaseAlignmentClassifier):
     _parameter_constraints: dict = {
         **BaseAlignmentClassifier._parameter_constraints,
         "alignment": [StrOptions(set(CRITERIA)), callable, list, None],
+        "alignment_weighting": [StrOptions({"fixed", *BALANCES})],
     }
 
     def __init__(
         self,
         alignment="mmd",
         *,
+        alignment_weighting="fixed",
         hidden_layer_sizes=None,
         dropout=0.0,
         backbone=None,
@@ -94,18 +110,19 @@ class AlignmentClassifier(BaseAlignmentClassifier):
             learning_rate=learning_rate,
             learning_rate_schedule=learning_rate_schedule,
             weight_decay=weight_decay,
-            label_smoothing=label_smoothing,
             batch_size=batch_size,
             max_epochs=max_epochs,
             steps_per_epoch=steps_per_epoch,
             precision=precision,
             checkpoint=checkpoint,
             device=device,
-            class_weight=class_weight,
             random_state=random_state,
             verbose=verbose,
         )
         self.alignment = alignment
+        self.alignment_weighting = alignment_weighting
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
 
 
 # Plain SGD is too slow for the discriminator to be of use in a few hundred steps.

@@ -1,6 +1,6 @@
 """The classifiers of discrepancy and transport by name."""
 
-from domadapt.estimators._base import BaseAlignmentClassifier
+from domadapt.estimators._classification import BaseAlignmentClassifier
 from domadapt.estimators._documentation import shares_documentation
 
 

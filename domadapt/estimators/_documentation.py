@@ -1,5 +1,12 @@
 """The docstring parts that all deep estimators share."""
 
+import inspect
+
+from sklearn.base import ClassifierMixin
+
+from domadapt.estimators._defaults import renew_notes
+from domadapt.estimators._parameters import DeepEstimator
+
 PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         Units in each hidden layer before the classifier; the last is the number of
         features that are aligned. The layers come after the columns of ``X``, after two
@@ -49,8 +56,6 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         (1 + 10 p) to the power of -0.75. A callable maps p to the factor.
     weight_decay : float, default=5e-4
         L2 penalty, decoupled in ``"adamw"``.
-    label_smoothing : float, default=0.1
-        Share of each source label that is spread evenly over all classes.
     batch_size : int, default=64
         Rows per domain in a batch. A smaller domain gives all its rows.
     max_epochs : int, default=30
@@ -68,8 +73,6 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         It needs an integer ``random_state``.
     device : {"auto", "cpu", "cuda"} or torch.device, default="auto"
         Where to train. ``"auto"`` takes CUDA where there is any.
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the source classes in the task loss.
     random_state : int, RandomState instance or None, default=None
         Draws initial weights and the order of rows. An integer gives the same weights
         on every fit with the same data and device.
@@ -77,18 +80,30 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         Print a line for each epoch. For a progress bar, register
         ``sklearn.callback.ProgressBar`` with ``set_callbacks``."""
 
-ATTRIBUTES = """classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+OF_CLASSIFIERS = """
+    label_smoothing : float, default=0.1
+        Share of each source label that is spread evenly over all classes.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the source classes in the task loss."""
+
+CLASSES = """classes_ : ndarray of shape (n_classes,)
+        The labels, sorted."""
+
+VALUES = """y_mean_, y_scale_ : ndarray of shape (n_outputs,), float64
+        Mean and standard deviation of the source values, in whose units the network
+        learns."""
+
+ATTRIBUTES = """
     module_ : FeatureClassifier
-        The trained network: ``module_(x)`` gives logits, ``module_.feature_extractor(x)``
-        features.
+        The trained network: ``module_(x)`` gives logits, or values in standard units,
+        ``module_.feature_extractor(x)`` features.
     history_ : dict of str to list of float
         For each epoch the means of ``task_loss`` and ``alignment_loss``, and the
         ``alignment_weight`` and ``learning_rate`` of its last step.
     n_steps_ : int
         Updates made.
     transduction_ : ndarray of shape (n_target,)
-        Labels inferred for the target rows given to ``fit``, in their order. Not there
+        What is predicted for the target rows given to ``fit``, in their order. Not there
         after a fit without a target.
     n_skipped_images_ : int
         Images left out of ``fit`` since they could not be read.
@@ -96,6 +111,15 @@ ATTRIBUTES = """classes_ : ndarray of shape (n_classes,)
         Columns seen in ``fit``; not there where ``X`` held paths.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, where ``X`` was a DataFrame with string names."""
+
+OF_REGRESSORS = """>>> import numpy as np
+    >>> from domadapt import {name}
+    >>> rng = np.random.default_rng(0)
+    >>> Xs, Xt = rng.normal(size=(300, 5)), rng.normal(size=(300, 5)) + [0, 0, 2, 2, 2]
+    >>> ys, yt = Xs[:, 0] + Xs[:, 1], Xt[:, 0] + Xt[:, 1]
+    >>> reg = {name}(random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> reg.transduction_.shape, bool(reg.score(Xt, yt) > 0.9)
+    ((300,), True)"""
 
 EXAMPLE = """>>> from sklearn.datasets import make_blobs
     >>> from domadapt import {name}
@@ -120,11 +144,18 @@ def shares_documentation(estimator):
     estimator : type
         The same class.
     """
+    is_classifier = issubclass(estimator, ClassifierMixin)
+    example = EXAMPLE if is_classifier else OF_REGRESSORS
     shared = {
-        "{parameters}": PARAMETERS,
-        "{attributes}": ATTRIBUTES,
-        "{example}": EXAMPLE.format(name=estimator.__name__),
+        "{parameters}": PARAMETERS + (OF_CLASSIFIERS if is_classifier else ""),
+        "{attributes}": (CLASSES if is_classifier else VALUES) + ATTRIBUTES,
+        "{example}": example.format(name=estimator.__name__),
     }
     for place, text in shared.items():
         estimator.__doc__ = estimator.__doc__.replace(place, text)
+    # The text above has the defaults of classifiers.
+    everyone = inspect.signature(DeepEstimator).parameters
+    own = inspect.signature(estimator).parameters
+    changed = {n: own[n].default for n, p in everyone.items() if own[n].default != p.default}
+    renew_notes(estimator, changed)
     return estimator

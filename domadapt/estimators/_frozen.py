@@ -11,7 +11,7 @@ from domadapt.estimators._inputs import run_over
 from domadapt.estimators._network import count_features, put_beside
 from domadapt.files import read_tensors, write_tensors
 from domadapt.fingerprints import describe, digest_of, digest_of_rows
-from domadapt.training.step import extract_features
+from domadapt.nn.applied import extract_features
 
 
 class FrozenBackbone(nn.Module):

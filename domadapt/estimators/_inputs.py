@@ -12,13 +12,13 @@ from domadapt.training.images import ImageBatches
 FEWEST_ROWS = 8
 
 
-def make_batches(source, target, loader, device, dtype, seed):
-    """Make the rows of both domains ready for training.
+def make_batches(parts, loader, device, dtype, seed):
+    """Make rows ready for training.
 
     Parameters
     ----------
-    source, target : :class:`domadapt.domains.Rows`
-        Arrays or paths of images; ``target`` is None without a target.
+    parts : dict of str to :class:`domadapt.domains.Rows`
+        Arrays or paths of images for each part of a batch, in their order.
     loader : ImageLoader
         How images become batches.
     device : torch.device
@@ -31,12 +31,12 @@ def make_batches(source, target, loader, device, dtype, seed):
     Returns
     -------
     batches : ArrayBatches or ImageBatches
-        Of both domains.
+        Of all parts.
     """
-    if not source.are_paths:
-        return ArrayBatches(source, target, device, dtype)
-    source, target = (rows and rows.take(slice(None)) for rows in (source, target))
-    return ImageBatches(source, target, loader, device, dtype, seed)
+    if not next(iter(parts.values())).are_paths:
+        return ArrayBatches(parts, device, dtype)
+    paths = {part: rows.take(slice(None)) for part, rows in parts.items()}
+    return ImageBatches(paths, loader, device, dtype, seed)
 
 
 @torch.inference_mode()
@@ -61,7 +61,7 @@ def run_over(function, rows, loader, device, dtype):
     outputs : ndarray of shape (len(rows), ...)
         What it returned.
     """
-    inputs = _stream(rows, loader, device, dtype)
+    inputs = stream_rows(rows, loader, device, dtype)
     return np.concatenate([_run(function, batch, device) for batch in inputs])
 
 
@@ -85,10 +85,28 @@ def take_sample(rows, loader, device, dtype):
         As in prediction.
     """
     first = Rows(rows.take(slice(0, 2)))
-    return next(iter(_stream(first, loader, device, dtype))).to(device)
+    return next(iter(stream_rows(first, loader, device, dtype))).to(device)
 
 
-def _stream(rows, loader, device, dtype):
+def stream_rows(rows, loader, device, dtype):
+    """Give rows piece by piece, as in prediction.
+
+    Parameters
+    ----------
+    rows : :class:`domadapt.domains.Rows`
+        Arrays or paths of images.
+    loader : ImageLoader
+        How images become batches.
+    device : torch.device
+        Where they are wanted; arrays are yet to be moved there.
+    dtype : torch.dtype
+        In what floating point.
+
+    Returns
+    -------
+    pieces : iterator of Tensor of shape (n, ...)
+        Consecutive rows.
+    """
     if rows.are_paths:
         return loader.stream(rows.take(slice(None)), device, dtype)
     return (torch.from_numpy(piece) for piece in pieces(rows, NUMPY_DTYPES[dtype]))

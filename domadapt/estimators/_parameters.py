@@ -39,14 +39,12 @@ class DeepEstimator(BaseEstimator):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "precision": [StrOptions(set(PRECISIONS))],
         "checkpoint": [str, os.PathLike, None],
         "device": [str, torch.device],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -68,14 +66,12 @@ class DeepEstimator(BaseEstimator):
         learning_rate=0.03,
         learning_rate_schedule="dann",
         weight_decay=5e-4,
-        label_smoothing=0.1,
         batch_size=64,
         max_epochs=30,
         steps_per_epoch=None,
         precision="float32",
         checkpoint=None,
         device="auto",
-        class_weight=None,
         random_state=None,
         verbose=False,
     ):
@@ -93,14 +89,12 @@ class DeepEstimator(BaseEstimator):
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
         self.weight_decay = weight_decay
-        self.label_smoothing = label_smoothing
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.steps_per_epoch = steps_per_epoch
         self.precision = precision
         self.checkpoint = checkpoint
         self.device = device
-        self.class_weight = class_weight
         self.random_state = random_state
         self.verbose = verbose
 
@@ -162,7 +156,6 @@ class DeepEstimator(BaseEstimator):
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             backbone_factor=backbone_rate,
-            label_smoothing=self.label_smoothing,
             batch_norm=self.batch_norm,
             alignment_weight=alignment_weight,
             alignment_schedule=_schedule(ALIGNMENT_SCHEDULES, self.alignment_schedule),

@@ -1,4 +1,4 @@
-"""Fitted classifiers as files, and fits that are known again."""
+"""Fitted estimators as files, and fits that are known again."""
 
 import inspect
 import os
@@ -35,7 +35,7 @@ def fingerprint_of_fit(estimator, domains):
 
     Parameters
     ----------
-    estimator : BaseAlignmentClassifier
+    estimator : BaseDeepEstimator
         Its parameters count, but for those that do not change the weights.
     domains : Domains
         The data.
@@ -55,15 +55,19 @@ def fingerprint_of_fit(estimator, domains):
         parts.append(digest_of_array(domains.sample_weight))
     if domains.target is not None:
         parts.append(digest_of_rows(domains.target))
+    for name in ("source_domain", "known", "y_known"):
+        values = getattr(domains, name)
+        if values is not None:
+            parts += [name, digest_of_array(values)]
     return digest_of({}, describe(parts))
 
 
-def save_classifier(estimator, path):
-    """Write a fitted classifier to a file.
+def save_estimator(estimator, path):
+    """Write a fitted estimator to a file.
 
     Parameters
     ----------
-    estimator : BaseAlignmentClassifier
+    estimator : BaseDeepEstimator
         Fitted, and of a class of domadapt's own.
     path : str or path
         The file.
@@ -84,13 +88,14 @@ def save_classifier(estimator, path):
     info = {
         "class": name,
         "parameters": {key: _encode(value) for key, value in parameters.items()},
-        "classes": _encode_labels(estimator.classes_),
+        "predicts": _encode_predicted(estimator),
         "sample_shape": list(estimator._sample_shape),
         "input_shape": list(estimator._input_shape),
         "dtype": str(module.dtype).removeprefix("torch."),
         "n_first": splits[0] if splits else None,
         "not_trained": [n for n, p in module.named_parameters() if not p.requires_grad],
         "history": estimator.history_,
+        "adaptation_history": getattr(estimator, "adaptation_history_", None),
         "n_steps": estimator.n_steps_,
         "attributes": {
             key: value.tolist() if isinstance(value, np.ndarray) else value
@@ -100,13 +105,12 @@ def save_classifier(estimator, path):
     }
     tensors = {f"module.{key}": value for key, value in module.state_dict().items()}
     if hasattr(estimator, "transduction_"):
-        labels = np.searchsorted(estimator.classes_, estimator.transduction_)
-        tensors["transduction"] = torch.from_numpy(labels)
+        tensors["transduction"] = torch.from_numpy(_number(estimator, estimator.transduction_))
     write_tensors(path, tensors, info, kind=KIND)
 
 
 def load(path, **parameters):
-    """Read a classifier that its ``save`` wrote. No code of the file is run.
+    """Read an estimator that its ``save`` wrote. No code of the file is run.
 
     Parameters
     ----------
@@ -120,7 +124,7 @@ def load(path, **parameters):
 
     Returns
     -------
-    estimator : BaseAlignmentClassifier
+    estimator : BaseDeepEstimator
         Fitted. If it was on a CUDA device that is not there, it is on the CPU and its
         ``device`` is ``"auto"``. A backbone that was trained is not there as it was
         before: to fit again, set it.
@@ -155,7 +159,7 @@ def load(path, **parameters):
     try:
         tensors, info = read_tensors(path, kind=KIND)
         estimator = _build_estimator(path, info, parameters)
-        estimator.classes_ = _decode_labels(info["classes"])
+        vars(estimator).update(_decode_predicted(info["predicts"]))
         module = _build_module(estimator, info)
         state = {
             name.removeprefix("module."): value
@@ -165,6 +169,8 @@ def load(path, **parameters):
         module.load_state_dict(state)
         estimator.module_ = module.eval()
         estimator.history_, estimator.n_steps_ = info["history"], info["n_steps"]
+        if info["adaptation_history"] is not None:
+            estimator.adaptation_history_ = info["adaptation_history"]
         estimator._sample_shape = tuple(info["sample_shape"])
         estimator._input_shape = tuple(info["input_shape"])
         for name, value in info["attributes"].items():
@@ -173,7 +179,7 @@ def load(path, **parameters):
             value = np.array(value, dtype=object) if isinstance(value, list) else value
             setattr(estimator, name, value)
         if "transduction" in tensors:
-            estimator.transduction_ = estimator.classes_[tensors["transduction"].numpy()]
+            estimator.transduction_ = _name(estimator, tensors["transduction"].numpy())
         if estimator.backbone is not None and "backbone" not in parameters:
             _mend_backbone(estimator)
     except (
@@ -239,7 +245,7 @@ def _build_module(estimator, info):
             sample = frozen(sample)
         network, _ = build_network(
             sample,
-            len(estimator.classes_),
+            estimator._n_outputs,
             backbone=backbone,
             hidden_layer_sizes=estimator._hidden_layer_sizes,
             batch_norm=estimator.batch_norm is not None,
@@ -344,6 +350,42 @@ def _decode(value):
             backbone.model.transform_input = content["transform_input"]
         return backbone
     raise KeyError(f"a parameter of the unknown kind {kind!r}")
+
+
+def _encode_predicted(estimator):
+    """Give what it takes to make predictions of what the network puts out."""
+    if not hasattr(estimator, "classes_"):
+        mean, scale = estimator.y_mean_.tolist(), estimator.y_scale_.tolist()
+        return {"mean": mean, "scale": scale, "one_column": estimator._one_column}
+    encoded = {"classes": _encode_labels(estimator.classes_)}
+    if hasattr(estimator, "unknown_"):
+        encoded["unknown"] = _encode_labels(np.array([estimator.unknown_]))
+    return encoded
+
+
+def _decode_predicted(encoded):
+    if "classes" not in encoded:
+        mean, scale = (np.array(encoded[name], dtype=np.float64) for name in ("mean", "scale"))
+        if mean.ndim != 1 or scale.shape != mean.shape:
+            raise TypeError(f"values of mean {mean!r} and scale {scale!r}")
+        return {"y_mean_": mean, "y_scale_": scale, "_one_column": bool(encoded["one_column"])}
+    fitted = {"classes_": _decode_labels(encoded["classes"])}
+    if "unknown" in encoded:
+        fitted["unknown_"] = _decode_labels(encoded["unknown"])[0]
+    return fitted
+
+
+def _number(estimator, transduction):
+    """Give labels as their places among all labels, and values as they are."""
+    if not hasattr(estimator, "classes_"):
+        return transduction
+    labels = estimator._all_labels
+    order = np.argsort(labels)
+    return order[np.searchsorted(labels, transduction, sorter=order)]
+
+
+def _name(estimator, transduction):
+    return estimator._all_labels[transduction] if hasattr(estimator, "classes_") else transduction
 
 
 def _encode_labels(classes):

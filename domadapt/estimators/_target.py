@@ -1,7 +1,8 @@
 """The classifiers that regularise predictions and features of the target, by name."""
 
-from domadapt.estimators._base import BaseAlignmentClassifier
-from domadapt.estimators._defaults import with_defaults
+from domadapt.alignment.mean_teacher import MeanTeacher
+from domadapt.estimators._classification import BaseAlignmentClassifier
+from domadapt.estimators._defaults import with_defaults, with_parameters
 from domadapt.estimators._documentation import shares_documentation
 
 
@@ -146,3 +147,74 @@ class PseudoLabelClassifier(BaseAlignmentClassifier):
     """
 
     alignment = "pseudo_labels"
+
+
+@with_defaults(optimizer="adam", learning_rate=3e-4)
+@shares_documentation
+class VADAClassifier(BaseAlignmentClassifier):
+    """Virtual adversarial domain adaptation: boundaries between classes keep off target rows.
+
+    The criteria are :class:`~domadapt.alignment.DomainAdversarial`,
+    :class:`~domadapt.alignment.VirtualAdversarial` and
+    :class:`~domadapt.alignment.EntropyMinimization`, the last two on the target.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    Shu, Bui, Narui, Ermon (2018). "A DIRT-T approach to unsupervised domain adaptation".
+    ICLR.
+
+    Examples
+    --------
+    {example}
+    """
+
+    alignment = [(0.3, "dann"), (0.1, "vat"), (0.1, "entropy")]
+
+
+@with_parameters(augmentation=None)
+@shares_documentation
+class MeanTeacherClassifier(BaseAlignmentClassifier):
+    """Self-ensembling: predictions on the target agree with those of an averaged teacher.
+
+    The criterion is :class:`~domadapt.alignment.MeanTeacher`. The student predicts.
+
+    Parameters
+    ----------
+    augmentation : callable, default=None
+        Maps a batch of inputs, a tensor, to one of the same shape; student and teacher each
+        see a draw of their own. None adds noise of a tenth of each column's standard
+        deviation. Draw from torch's default generator, which ``random_state`` seeds.
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    References
+    ----------
+    French, Mackiewicz, Fisher (2018). "Self-ensembling for visual domain adaptation". ICLR.
+
+    Tarvainen, Valpola (2017). "Mean teachers are better role models". NeurIPS.
+
+    Examples
+    --------
+    {example}
+    """
+
+    _parameter_constraints: dict = {
+        **BaseAlignmentClassifier._parameter_constraints,
+        "augmentation": [callable, None],
+    }
+
+    @property
+    def alignment(self):
+        """The criterion, with the augmentation that was chosen."""
+        return MeanTeacher(augmentation=self.augmentation)

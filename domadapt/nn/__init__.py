@@ -1,5 +1,6 @@
 """Plain torch parts: gradient reversal, kernels, backbones, heads, split batch norm."""
 
+from domadapt.nn.applied import ScaledModule, extract_features
 from domadapt.nn.backbones import conv_backbone, mlp_backbone
 from domadapt.nn.gradient_reversal import GradientReversal, scale_gradient
 from domadapt.nn.heads import FeatureClassifier, mlp_head
@@ -11,8 +12,10 @@ __all__ = [
     "FeatureClassifier",
     "GradientReversal",
     "NamedBackbone",
+    "ScaledModule",
     "SplitBatchNorm",
     "conv_backbone",
+    "extract_features",
     "load_backbone",
     "mlp_backbone",
     "mlp_head",

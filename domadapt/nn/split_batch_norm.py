@@ -1,5 +1,6 @@
 """Batch normalisation with statistics of their own for two parts of a batch."""
 
+import contextlib
 import copy
 
 import torch
@@ -17,7 +18,7 @@ class SplitBatchNorm(nn.Module):
     batch_norm : nn.BatchNorm1d, nn.BatchNorm2d or nn.BatchNorm3d
         The layer whose settings, scale, shift and statistics both parts start from.
     n_first : int
-        How many rows the first part has in training.
+        How many rows the first part has in training; with 0 all are of the second.
 
     References
     ----------
@@ -42,7 +43,7 @@ class SplitBatchNorm(nn.Module):
         self.second.weight, self.second.bias = batch_norm.weight, batch_norm.bias
 
     def forward(self, x):
-        if not self.training:
+        if not self.training or self.n_first == 0:
             return self.second(x)
         return torch.cat([self.first(x[: self.n_first]), self.second(x[self.n_first :])])
 
@@ -81,6 +82,41 @@ def split_batch_norm(module, n_first):
     for name, child in module.named_children():
         setattr(module, name, split_batch_norm(child, n_first))
     return module
+
+
+@contextlib.contextmanager
+def one_domain(module):
+    """Let the split layers of a module treat all rows of a batch as their second part.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Any module.
+
+    Yields
+    ------
+    None
+        Inside, rows of a batch share their statistics.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from domadapt.nn.split_batch_norm import SplitBatchNorm, one_domain
+    >>> layer = SplitBatchNorm(nn.BatchNorm1d(1), n_first=1)
+    >>> with one_domain(layer):
+    ...     layer(torch.tensor([[0.0], [2.0]])).round().flatten().tolist()
+    [-1.0, 1.0]
+    """
+    layers = [layer for layer in module.modules() if isinstance(layer, SplitBatchNorm)]
+    sizes = [layer.n_first for layer in layers]
+    for layer in layers:
+        layer.n_first = 0
+    try:
+        yield
+    finally:
+        for layer, size in zip(layers, sizes, strict=True):
+            layer.n_first = size
 
 
 def is_frozen(batch_norm):

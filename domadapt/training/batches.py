@@ -54,12 +54,12 @@ def _convert(X, dtype):
 
 
 class ArrayBatches:
-    """Batches of both domains gathered from arrays.
+    """Batches gathered from arrays.
 
     Parameters
     ----------
-    source, target : :class:`domadapt.domains.Rows`
-        Rows of each domain, dense or sparse; ``target`` is None without a target.
+    parts : dict of str to :class:`domadapt.domains.Rows`
+        Rows of each part of a batch, dense or sparse, in their order.
     device : torch.device
         Where batches are wanted.
     dtype : torch.dtype
@@ -67,22 +67,21 @@ class ArrayBatches:
 
     Attributes
     ----------
-    n_rows : list of int
-        Rows of each domain.
+    n_rows : dict of str to int
+        Rows of each part.
     sample_shape : tuple of int
         Shape of one row.
     """
 
-    def __init__(self, source, target, device, dtype):
-        domains = [source] if target is None else [source, target]
+    def __init__(self, parts, device, dtype):
         self.rows = [
             SparseRows(rows, NUMPY_DTYPES[dtype])
             if sparse.issparse(rows.X)
             else DenseRows(rows, device, NUMPY_DTYPES[dtype])
-            for rows in domains
+            for rows in parts.values()
         ]
-        self.n_rows = [len(rows) for rows in domains]
-        self.sample_shape = tuple(source.X.shape[1:])
+        self.n_rows = {part: len(rows) for part, rows in parts.items()}
+        self.sample_shape = tuple(next(iter(parts.values())).X.shape[1:])
         self.inputs = torch.empty(0, device=device, dtype=dtype)
 
     def gather(self, index):
@@ -91,20 +90,20 @@ class ArrayBatches:
         Parameters
         ----------
         index : list of Tensor of shape (n,), int64
-            Rows of each domain.
+            Rows of each part.
 
         Returns
         -------
-        inputs : Tensor of shape (n_source + n_target, ...)
-            Source rows first; images in channels-last order in memory. It is overwritten
+        inputs : Tensor of shape (n, ...)
+            In the order of the parts; images in channels-last order in memory. It is overwritten
             by the next batch.
         """
         sizes = [len(rows) for rows in index]
         if len(self.inputs) != sum(sizes):
             self.inputs = self.inputs.new_empty((sum(sizes), *_in_memory(self.sample_shape)))
         parts = self.inputs.split(sizes)
-        for rows, domain_index, part in zip(self.rows, index, parts, strict=True):
-            rows.gather(domain_index.to(part.device), out=part)
+        for rows, part_index, out in zip(self.rows, index, parts, strict=True):
+            rows.gather(part_index.to(out.device), out=out)
         return self.inputs.movedim(-1, 1) if self.inputs.ndim == 4 else self.inputs
 
     def epoch(self, index, first_step, first_place=0):
@@ -113,13 +112,13 @@ class ArrayBatches:
         Parameters
         ----------
         index : list of Tensor of shape (n_steps, n), int64
-            For each domain the rows of each step.
+            For each part the rows of each step.
         first_step, first_place : int
             Of no use here: nothing is drawn.
 
         Yields
         ------
-        inputs : Tensor of shape (n_source + n_target, ...)
+        inputs : Tensor of shape (n, ...)
             As :meth:`gather` gives them.
         """
         on_device = [rows.to(self.inputs.device) for rows in index]

@@ -39,8 +39,8 @@ def _write(path, trainer, settings):
     if trainer.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(trainer.device)
     tensors |= _named("step", trainer.step.state_dict())
-    for number, order in enumerate(trainer.orders):
-        tensors |= _named(f"order.{number}", order.state())
+    for part, order in trainer.orders.items():
+        tensors |= _named(f"order.{part}", order.state())
     for number, state in trainer.optimizer.state_dict()["state"].items():
         tensors |= _named(f"optimizer.{number}", state)
     info = {"settings": settings, "n_steps": trainer.n_steps, "history": trainer.history}
@@ -80,8 +80,8 @@ def load_checkpoint(path, trainer, settings):
 
 def _restore(trainer, tensors, info):
     trainer.step.load_state_dict(_under("step", tensors))
-    for number, order in enumerate(trainer.orders):
-        order.restore(_under(f"order.{number}", tensors))
+    for part, order in trainer.orders.items():
+        order.restore(_under(f"order.{part}", tensors))
     groups = trainer.optimizer.state_dict()["param_groups"]
     n_parameters = sum(len(group["params"]) for group in groups)
     state = {number: _under(f"optimizer.{number}", tensors) for number in range(n_parameters)}

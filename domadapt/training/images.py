@@ -199,12 +199,12 @@ class ImageLoader(BaseEstimator):
 
 
 class ImageBatches:
-    """Batches of both domains out of photographs, in an order that is known beforehand.
+    """Batches out of photographs, in an order that is known beforehand.
 
     Parameters
     ----------
-    source, target : ndarray of shape (n_images,), str
-        Paths of each domain; ``target`` is None without a target.
+    parts : dict of str to ndarray of shape (n_images,), str
+        Paths of each part of a batch, in their order.
     loader : ImageLoader
         How images become batches.
     device : torch.device
@@ -217,18 +217,19 @@ class ImageBatches:
 
     Attributes
     ----------
-    n_rows : list of int
-        Rows of each domain.
+    n_rows : dict of str to int
+        Rows of each part.
     """
 
-    def __init__(self, source, target, loader, device, dtype, seed):
-        domains = [source] if target is None else [source, target]
-        self.n_rows = [len(paths) for paths in domains]
+    def __init__(self, parts, loader, device, dtype, seed):
+        self.n_rows = {part: len(paths) for part, paths in parts.items()}
         self.device, self.dtype = device, dtype
         self.n_workers = loader._count_workers()
         prepared = [
             PreparedImages(paths, loader.resize, memory)
-            for paths, memory in zip(domains, _allot(loader, self.n_rows), strict=True)
+            for paths, memory in zip(
+                parts.values(), _allot(loader, self.n_rows.values()), strict=True
+            )
         ]
         self.dataset = BatchDataset(prepared, _transform(loader, train=True), seed)
         self.order = Order()
@@ -240,12 +241,12 @@ class ImageBatches:
         Parameters
         ----------
         index : list of Tensor of shape (n,), int64
-            Rows of each domain.
+            Rows of each part.
 
         Returns
         -------
-        inputs : Tensor of shape (n_source + n_target, 3, height, width)
-            Normalised, source rows first.
+        inputs : Tensor of shape (n, 3, height, width)
+            Normalised, in the order of the parts.
         """
         batch = give_or_raise(self.dataset[0, 0, [rows.tolist() for rows in index]])
         return to_network(batch, self.device, self.dtype)
@@ -256,17 +257,17 @@ class ImageBatches:
         Parameters
         ----------
         index : list of Tensor of shape (n_steps, n), int64
-            For each domain the rows of each step.
+            For each part the rows of each step.
         first_step : int
             Number of the first of them in the whole training.
         first_place : int, default=0
             Which share of the batch of all processes these rows are: the place of the
-            first row of a domain, in shares of n.
+            first row of a part, in shares of n.
 
         Yields
         ------
-        inputs : Tensor of shape (n_source + n_target, 3, height, width)
-            Normalised, source rows first.
+        inputs : Tensor of shape (n, 3, height, width)
+            Normalised, in the order of the parts.
         """
         steps = zip(*(rows.tolist() for rows in index), strict=True)
         self.order.keys = [
@@ -291,7 +292,7 @@ class ImageBatches:
 
 
 def _allot(loader, n_rows):
-    """Give each domain memory that all processes share, or None where it is too much.
+    """Give each part memory that all processes share, or None where it is too much.
 
     Anonymous memory is used, and taken up page by page as images arrive. Only processes
     that are forked see it.

@@ -1,10 +1,10 @@
 """The one training step."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from domadapt.alignment.criteria import StepTensors
+from domadapt.alignment.step_tensors import StepTensors
+from domadapt.nn.applied import extract_features
 from domadapt.training.distributed import gather_rows
 
 
@@ -20,35 +20,48 @@ class TrainingStep(nn.Module):
         What is trained.
     alignment : WeightedCriteria or None
         The alignment term; None trains on the task alone.
-    labels : Tensor of shape (n_rows,), int64
-        Class of each source row.
-    weight : Tensor of shape (n_rows,), float32, or None
-        Weight of each source row, of mean 1.
-    label_smoothing : float
-        Share of each label that is spread over all classes.
-    share_sizes : list of int
-        Source and, with a target, target rows in every batch of this process.
+    task : Classification, Regression or None
+        What is learnt from labelled rows; None trains on the alignment alone.
+    share_sizes : dict of str to int
+        Rows of each part in every batch of this process, in the order in which they
+        stand in a batch: ``"source"``, ``"labelled"`` rows of the target and
+        ``"target"``, where they are there.
     precision : torch.dtype
         What the feature extractor computes in; float32 and float64 stand for that of
         its weights.
+    source_domains : Tensor of shape (n_rows, n_sources) or None, default=None
+        For every source row a one in the column of its domain.
+    balance : nn.Module or None, default=None
+        Finds weights for the task and the criteria; None leaves them as they are.
     """
 
-    def __init__(self, network, alignment, labels, weight, label_smoothing, share_sizes, precision):
+    def __init__(
+        self,
+        network,
+        alignment,
+        task,
+        share_sizes,
+        precision,
+        *,
+        source_domains=None,
+        balance=None,
+    ):
         super().__init__()
-        self.network, self.alignment = network, alignment
+        self.network, self.alignment, self.balance = network, alignment, balance
         # Plain attributes: they are the caller's data, no state of the module.
-        self.labels, self.weight, self.label_smoothing = labels, weight, label_smoothing
-        self.share_sizes, self.precision = share_sizes, precision
+        self.task, self.source_domains = task, source_domains
+        self.share_sizes, self.precision = list(share_sizes.values()), precision
 
-    def forward(self, inputs, source_index, target_index, alignment_weight, progress):
+    def forward(self, inputs, index, alignment_weight, progress):
         """Compute both losses of one batch.
 
         Parameters
         ----------
-        inputs : Tensor of shape (sum(share_sizes), ...)
-            This process's share of the batch, source rows first.
-        source_index, target_index : Tensor of shape (n,), int64
-            Rows of the whole batch; the second is None without a target.
+        inputs : Tensor of shape (sum of share_sizes, ...)
+            This process's share of the batch, in the order of ``share_sizes``.
+        index : dict of str to Tensor of shape (n,), int64
+            Rows of each part of the whole batch; ``"labelled"`` ones are counted as the
+            task counts them, after the source's.
         alignment_weight : float
             Multiplies the gradient of the alignment term into the network.
         progress : float
@@ -56,57 +69,39 @@ class TrainingStep(nn.Module):
 
         Returns
         -------
-        task_loss, alignment_loss : Tensor of shape ()
-            The second is None without alignment.
+        task_loss, alignment_loss : Tensor of shape () or None
+            None without a task, or without alignment.
         """
         features = extract_features(self.network.feature_extractor, inputs, self.precision)
         features = gather_rows(features, self.share_sizes)
-        logits = self.network.classifier(features)
-        n_source = len(source_index)
-        labels = self.labels[source_index]
-        weight = None if self.weight is None else self.weight[source_index]
-        task_loss = _cross_entropy(logits[:n_source], labels, weight, self.label_smoothing)
+        outputs = self.network.classifier(features)
+        nothing = torch.empty(0, dtype=torch.int64, device=features.device)
+        source_index = index.get("source", nothing)
+        task_loss = None
+        if self.task is not None:
+            parts = [index[part] for part in ("source", "labelled") if part in index]
+            supervised = parts[0] if len(parts) == 1 else torch.cat(parts)
+            task_loss = self.task.loss(outputs[: len(supervised)], supervised)
         if self.alignment is None:
             return task_loss, None
+        task = self.task
+        has_weight = task is not None and task.weight is not None
         at = StepTensors(
-            n_source=n_source,
+            n_source=len(source_index),
             features=features,
-            logits=logits,
-            labels=labels,
-            weight=weight,
+            outputs=outputs,
+            labels=None if task is None else task.labels[source_index],
+            weight=task.weight[source_index] if has_weight else None,
             source_indices=source_index,
-            target_indices=target_index,
+            target_indices=index["target"],
             classifier=self.network.classifier,
             progress=progress,
+            feature_extractor=self.network.feature_extractor,
+            gather_inputs=lambda: gather_rows(inputs, self.share_sizes),
+            source_domains=self.source_domains,
+            n_labelled=len(index.get("labelled", nothing)),
+            precision=self.precision,
         )
-        return task_loss, self.alignment(at, alignment_weight)
-
-
-def extract_features(feature_extractor, inputs, precision):
-    """Run a feature extractor, in bfloat16 where that is wanted.
-
-    Parameters
-    ----------
-    feature_extractor : nn.Module
-        Maps inputs to features.
-    inputs : Tensor of shape (n, ...)
-        A batch.
-    precision : torch.dtype
-        float32 and float64 stand for that of the weights.
-
-    Returns
-    -------
-    features : Tensor of shape (n, d)
-        In the dtype of the inputs, so that losses are computed in full precision.
-    """
-    if precision != torch.bfloat16:
-        return feature_extractor(inputs)
-    with torch.autocast(inputs.device.type, dtype=precision):
-        return feature_extractor(inputs).to(inputs.dtype)
-
-
-def _cross_entropy(logits, labels, weight, label_smoothing):
-    if weight is None:
-        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-    losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
-    return torch.dot(weight, losses) / len(losses)
+        if self.balance is None:
+            return task_loss, self.alignment(at, alignment_weight)
+        return self.balance(task_loss, self.alignment, at, alignment_weight)

@@ -14,6 +14,9 @@ from domadapt.training.distributed import n_processes, rank, synchronise_batch_n
 from domadapt.training.optimizers import make_optimizer, parameter_groups, set_learning_rate
 from domadapt.training.step import TrainingStep
 
+# The parts of a batch; each draws its rows from a seed of its own.
+PARTS = ("source", "target", "labelled")
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -33,8 +36,6 @@ class TrainingSettings:
         As in :func:`domadapt.training.optimizers.make_optimizer`.
     backbone_factor : float
         What the learning rate of a backbone is multiplied by.
-    label_smoothing : float
-        Share of each label that is spread over all classes.
     batch_norm : {"per_domain", "joint"} or None
         Whether each domain is normalised by its own statistics.
     alignment_weight : float
@@ -53,7 +54,6 @@ class TrainingSettings:
     learning_rate: float
     weight_decay: float
     backbone_factor: float
-    label_smoothing: float
     batch_norm: str | None
     alignment_weight: float
     alignment_schedule: Callable[[float], float]
@@ -82,51 +82,69 @@ class Trainer:
     alignment : WeightedCriteria or None
         The alignment term, trained in place where it has parameters.
     batches : ArrayBatches or ImageBatches
-        Rows of both domains, or of the source alone.
-    labels : Tensor of shape (n_rows,), int64
-        Class of each source row, on the device of the network.
-    weight : Tensor of shape (n_rows,), float32, or None
-        Weight of each source row, of mean 1.
+        Rows of both domains, or of one alone.
+    task : Classification, Regression or None
+        What is learnt from labelled rows, on the device of the network; None trains on
+        the alignment alone.
     settings : TrainingSettings
         What a person chose.
     seed : int
         Draws the order of rows.
     backbone : nn.Module or None, default=None
         The part of the network that learns at ``backbone_factor`` of the rate.
+    source_domains : Tensor of shape (n_rows, n_sources) or None, default=None
+        For every source row a one in the column of its domain.
+    balance : nn.Module or None, default=None
+        Finds weights for the task and the criteria.
+    look_at_target : callable or None, default=None
+        Gives features and outputs of all target rows, for criteria that look at them
+        before every epoch.
 
     Attributes
     ----------
     history : dict of str to list of float
-        For each epoch the means of ``task_loss`` and, with alignment,
-        ``alignment_loss``, and the ``alignment_weight`` and ``learning_rate`` of its
+        For each epoch the means of ``task_loss`` and ``alignment_loss``, 0 where there is
+        none, and the ``alignment_weight`` and ``learning_rate`` of its
         last step.
     n_steps : int
         Updates so far.
     """
 
     def __init__(
-        self, network, alignment, batches, labels, weight, settings, seed, *, backbone=None
+        self,
+        network,
+        alignment,
+        batches,
+        task,
+        settings,
+        seed,
+        *,
+        backbone=None,
+        source_domains=None,
+        balance=None,
+        look_at_target=None,
     ):
         self.network, self.alignment, self.settings = network, alignment, settings
-        self.batches, self.device = batches, labels.device
-        self.batch_sizes = [self._batch_size(n_rows) for n_rows in batches.n_rows]
-        self.share_sizes = [size // n_processes() for size in self.batch_sizes]
-        self.orders = [
-            EndlessPermutations(n_rows, seed + number)
-            for number, n_rows in enumerate(batches.n_rows)
-        ]
+        self.batches, self.device = batches, network.device
+        self.look_at_target = look_at_target
+        n_rows = batches.n_rows
+        self.batch_sizes = {part: self._batch_size(n) for part, n in n_rows.items()}
+        self.share_sizes = {part: n // n_processes() for part, n in self.batch_sizes.items()}
+        self.orders = {
+            part: EndlessPermutations(n, seed + PARTS.index(part)) for part, n in n_rows.items()
+        }
         self.steps_per_epoch = settings.steps_per_epoch or max(
-            n_rows // size for n_rows, size in zip(batches.n_rows, self.batch_sizes, strict=True)
+            n_rows[part] // size for part, size in self.batch_sizes.items()
         )
         self._prepare_batch_norm()
         self.step = TrainingStep(
             network,
             alignment,
-            labels,
-            weight,
-            settings.label_smoothing,
+            task,
             self.share_sizes,
             settings.precision,
+            source_domains=source_domains,
+            balance=balance,
         )
         self._rehearse()
         # The criterion's initial weights have been drawn by now. What is drawn during
@@ -167,15 +185,17 @@ class Trainer:
     def _prepare_batch_norm(self):
         network, settings = self.network, self.settings
         layers = [m for m in network.modules() if isinstance(m, _BatchNorm) and not is_frozen(m)]
-        if sum(self.batch_sizes) == 1 and layers:
+        sizes = self.batch_sizes
+        if sum(sizes.values()) == 1 and layers:
             raise ValueError(
                 f"batch_size={settings.batch_size} leaves batch normalisation with one row, "
                 "which has no variance. Use at least 2, or batch_norm=None."
             )
         # One row has no statistics of its own, so it shares those of the other domain.
-        per_domain = settings.batch_norm == "per_domain" and len(self.batch_sizes) == 2
-        if per_domain and min(self.batch_sizes) > 1:
-            split_batch_norm(network, self.share_sizes[0])
+        n_source = sizes.get("source", 0)
+        both = min(n_source, sum(sizes.values()) - n_source) > 1
+        if settings.batch_norm == "per_domain" and both:
+            split_batch_norm(network, self.share_sizes["source"])
         if n_processes() > 1:
             synchronise_batch_norm(network)
 
@@ -183,16 +203,14 @@ class Trainer:
     def _rehearse(self):
         """Run one batch without training: lazy layers take their sizes, misfits show."""
         self.network.eval()
-        index = [torch.arange(size) for size in self.batch_sizes]
-        inputs = self.batches.gather([self._share(rows[None])[0] for rows in index])
-        source_index, target_index = _source_and_target([rows.to(self.device) for rows in index])
-        _, loss = self.step(inputs, source_index, target_index, 1.0, 0.0)
-        if loss is not None and not (isinstance(loss, torch.Tensor) and loss.ndim == 0):
-            came = f"shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else repr(loss)
-            raise TypeError(
-                f"The alignment criterion {self.alignment.describe()} returned {came}. "
-                "A scalar tensor was expected, such as values.mean()."
-            )
+        index = {part: torch.arange(size) for part, size in self.batch_sizes.items()}
+        inputs = self.batches.gather([self._share(rows[None])[0] for rows in index.values()])
+        self.step(inputs, self._as_task_counts(index), 1.0, 0.0)
+
+    def _as_task_counts(self, index):
+        """Bring indices to the device, those of labelled target rows after the source's."""
+        first = {"labelled": self.batches.n_rows.get("source", 0)}
+        return {part: rows.to(self.device) + first.get(part, 0) for part, rows in index.items()}
 
     def _share(self, index):
         """Give this process's rows of batches of shape (n_steps, batch_size)."""
@@ -209,36 +227,29 @@ class Trainer:
         """
         settings, n_steps = self.settings, self.steps_per_epoch
         before = {name: value.clone() for name, value in self.network.state_dict().items()}
-        first_step = self.n_steps
-        task_losses, alignment_losses = [], []
-        index = [
-            order.take(n_steps, size)
-            for order, size in zip(self.orders, self.batch_sizes, strict=True)
-        ]
-        batches = self.batches.epoch([self._share(rows) for rows in index], first_step, rank())
-        index = [rows.to(self.device) for rows in index]
+        first_step, none = self.n_steps, torch.zeros((), device=self.device)
+        losses = []
+        index = {
+            part: order.take(n_steps, self.batch_sizes[part]) for part, order in self.orders.items()
+        }
+        shares = [self._share(rows) for rows in index.values()]
+        batches = self.batches.epoch(shares, first_step, rank())
+        index = self._as_task_counts(index)
+        self._show_target()
         self._train_mode()
         for step, inputs in enumerate(batches):
             progress = self.n_steps / (settings.max_epochs * n_steps)
             alignment_weight = settings.alignment_weight * settings.alignment_schedule(progress)
             learning_rate = settings.learning_rate * settings.learning_rate_schedule(progress)
             set_learning_rate(self.optimizer, learning_rate)
-            task_loss, alignment_loss = self.losses(
-                inputs,
-                *_source_and_target([rows[step] for rows in index]),
-                alignment_weight,
-                progress,
-            )
-            self._update(task_loss, alignment_loss)
-            task_losses.append(task_loss.detach())
-            if alignment_loss is not None:
-                alignment_losses.append(alignment_loss.detach())
+            rows = {part: rows[step] for part, rows in index.items()}
+            both = self.losses(inputs, rows, alignment_weight, progress)
+            self._update(both)
+            losses += [none if loss is None else loss.detach() for loss in both]
             self.n_steps += 1
         self.network.eval()
         # Only here does the CPU wait for the values.
-        task = torch.stack(task_losses)
-        alignment = torch.stack(alignment_losses) if alignment_losses else torch.zeros_like(task)
-        losses = torch.stack([task, alignment], dim=1)
+        losses = torch.stack(losses).unflatten(0, (n_steps, 2))
         problem = self._find_non_finite(losses)
         if problem is not None:
             self.network.load_state_dict(before)
@@ -256,9 +267,19 @@ class Trainer:
             if isinstance(layer, _BatchNorm) and is_frozen(layer):
                 layer.eval()
 
-    def _update(self, task_loss, alignment_loss):
-        loss = task_loss if alignment_loss is None else task_loss + alignment_loss
-        loss.backward()
+    @torch.no_grad()
+    def _show_target(self):
+        """Let criteria that want to see the whole target see it as it is now."""
+        listeners = [] if self.alignment is None else self.alignment.epoch_listeners
+        if listeners:
+            self.network.eval()
+            features, outputs = self.look_at_target()
+            for criterion in listeners:
+                criterion.begin_epoch(features, outputs)
+
+    def _update(self, losses):
+        first, *others = (loss for loss in losses if loss is not None)
+        sum(others, start=first).backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
 
@@ -293,7 +314,3 @@ class Trainer:
             f"Training stopped in epoch {len(self.history['task_loss'])}, step {step} (counted "
             f"from 0): {cause} The weights from before that epoch are kept."
         )
-
-
-def _source_and_target(pair):
-    return (pair[0], pair[1]) if len(pair) == 2 else (pair[0], None)

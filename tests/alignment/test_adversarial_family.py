@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from domadapt.alignment import ConditionalAdversarial, DomainConfusion, WassersteinCritic
-from domadapt.alignment.criteria import StepTensors, WeightedCriteria
+from domadapt.alignment.criteria import WeightedCriteria
+from domadapt.alignment.step_tensors import StepTensors
 
 SHAPES = [(5, 7, 3), (6, 6, 4), (1, 4, 2), (3, 1, 5), (1, 1, 1)]
 N_CLASSES = 3
@@ -315,7 +316,7 @@ def step_tensors():
     return StepTensors(
         n_source=5,
         features=features,
-        logits=features[:, :N_CLASSES],
+        outputs=features[:, :N_CLASSES],
         labels=index,
         weight=None,
         source_indices=index,

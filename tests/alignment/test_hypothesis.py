@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from domadapt.alignment import ClassifierDiscrepancy, MarginDisparity, WeightedCriteria
-from domadapt.alignment.criteria import StepTensors
+from domadapt.alignment.step_tensors import StepTensors
 
 SHAPES = [(5, 7, 3), (6, 6, 4), (1, 4, 2), (3, 1, 5), (1, 1, 1)]
 N_CLASSES = 3
@@ -295,7 +295,7 @@ def test_a_weight_scales_what_flows_into_the_network_and_nothing_else(name):
         at = StepTensors(
             n_source=5,
             features=features,
-            logits=classifier(features),
+            outputs=classifier(features),
             labels=torch.tensor([0, 1, 2, 0, 1]),
             weight=None,
             source_indices=nothing,

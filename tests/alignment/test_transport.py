@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from domadapt.alignment import declared_names
-from domadapt.alignment.optimal_transport import DeepJDOT
+from domadapt.alignment.optimal_transport import DeepJDOT, DeepJDOTRegression
 from domadapt.alignment.sliced_wasserstein import SlicedWasserstein
 
 # Few enough rows to try every plan.
@@ -23,6 +23,8 @@ N_CLASSES = 3
 MAKERS = {
     "deep jdot": DeepJDOT,
     "deep jdot, spread out": partial(DeepJDOT, alpha=1.0, beta=0.1, regularization=0.5),
+    "regression": DeepJDOTRegression,
+    "regression, spread out": partial(DeepJDOTRegression, feature_weight=1.0, regularization=0.5),
     "sliced": SlicedWasserstein,
 }
 
@@ -38,6 +40,8 @@ def batch(n_source, n_target, d, *, dtype=torch.float64):
         "target_features": normal(n_target, d, 1, shift=1.0).to(dtype),
         "source_labels": torch.arange(n_source) % N_CLASSES,
         "target_logits": normal(n_target, N_CLASSES, 3).to(dtype),
+        "source_values": normal(n_source, 2, 4).to(dtype),
+        "target_predictions": normal(n_target, 2, 6, shift=0.5).to(dtype),
     }
 
 
@@ -68,6 +72,23 @@ def naive_cost(at, alpha, beta):
     ]
 
 
+def naive_regression_cost(at, feature_weight, value_weight):
+    def squared(x, y):
+        return sum((a - b) ** 2 for a, b in zip(x, y, strict=True))
+
+    s, t, y, z = (
+        at[name].tolist()
+        for name in ("source_features", "target_features", "source_values", "target_predictions")
+    )
+    return [
+        [
+            feature_weight * squared(s[i], t[j]) + value_weight * squared(y[i], z[j]) / len(y[i])
+            for j in range(len(t))
+        ]
+        for i in range(len(s))
+    ]
+
+
 def cheapest_plan(cost):
     """Try every assignment, rows repeated until both sides have the same number."""
     n_source, n_target = len(cost), len(cost[0])
@@ -91,6 +112,14 @@ def naive_sinkhorn(cost, regularization):
             for j in range(n_target)
         ]
     return [[u[i] * kernel[i][j] * v[j] for j in range(n_target)] for i in range(n_source)]
+
+
+def value_of(plan, cost):
+    return sum(
+        p * c
+        for shares, prices in zip(plan, cost, strict=True)
+        for p, c in zip(shares, prices, strict=True)
+    )
 
 
 def naive_sliced(source, target, directions):
@@ -122,11 +151,7 @@ def test_a_spread_out_plan_is_the_one_of_sinkhorn_and_gets_no_gradient(shape):
     at = batch(*shape)
     cost = naive_cost(at, 0.5, 2.0)
     plan = naive_sinkhorn(cost, 0.8)
-    expected = sum(
-        p * c
-        for shares, prices in zip(plan, cost, strict=True)
-        for p, c in zip(shares, prices, strict=True)
-    )
+    expected = value_of(plan, cost)
     criterion = DeepJDOT(alpha=0.5, beta=2.0, regularization=0.8)
     leaves = asked_for(criterion, at)
     loss = loss_of(criterion, at)
@@ -141,9 +166,12 @@ def test_a_spread_out_plan_is_the_one_of_sinkhorn_and_gets_no_gradient(shape):
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (9, 7, 3)])
-def test_deep_jdot_gradient_is_the_derivative(shape):
+@pytest.mark.parametrize(
+    "criterion",
+    [DeepJDOT(alpha=1.0, beta=0.5), DeepJDOTRegression(feature_weight=1.0, value_weight=0.5)],
+)
+def test_deep_jdot_gradient_is_the_derivative(criterion, shape):
     at = batch(*shape)
-    criterion = DeepJDOT(alpha=1.0, beta=0.5)
     leaves = asked_for(criterion, at)
     assert torch.autograd.gradcheck(lambda *_: loss_of(criterion, at), leaves)
 
@@ -170,14 +198,41 @@ def test_a_small_regularization_comes_to_the_exact_plan_and_a_large_one_to_the_e
     assert cheapest_plan(cost) < 0.8 * even
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("weights", [(0.001, 0.01), (0.5, 2.0), (0.0, 1.0), (1.0, 0.0)])
+def test_regression_is_the_cheapest_of_all_plans(shape, weights):
+    at = batch(*shape)
+    criterion = DeepJDOTRegression(feature_weight=weights[0], value_weight=weights[1])
+    expected = cheapest_plan(naive_regression_cost(at, *weights))
+    assert loss_of(criterion, at).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_regression_teaches_target_rows_the_values_of_the_source_rows_nearby():
+    source = torch.tensor([[0.0], [10.0]])
+    target = torch.tensor([[10.5], [0.5], [9.5], [-0.5]])
+    predictions = torch.zeros(4, 1, requires_grad=True)
+    values = torch.tensor([[-3.0], [7.0]])
+    DeepJDOTRegression()(source, target, values, predictions).backward()
+    # Each target row has a quarter of the mass: 0.01 * 2 * (0 - value) / 4.
+    expected = -0.005 * torch.tensor([[7.0], [-3.0], [7.0], [-3.0]])
+    torch.testing.assert_close(predictions.grad, expected)
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("regularization", [None, 0.1])
-@pytest.mark.parametrize("name", ["source_features", "target_features", "target_logits"])
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_cost_that_is_not_finite_is_told(name, value, regularization):
-    at = batch(4, 3, 2)
+@pytest.mark.parametrize(
+    "name", ["source_features", "target_features", "target_logits", "target_predictions"]
+)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_cost_that_is_not_finite_gives_nan_and_no_exception(name, value, regularization):
+    make = DeepJDOT if name == "target_logits" else DeepJDOTRegression
+    criterion, at = make(regularization=regularization), batch(4, 3, 2, dtype=torch.float32)
     at[name][1, 1] = value
-    with pytest.raises(ValueError, match="entries that are not finite: a feature or logit is NaN"):
-        loss_of(DeepJDOT(regularization=regularization), at)
+    leaves = asked_for(criterion, at)
+    loss = loss_of(criterion, at)
+    assert loss.isnan()
+    # In training the weights must not stay as they were either, as if nothing had been.
+    assert all(g.isnan().any() for g in torch.autograd.grad(loss, leaves))
 
 
 def test_the_solver_is_imported_where_it_is_used(monkeypatch):
@@ -252,7 +307,10 @@ def edge(kind, dtype):
         at["target_features"] = at["source_features"].clone()
     elif kind in ("constant", "zero"):
         value = 0.1 if kind == "constant" else 0.0
-        at |= {name: torch.full_like(at[name], value) for name in (*features, "target_logits")}
+        at |= {
+            name: torch.full_like(at[name], value)
+            for name in (*features, "target_logits", "source_values", "target_predictions")
+        }
     elif kind == "sure":
         at["target_logits"] = at["target_logits"].sign() * 1e4
     elif kind == "far":
@@ -328,6 +386,8 @@ def test_copies_and_pickles_go_on_also_after_a_look_in_inference_mode(name):
         (lambda: DeepJDOT(alpha=-1.0), "alpha=-1.0 must be a finite number of at least 0"),
         (lambda: DeepJDOT(beta=math.nan), "beta=nan must be a finite number of at least 0"),
         (lambda: DeepJDOT(alpha=0.0, beta=0.0), "alpha=0 and beta=0 leave no cost"),
+        (lambda: DeepJDOTRegression(feature_weight=-1.0), "feature_weight=-1.0 must be a finite"),
+        (lambda: DeepJDOTRegression(feature_weight=0, value_weight=0), "value_weight=0 leave no"),
         (lambda: DeepJDOT(regularization=0.0), "regularization=0.0 must be a finite number above"),
         (lambda: SlicedWasserstein(n_projections=0), "n_projections=0 must be an integer of at"),
     ],

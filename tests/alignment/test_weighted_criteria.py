@@ -5,23 +5,27 @@ import torch
 from torch import nn
 
 from domadapt.alignment import CORAL, MMD, DomainAdversarial, WeightedCriteria, declared_names
-from domadapt.alignment.criteria import ON_OFFER, StepTensors
+from domadapt.alignment.step_tensors import ON_OFFER, StepTensors
 
 
-def step_tensors(n_source=3, n_target=2, weight=None):
+def step_tensors(n_source=3, n_target=2, weight=None, source_domains=None):
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(n_source + n_target, 4, generator=generator).requires_grad_()
-    classifier = nn.Linear(4, 2)
+    classifier, feature_extractor = nn.Linear(4, 2), nn.Linear(3, 4)
+    inputs = torch.randn(n_source + n_target, 3, generator=generator)
     return StepTensors(
         n_source=n_source,
         features=features,
-        logits=classifier(features),
+        outputs=classifier(features),
         labels=torch.tensor([0, 1, 1]),
         weight=weight,
         source_indices=torch.tensor([4, 0, 2]),
         target_indices=torch.tensor([1, 3]),
         classifier=classifier,
         progress=0.5,
+        feature_extractor=feature_extractor,
+        gather_inputs=lambda: inputs,
+        source_domains=source_domains,
     )
 
 
@@ -45,9 +49,14 @@ def test_an_unknown_name_is_told_with_what_is_on_offer(criterion, message):
 
 
 def test_everything_on_offer_is_handed_over():
-    at, seen = step_tensors(), {}
+    of_two = torch.eye(2)[torch.tensor([0, 0, 1, 0, 1])]
+    at, seen = step_tensors(source_domains=of_two), {}
 
     def everything(
+        source_inputs,
+        target_inputs,
+        source_domains,
+        feature_extractor,
         source_features,
         target_features,
         source_logits,
@@ -63,12 +72,17 @@ def test_everything_on_offer_is_handed_over():
         return source_features.sum()
 
     WeightedCriteria(everything)(at, 1.0)
-    assert set(ON_OFFER) <= set(seen)
+    assert set(ON_OFFER["classes"]) <= set(seen)
+    torch.testing.assert_close(seen["source_inputs"], at.gather_inputs()[:3])
+    torch.testing.assert_close(seen["target_inputs"], at.gather_inputs()[3:])
+    extracted = at.feature_extractor(at.gather_inputs())
+    torch.testing.assert_close(seen["feature_extractor"](at.gather_inputs()), extracted)
+    assert seen["source_domains"].tolist() == [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
     torch.testing.assert_close(seen["source_features"], at.features[:3])
     torch.testing.assert_close(seen["target_features"], at.features[3:])
-    torch.testing.assert_close(seen["source_logits"], at.logits[:3])
-    torch.testing.assert_close(seen["target_logits"], at.logits[3:])
-    torch.testing.assert_close(seen["classifier"](at.features), at.logits)
+    torch.testing.assert_close(seen["source_logits"], at.outputs[:3])
+    torch.testing.assert_close(seen["target_logits"], at.outputs[3:])
+    torch.testing.assert_close(seen["classifier"](at.features), at.outputs)
     assert seen["source_labels"].tolist() == [0, 1, 1]
     assert seen["source_indices"].tolist() == [4, 0, 2]
     assert seen["target_indices"].tolist() == [1, 3]
@@ -131,7 +145,7 @@ def test_several_criteria_add_up_each_with_its_weight():
     both = WeightedCriteria([(0.02, MMD()), (0.005, "coral")])(at, 3.0)
     (grad,) = torch.autograd.grad(both, at.features, retain_graph=True)
     mmd = MMD()(at.features[:3], at.features[3:])
-    coral = CORAL()(at.logits[:3], at.logits[3:])
+    coral = CORAL()(at.outputs[:3], at.outputs[3:])
     torch.testing.assert_close(both, mmd + coral)
     (expected,) = torch.autograd.grad(0.06 * mmd + 0.015 * coral, at.features)
     torch.testing.assert_close(grad, expected)
@@ -153,7 +167,7 @@ def test_default_weights_are_those_of_a_criterion_alone():
 @pytest.mark.parametrize(
     ("alignment", "error", "message"),
     [
-        ("magic", ValueError, r"alignment='magic' is unknown: use one of \['afn', 'bnm', .*'swd'"),
+        ("magic", ValueError, r"alignment='magic' is unknown: use one of \['adda', .*'wdgrl'"),
         ([], ValueError, "alignment=.* names no criterion"),
         ([MMD()], TypeError, "pairs of a weight and a criterion"),
         ([(-1.0, MMD())], ValueError, "has the weight -1.0"),

@@ -25,7 +25,9 @@ from domadapt import (
     pack,
 )
 from domadapt.alignment import MMD
-from domadapt.alignment.criteria import CRITERIA, StepTensors, WeightedCriteria
+from domadapt.alignment.criteria import WeightedCriteria
+from domadapt.alignment.registry import CRITERIA
+from domadapt.alignment.step_tensors import StepTensors
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
 
 NAMED = [getattr(estimators, name) for name in estimators.__all__ if name != "AlignmentClassifier"]
@@ -45,7 +47,7 @@ def test_the_gradient_of_a_criterion_reaches_the_feature_extractor(name):
     at = StepTensors(
         n_source=8,
         features=features,
-        logits=network.classifier(features),
+        outputs=network.classifier(features),
         labels=torch.zeros(8, dtype=torch.int64),
         weight=None,
         source_indices=torch.arange(8),

@@ -611,7 +611,7 @@ def lose_weights(path):
 
 
 def lose_order(path):
-    change_tensors(path, lambda tensors, info: tensors.pop("order.1.left"))
+    change_tensors(path, lambda tensors, info: tensors.pop("order.target.left"))
 
 
 def change_random_state(path):

@@ -782,7 +782,8 @@ def test_alignment_reaches_the_backbone(photographs, estimator):
     for weight in (0.0, 1.0):
         clf = small(alignment_weight=weight, alignment_schedule="constant")
         parameters = clf.get_params(deep=False)
-        parameters.pop("alignment")
+        for name in ("alignment", "alignment_weighting"):
+            parameters.pop(name)
         clf = estimator(**parameters).fit(Xs, ys, X_target=Xt)
         weights.append(clf.module_.feature_extractor[0].weight)
     assert (weights[0] - weights[1]).abs().max() > 1e-5

@@ -604,19 +604,25 @@ CHANGES = {
     "no rows": setting("n_first", to=0),
     "rows in words": setting("n_first", to="three"),
     "rows of one domain": setting("n_first", to=None),
-    "unknown dtype": setting("classes", "dtype", to="os.system"),
-    "records": setting("classes", "dtype", to="i4,i4"),
-    "void": setting("classes", "dtype", to="V8"),
-    "dates": setting("classes", "dtype", to="M8[D]"),
-    "complex": setting("classes", "dtype", to="c16"),
-    "texts": setting("classes", "dtype", to="<U3"),
-    "texts too long": setting("classes", to={"dtype": "<U2000000000", "values": ["a"] * 3}),
-    "no such memory": setting("classes", to={"dtype": "<U500000000", "values": ["a"] * 2**17}),
-    "cut texts": setting("classes", to={"dtype": "<U1", "values": ["aa", "ab", "ac"]}),
-    "overflow": setting("classes", to={"dtype": "|i1", "values": [1, 2, 2**70]}),
-    "lists as labels": setting("classes", to={"dtype": "|O", "values": [[1], [2], [3]]}),
-    "text as labels": setting("classes", to={"dtype": "<U3", "values": "abc"}),
-    "fewer labels": setting("classes", to={"dtype": "<i8", "values": [0, 1]}),
+    "unknown dtype": setting("predicts", "classes", "dtype", to="os.system"),
+    "records": setting("predicts", "classes", "dtype", to="i4,i4"),
+    "void": setting("predicts", "classes", "dtype", to="V8"),
+    "dates": setting("predicts", "classes", "dtype", to="M8[D]"),
+    "complex": setting("predicts", "classes", "dtype", to="c16"),
+    "texts": setting("predicts", "classes", "dtype", to="<U3"),
+    "texts too long": setting(
+        "predicts", "classes", to={"dtype": "<U2000000000", "values": ["a"] * 3}
+    ),
+    "no such memory": setting(
+        "predicts", "classes", to={"dtype": "<U500000000", "values": ["a"] * 2**17}
+    ),
+    "cut texts": setting("predicts", "classes", to={"dtype": "<U1", "values": ["aa", "ab", "ac"]}),
+    "overflow": setting("predicts", "classes", to={"dtype": "|i1", "values": [1, 2, 2**70]}),
+    "lists as labels": setting(
+        "predicts", "classes", to={"dtype": "|O", "values": [[1], [2], [3]]}
+    ),
+    "text as labels": setting("predicts", "classes", to={"dtype": "<U3", "values": "abc"}),
+    "fewer labels": setting("predicts", "classes", to={"dtype": "<i8", "values": [0, 1]}),
     "unknown attribute": setting("attributes", "predict", to=1),
     "class as attribute": setting("attributes", "__class__", to=1),
     "dict as attribute": setting("attributes", "__dict__", to={}),

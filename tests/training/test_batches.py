@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 
 
 def gathered(rows, index, dtype=torch.float32):
-    return ArrayBatches(rows, None, CPU, dtype).gather([torch.tensor(index)]).numpy()
+    return ArrayBatches({"source": rows}, CPU, dtype).gather([torch.tensor(index)]).numpy()
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,9 @@ def test_a_read_only_array_is_copied_without_a_word(recwarn):
 
 def test_images_are_laid_out_with_their_channels_last():
     X = np.arange(120, dtype=np.float64).reshape(5, 2, 3, 4)
-    batches = ArrayBatches(Rows(X), Rows(X + 1, np.array([4, 0])), CPU, torch.float32)
+    batches = ArrayBatches(
+        {"source": Rows(X), "target": Rows(X + 1, np.array([4, 0]))}, CPU, torch.float32
+    )
     inputs = batches.gather([torch.tensor([3, 0]), torch.tensor([0])])
     np.testing.assert_array_equal(inputs.numpy(), np.stack([X[3], X[0], X[4] + 1]))
     assert inputs.is_contiguous(memory_format=torch.channels_last)
@@ -59,7 +61,7 @@ def test_images_are_laid_out_with_their_channels_last():
 
 def test_an_epoch_gives_the_batches_of_its_index_in_order():
     X = np.arange(6, dtype=np.float32).reshape(6, 1)
-    batches = ArrayBatches(Rows(X), Rows(X + 10), CPU, torch.float32)
+    batches = ArrayBatches({"source": Rows(X), "target": Rows(X + 10)}, CPU, torch.float32)
     index = [torch.tensor([[0, 1], [2, 3]]), torch.tensor([[5], [4]])]
     given = [inputs.flatten().tolist() for inputs in batches.epoch(index, 0)]
     assert given == [[0, 1, 15], [2, 3, 14]]

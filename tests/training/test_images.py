@@ -47,7 +47,8 @@ def loader(**parameters):
 
 
 def make(source, target=None, seed=0, dtype=torch.float32, **parameters):
-    return ImageBatches(source, target, loader(**parameters), CPU, dtype, seed)
+    parts = {"source": source} | ({} if target is None else {"target": target})
+    return ImageBatches(parts, loader(**parameters), CPU, dtype, seed)
 
 
 INDEX = [torch.tensor([[0, 1, 2], [3, 4, 0], [2, 2, 1]]), torch.tensor([[4, 3], [2, 1], [0, 4]])]
@@ -230,7 +231,7 @@ def test_images_of_prediction_come_in_order(paths, monkeypatch, n_workers):
 def test_batches_hold_the_source_first(paths):
     parameters = {"train_transform": v2.CenterCrop(12)}
     batches = make(paths[:5], paths[5:], **parameters)
-    assert batches.n_rows == [5, 5]
+    assert batches.n_rows == {"source": 5, "target": 5}
     given = an_epoch(batches)
     for step, inputs in enumerate(given):
         files = [*paths[:5][INDEX[0][step]], *paths[5:][INDEX[1][step]]]

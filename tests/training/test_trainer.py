@@ -13,6 +13,7 @@ from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
 from domadapt.training import NonFiniteLossError, Trainer, TrainingSettings
 from domadapt.training.batches import ArrayBatches, EndlessPermutations
 from domadapt.training.schedules import dann_alignment, dann_learning_rate
+from domadapt.training.tasks import Classification
 
 SETTINGS = {
     "batch_size": 4,
@@ -23,7 +24,6 @@ SETTINGS = {
     "optimizer": "sgd",
     "learning_rate": 0.05,
     "weight_decay": 1e-3,
-    "label_smoothing": 0.1,
     "batch_norm": "joint",
     "alignment_weight": 0.7,
     "alignment_schedule": dann_alignment,
@@ -37,17 +37,28 @@ def domains(n_source=11, n_target=14):
     return source.astype(np.float32), rng.integers(0, 2, n_source), target.astype(np.float32)
 
 
-def make_trainer(alignment, *, weight=None, n_source=11, n_target=14, with_target=True, **changes):
+def make_trainer(
+    alignment,
+    *,
+    weight=None,
+    label_smoothing=0.1,
+    n_source=11,
+    n_target=14,
+    with_target=True,
+    **changes,
+):
     source, labels, target = domains(n_source, n_target)
     torch.manual_seed(0)
     network = FeatureClassifier(mlp_backbone(3, (5,)), mlp_head(2, in_features=5))
     cpu = torch.device("cpu")
+    parts = {"source": Rows(source)}
+    if with_target:
+        parts["target"] = Rows(target)
     return Trainer(
         network,
         None if alignment is None else WeightedCriteria(alignment),
-        ArrayBatches(Rows(source), Rows(target) if with_target else None, cpu, torch.float32),
-        torch.from_numpy(labels),
-        weight,
+        ArrayBatches(parts, cpu, torch.float32),
+        Classification(torch.from_numpy(labels), weight, label_smoothing=label_smoothing),
         TrainingSettings(**{**SETTINGS, **changes}),
         seed=1,
     )

@@ -1,0 +1,181 @@
+"""Mean teacher: a network that agrees with the average of its own past."""
+
+import copy
+
+import torch
+from torch import nn
+
+from domadapt.nn.heads import FeatureClassifier
+
+# Standard deviation of the noise where there is no augmentation, as a share of a column's.
+NOISE = 0.1
+
+
+class MeanTeacher(nn.Module):
+    r"""Squared distance of the network's target predictions to those of its running mean.
+
+    .. math::
+        \frac1{n_t C} \sum_j w_j \, \bigl\| \sigma(h(a(t_j))) - \sigma(\bar h(a'(t_j)))
+        \bigr\|_2^2, \qquad
+        w_j = \bigl[\max_k \sigma_k(\bar h(a'(t_j))) \ge c\bigr]
+
+    where h is the network from inputs to logits, :math:`\bar h` its teacher,
+    :math:`\sigma` the softmax, C the number of classes, :math:`a` and :math:`a'` two
+    draws of a random augmentation, and c the confidence. The teacher is the network with
+    weights that are averaged over training,
+
+    .. math::
+        \bar\theta \leftarrow m \, \bar\theta + (1 - m) \, \theta ,
+
+    once a step, with momentum m. It takes no gradient. Where the teacher is sure, the
+    network learns to predict the same under another augmentation.
+
+    The teacher is a copy of the network that is made at the first batch: send one batch
+    through before loading a saved state. One criterion serves one network.
+
+    Parameters
+    ----------
+    augmentation : callable or None, default=None
+        Maps a batch of inputs to one of the same shape that means the same, at random.
+        None adds Gaussian noise, of a standard deviation of 0.1 times that of each column
+        (or pixel) over the batch, from torch's default generator.
+    momentum : float, default=0.99
+        What the teacher keeps of itself in a step, at least 0 and below 1.
+    confidence : float, default=0.9
+        The least probability, from 0 to 1, of the teacher's prediction at which a row is
+        learnt from. The paper has 0.968, which a network that learns from smoothed labels
+        may never come to.
+
+    Attributes
+    ----------
+    teacher : FeatureClassifier or None
+        The averaged network, from inputs to logits; None before the first batch. A layer
+        of it is in training mode where the network's is.
+
+    Raises
+    ------
+    TypeError
+        If ``augmentation`` is not callable or gives no tensor.
+    ValueError
+        If ``momentum`` or ``confidence`` is out of its range, or ``augmentation`` gives
+        another shape.
+
+    References
+    ----------
+    French, Mackiewicz, Fisher (2018). "Self-ensembling for visual domain adaptation".
+    ICLR.
+
+    Tarvainen, Valpola (2017). "Mean teachers are better role models: weight-averaged
+    consistency targets improve semi-supervised deep learning results". NeurIPS.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from domadapt.alignment import MeanTeacher
+    >>> inputs, classifier = torch.eye(3), torch.nn.Linear(3, 3)
+    >>> criterion = MeanTeacher(augmentation=lambda batch: batch, confidence=0.0)
+    >>> criterion(inputs, torch.nn.Identity(), classifier).item()  # The teacher is a copy.
+    0.0
+    >>> with torch.no_grad():
+    ...     bias = classifier.bias.add_(torch.tensor([1.0, 0.0, 0.0]))
+    >>> bool(criterion(inputs, torch.nn.Identity(), classifier) > 0)
+    True
+    """
+
+    # What an estimator multiplies the gradient into the network by unless told otherwise.
+    default_weight = 3.0
+
+    def __init__(self, *, augmentation=None, momentum=0.99, confidence=0.9):
+        super().__init__()
+        if not (augmentation is None or callable(augmentation)):
+            raise TypeError(
+                f"augmentation={augmentation!r} must be None or a callable from a batch of "
+                "inputs to one of the same shape."
+            )
+        if not 0.0 <= momentum < 1.0:
+            raise ValueError(
+                f"momentum={momentum!r} must be a number of at least 0 and below 1, where the "
+                "teacher would never learn."
+            )
+        if not 0.0 <= confidence <= 1.0:
+            raise ValueError(
+                f"confidence={confidence!r} must be a probability, from 0 (every row) to 1."
+            )
+        self.augmentation = augmentation
+        self.momentum = momentum
+        self.confidence = confidence
+        self.teacher: FeatureClassifier | None = None
+
+    def forward(self, target_inputs, feature_extractor, classifier):
+        """Compare the network with its teacher, and let the teacher follow.
+
+        The teacher moves before the comparison, in training mode alone and only where
+        gradients are taken.
+
+        Parameters
+        ----------
+        target_inputs : Tensor of shape (n_target, ...)
+            What the feature extractor was given, such as vectors or images.
+        feature_extractor : nn.Module
+            Maps inputs to features of shape (n, d).
+        classifier : nn.Module
+            Maps features to logits of shape (n, n_classes).
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            Mean squared distance over rows and classes, from 0 to 2 / n_classes. Rows of
+            which the teacher is not sure count 0, with a gradient of zero.
+        """
+        student = FeatureClassifier(feature_extractor, classifier)
+        # The student comes first: layers that are sized at the first batch have to be, to
+        # be copied.
+        p = student(self._augment(target_inputs)).softmax(dim=1)
+        if self.teacher is None:
+            self.teacher = _copy_without_gradient(student)
+        elif self.training and torch.is_grad_enabled():
+            _move_towards(self.teacher, student, 1.0 - self.momentum)
+        _share_mode(self.teacher, student)
+        with torch.no_grad():
+            taught = self.teacher(self._augment(target_inputs)).softmax(dim=1)
+            sure = (taught.amax(1) >= self.confidence).to(taught.dtype)
+        return (sure * (p - taught).square().mean(1)).mean()
+
+    def _augment(self, inputs):
+        if self.augmentation is None:
+            deviation = inputs.detach().std(0, correction=0)
+            return inputs + NOISE * deviation * torch.randn_like(inputs)
+        augmented = self.augmentation(inputs)
+        expected = f"a tensor of the shape of the batch, {tuple(inputs.shape)}, was expected."
+        if not isinstance(augmented, torch.Tensor):
+            raise TypeError(f"augmentation gave {type(augmented).__name__}: {expected}")
+        if augmented.shape != inputs.shape:
+            raise ValueError(f"augmentation gave shape {tuple(augmented.shape)}: {expected}")
+        return augmented
+
+    def extra_repr(self):
+        """Name the settings, for ``repr``."""
+        return f"momentum={self.momentum}, confidence={self.confidence}"
+
+
+@torch.inference_mode(False)  # What is made in inference mode would be of no use in training.
+def _copy_without_gradient(network):
+    return copy.deepcopy(network).requires_grad_(False)
+
+
+@torch.no_grad()
+def _move_towards(teacher, student, share):
+    """Move weights and running statistics a share of the way, in place."""
+    torch._foreach_lerp_(_averaged(teacher), _averaged(student), share)
+
+
+def _averaged(network):
+    """Give all tensors of floating point: counters and the like stand for themselves."""
+    tensors = (*network.parameters(), *network.buffers())
+    return [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
+
+
+def _share_mode(teacher, student):
+    """Set each layer to training or evaluation mode as the student's is, frozen ones too."""
+    for taught, own in zip(teacher.modules(), student.modules(), strict=True):
+        taught.training = own.training
