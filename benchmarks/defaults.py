@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from _report import environment, write_json
 from joblib import Parallel, delayed
-from real_data import METHODS, load_pairs
+from real_data import METHODS as ALL_METHODS
+from real_data import load_pairs
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
@@ -23,6 +24,7 @@ from domadapt import AlignmentClassifier
 from domadapt.alignment import CORAL, MMD
 from domadapt.datasets import load_camera_digits
 
+METHODS = {name: ALL_METHODS[name] for name in ("source only", "DAN", "DeepCORAL", "DANN")}
 SETS = ["mnist_usps", "office_caltech10/mobilenetv2"]
 DIGITS = "camera digits"
 SGD = {"optimizer": "sgd", "learning_rate": 0.03}

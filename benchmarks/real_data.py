@@ -10,24 +10,47 @@ domain. Target labels are used for the accuracy in the last columns and nothing 
 
 import argparse
 import itertools
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import torch
+from _accuracy_tables import by_pair, names, summary
 from _report import environment, write_json
 from joblib import Parallel, delayed
 from sklearn.preprocessing import StandardScaler, normalize
 
-from domadapt import AlignmentClassifier, DANClassifier, DANNClassifier, DeepCORALClassifier
+import domadapt
 from domadapt.datasets import load_features
 
-METHODS = {
-    "source only": AlignmentClassifier(alignment=None),
-    "DAN": DANClassifier(),
-    "DeepCORAL": DeepCORALClassifier(),
-    "DANN": DANNClassifier(),
+TITLES = {
+    "source only": "AlignmentClassifier",
+    "DAN": "DANClassifier",
+    "JAN": "JANClassifier",
+    "DSAN": "DSANClassifier",
+    "CMD": "CMDClassifier",
+    "DeepCORAL": "DeepCORALClassifier",
+    "SWD": "SWDClassifier",
+    "DeepJDOT": "DeepJDOTClassifier",
+    "DANN": "DANNClassifier",
+    "CDAN": "CDANClassifier",
+    "WDGRL": "WDGRLClassifier",
+    "ADDA": "ADDAClassifier",
+    "DSN": "DSNClassifier",
+    "MCD": "MCDClassifier",
+    "MDD": "MDDClassifier",
+    "MCC": "MCCClassifier",
+    "BNM": "BNMClassifier",
+    "AFN": "AFNClassifier",
+    "BSP": "BSPClassifier",
+    "VADA": "VADAClassifier",
+    "PseudoLabel": "PseudoLabelClassifier",
+    "MeanTeacher": "MeanTeacherClassifier",
+    "SHOT": "SHOTClassifier",
 }
+METHODS = {title: getattr(domadapt, name)() for title, name in TITLES.items()}
+METHODS["source only"].set_params(alignment=None)
 
 
 def find_sets(root):
@@ -60,12 +83,12 @@ def load_pairs(folder):
         yield source, target, *domains[source], *domains[target]
 
 
-def run_task(name, pair, seeds, device):
-    """Fit every method on one pair of domains, with every seed."""
+def run_task(name, pair, methods, seeds, device):
+    """Fit methods on one pair of domains, with every seed."""
     torch.set_num_threads(1)
     source, target, Xs, ys, Xt, yt = pair
     cells = []
-    for method, seed in itertools.product(METHODS, range(seeds)):
+    for method, seed in itertools.product(methods, range(seeds)):
         clf = METHODS[method].set_params(random_state=seed, device=device)
         clf.fit(Xs, ys) if method == "source only" else clf.fit(Xs, ys, X_target=Xt)
         cells.append(
@@ -82,27 +105,24 @@ def run_task(name, pair, seeds, device):
     return cells
 
 
-def mean(cells, **wanted):
-    """Average the accuracy of the cells that agree with what is wanted."""
-    chosen = [c["accuracy"] for c in cells if all(c[key] == v for key, v in wanted.items())]
-    return float(np.mean(chosen))
+def report_of(cells, seeds):
+    """Write the tables of a result file: all sets, then every pair."""
+    order = list(METHODS)
+    cells = sorted(cells, key=lambda cell: order.index(cell["method"]))
+    parts = [f"Target accuracy in %, mean of {seeds} seeds, default parameters.", summary(cells)]
+    for name in sorted(names(cells, "set")):
+        parts += [f"### {name}", by_pair(cells, name)]
+    return "\n\n".join(parts) + "\n"
 
 
-def table(cells):
-    """Write one row for each set, and one below it for each pair of its domains."""
-    lines = ["| set | source | target | " + " | ".join(METHODS) + " |"]
-    lines.append("|---|---|---|" + "---|" * len(METHODS))
-
-    def row(*titles, **wanted):
-        values = [f"{mean(cells, method=method, **wanted):.1f}" for method in METHODS]
-        return "| " + " | ".join([*titles, *values]) + " |"
-
-    for name in dict.fromkeys(c["set"] for c in cells):
-        pairs = dict.fromkeys((c["source"], c["target"]) for c in cells if c["set"] == name)
-        bold = f"**{name}**"
-        lines.append(row(bold, f"mean of {len(pairs)}", "", set=name))
-        lines += [row("", s, t, set=name, source=s, target=t) for s, t in pairs]
-    return "\n".join(lines)
+def cells_to_keep(path, methods, settings):
+    """Give the cells of other methods out of a result file that was made in the same way."""
+    if not Path(path).is_file():
+        return []
+    report = json.loads(Path(path).read_text())
+    if any(report[key] != value for key, value in settings.items()):
+        raise SystemExit(f"{path} was made with other versions or seeds: run all methods.")
+    return [cell for cell in report["cells"] if cell["method"] not in methods]
 
 
 def main():
@@ -110,6 +130,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", default=os.environ.get("DOMADAPT_DATA"))
     parser.add_argument("--sets", nargs="*", help="folders below the root, default: all")
+    parser.add_argument("--methods", nargs="*", choices=METHODS, help="keep the results of others")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--device", default="cpu")
@@ -118,19 +139,22 @@ def main():
     if not arguments.root:
         parser.error("name the data folder with --root or the variable DOMADAPT_DATA")
     sets = find_sets(arguments.root)
+    settings = environment(arguments.device) | {"seeds": arguments.seeds}
+    methods, kept = arguments.methods or list(METHODS), []
+    if arguments.methods and arguments.output:
+        kept = cells_to_keep(f"{arguments.output}.json", methods, settings)
     tasks = [
-        (name, pair, arguments.seeds, arguments.device)
+        (name, pair, methods, arguments.seeds, arguments.device)
         for name in arguments.sets or sets
         for pair in load_pairs(sets[name])
     ]
     results = Parallel(n_jobs=arguments.jobs)(delayed(run_task)(*task) for task in tasks)
-    cells = list(itertools.chain.from_iterable(results))
-    print(table(cells))
+    cells = kept + list(itertools.chain.from_iterable(results))
+    report = report_of(cells, arguments.seeds)
+    print(report)
     if arguments.output:
-        report = environment(arguments.device) | {"seeds": arguments.seeds, "cells": cells}
-        write_json(f"{arguments.output}.json", report)
-        note = f"Target accuracy in %, mean of {arguments.seeds} seeds, default parameters.\n\n"
-        Path(f"{arguments.output}.md").write_text(note + table(cells) + "\n")
+        write_json(f"{arguments.output}.json", settings | {"cells": cells})
+        Path(f"{arguments.output}.md").write_text(report)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""Write docs/results.md from the files in benchmarks/results/.
+"""Write docs/results.md, and the tables of docs/methods/, from benchmarks/results/.
 
 python benchmarks/write_results_page.py
 """
 
 import json
+import re
 from pathlib import Path
+
+from _accuracy_tables import summary
 
 from domadapt.benchmark.tables import markdown_table
 
@@ -66,6 +69,23 @@ Training: {training}. The ratio to a bare float32 loop in torch's default memory
 {over_bare:.2f}. Made by `python benchmarks/image_speed.py`.
 """
 
+OTHER_SETTINGS = """
+## Several sources, partial and open-set targets
+
+Made by `python benchmarks/other_settings.py`, which says how the sets are cut. In the open
+set, rows of classes that the source lacks are right where they are called unknown.
+
+"""
+
+CRITERIA = """
+## Time of a step with each criterion
+
+{workload}, over a step with CORAL on the features; on {processor}. Several sources, two in
+number, for `m3sda`. Made by `python benchmarks/criteria_speed.py`. Out of the limit of 1.5 by
+what they do are {exempt}.
+
+"""
+
 SPEED = """
 ## Speed and memory
 
@@ -92,6 +112,13 @@ def speed_table(fit):
         values = [f"{row[key]:.2f}" if key in row else "" for key in columns.values()]
         lines.append("| " + " | ".join([method, *values]) + " |")
     return "\n".join(lines)
+
+
+def criteria_table(report):
+    """Write the factor of each criterion, the cheapest first."""
+    factors = sorted(report["over CORAL"].items(), key=lambda item: item[1])
+    lines = ["| criterion | over CORAL |", "|---|---|"]
+    return "\n".join(lines + [f"| `{name}` | {factor:.2f} |" for name, factor in factors]) + "\n"
 
 
 def photographs(report):
@@ -154,8 +181,10 @@ def page():
     """
     accuracy = (RESULTS / "real_data.md").read_text()
     speed = json.loads((RESULTS / "training_speed_cpu.json").read_text())
+    steps = json.loads((RESULTS / "criteria_speed_cpu.json").read_text())
     parts = [
         HEAD + accuracy,
+        OTHER_SETTINGS + (RESULTS / "other_settings.md").read_text(),
         photographs(json.loads((RESULTS / "office_caltech10.json").read_text())),
         DEFAULTS + (RESULTS / "defaults.md").read_text(),
         SPEED.format(workload=speed["workload"], processor=speed["hardware"]["processor"]),
@@ -167,10 +196,41 @@ def page():
         f"{speed['memory']['peak growth in float32 copies of X']:.2f} float32 copies of it to "
         "the peak of memory.\n\n"
         f"Versions: {versions(speed)}.\n",
+        CRITERIA.format(
+            workload=steps["workload"],
+            processor=steps["hardware"]["processor"],
+            exempt=", ".join(f"`{name}`" for name in steps["exempt"]),
+        ),
+        criteria_table(steps),
         images(json.loads((RESULTS / "image_speed_cpu.json").read_text())),
     ]
     return "".join(parts)
 
 
+def with_tables(text):
+    """Renew the tables of a page about methods, between the marks that name their rows.
+
+    Parameters
+    ----------
+    text : str
+        Markdown with ``<!-- table: A, B -->`` and ``<!-- end of table -->``; ``all`` stands
+        for all methods.
+
+    Returns
+    -------
+    text : str
+        With the rows of the baseline and of these methods, ranked among all.
+    """
+    cells = json.loads((RESULTS / "real_data.json").read_text())["cells"]
+
+    def fill(mark):
+        shown = None if mark[1] == "all" else mark[1].split(", ")
+        return f"<!-- table: {mark[1]} -->\n\n{summary(cells, shown)}\n\n<!-- end of table -->"
+
+    return re.sub(r"<!-- table: (.*?) -->.*?<!-- end of table -->", fill, text, flags=re.DOTALL)
+
+
 if __name__ == "__main__":
     (ROOT / "docs" / "results.md").write_text(page())
+    for path in (ROOT / "docs" / "methods").glob("*.md"):
+        path.write_text(with_tables(path.read_text()))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import is_regressor
 
 from domadapt.benchmark.recipes import METHODS, named_backbone, on_vectors, recipe_loader
 from domadapt.datasets._folders import IMAGE_ENDINGS
@@ -67,7 +68,7 @@ def _image_parameters(arguments):
 
 
 def predict(arguments):
-    """Predict the label of every row or image and write them as csv.
+    """Predict the label, or the values, of every row or image and write them as csv.
 
     Parameters
     ----------
@@ -92,20 +93,37 @@ def predict(arguments):
             )
         # Others, such as labels, do not matter.
         X = X[list(clf.feature_names_in_)]
-    probabilities = clf.predict_proba(X)
-    labels = clf.classes_[probabilities.argmax(1)]
+    header, predicted = _predicted(clf, X, arguments.probabilities)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     is_images = isinstance(X, np.ndarray) and X.dtype.kind == "U"
-    header = ["image" if is_images else "row", "label"]
-    writer.writerow(header + [str(c) for c in clf.classes_] * arguments.probabilities)
-    for row, label in enumerate(labels):
-        shares = [f"{p:.6g}" for p in probabilities[row]] * arguments.probabilities
-        writer.writerow([X[row] if is_images else row, label, *shares])
+    writer.writerow(["image" if is_images else "row", *header])
+    for row, values in enumerate(predicted):
+        writer.writerow([X[row] if is_images else row, *values])
     if arguments.out is None:
         print(text.getvalue(), end="")
     else:
         atomic_write(arguments.out, text.getvalue())
+
+
+def _predicted(estimator, X, with_probabilities):
+    """Give the titles of the columns, and what they hold for each row."""
+    if is_regressor(estimator):
+        if with_probabilities:
+            raise ValueError("--probabilities was given, but the model predicts values.")
+        values = estimator.predict(X).reshape(len(X), -1)
+        numbers = [""] if values.shape[1] == 1 else range(values.shape[1])
+        return [f"value{number}" for number in numbers], [[f"{v:.6g}" for v in r] for r in values]
+    if not with_probabilities:
+        return ["label"], [[label] for label in estimator.predict(X)]
+    # Not classes_, which lacks the label of unknown rows.
+    labels, probabilities = estimator._all_labels, estimator.predict_proba(X)
+    best = labels[probabilities.argmax(1)]
+    rows = [
+        [label, *(f"{p:.6g}" for p in shares)]
+        for label, shares in zip(best, probabilities, strict=True)
+    ]
+    return ["label", *map(str, labels)], rows
 
 
 def read_labelled(path, label):

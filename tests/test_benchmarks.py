@@ -36,30 +36,78 @@ def sets(tmp_path):
     return tmp_path
 
 
-def test_real_data_fits_every_method_on_every_pair(benchmark, sets, monkeypatch, capsys):
+def run_real_data(benchmark, sets, monkeypatch, *more):
     real_data = benchmark("real_data")
     for estimator in real_data.METHODS.values():
         monkeypatch.setattr(estimator, "max_epochs", 1)
     output = sets / "out" / "result"
-    output.parent.mkdir()
+    output.parent.mkdir(exist_ok=True)
     arguments = ["--root", str(sets), "--seeds", "2", "--jobs", "1", "--output", str(output)]
-    monkeypatch.setattr(sys, "argv", ["real_data.py", *arguments])
-    threads = torch.get_num_threads()
+    monkeypatch.setattr(sys, "argv", ["real_data.py", *arguments, *more])
     real_data.main()
+    return json.loads(output.with_suffix(".json").read_text())["cells"], output
+
+
+def test_real_data_fits_every_method_on_every_pair(benchmark, sets, monkeypatch, capsys):
+    threads = torch.get_num_threads()
+    cells, output = run_real_data(benchmark, sets, monkeypatch)
     assert torch.get_num_threads() == threads
-    cells = json.loads(output.with_suffix(".json").read_text())["cells"]
+    methods = benchmark("real_data").METHODS
     found = {(c["source"], c["target"], c["method"], c["seed"]) for c in cells}
-    assert len(found) == len(cells) == 2 * len(real_data.METHODS) * 2
+    assert len(found) == len(cells) == 2 * len(methods) * 2
     assert all(0 <= cell["accuracy"] <= 100 for cell in cells)
-    assert "| **tiny** | mean of 2 |" in output.with_suffix(".md").read_text()
+    table = output.with_suffix(".md").read_text()
+    assert "| method | tiny | mean of sets |" in table
+    assert "| method | one to two | two to one |" in table
     assert "one to two done" in capsys.readouterr().out
 
 
-def test_a_mean_is_that_of_the_cells_asked_for(benchmark):
-    real_data = benchmark("real_data")
-    cells = [{"method": "DAN", "accuracy": 10.0}, {"method": "DAN", "accuracy": 20.0}]
-    cells.append({"method": "DANN", "accuracy": 90.0})
-    assert real_data.mean(cells, method="DAN") == 15.0
+def test_methods_are_measured_anew_among_results_that_stay(benchmark, sets, monkeypatch):
+    few = ["--methods", "source only", "DAN", "MCC"]
+    before, output = run_real_data(benchmark, sets, monkeypatch, *few)
+    changed = [{**cell, "accuracy": -1.0} for cell in before]
+    report = json.loads(output.with_suffix(".json").read_text())
+    output.with_suffix(".json").write_text(json.dumps({**report, "cells": changed}))
+    after, _ = run_real_data(benchmark, sets, monkeypatch, "--methods", "MCC")
+    assert [c for c in after if c["method"] == "MCC"] == [c for c in before if c["method"] == "MCC"]
+    assert {c["accuracy"] for c in after if c["method"] != "MCC"} == {-1.0}
+    output.with_suffix(".json").write_text(json.dumps({**report, "seeds": 7}))
+    with pytest.raises(SystemExit, match="other versions or seeds"):
+        run_real_data(benchmark, sets, monkeypatch, "--methods", "MCC")
+
+
+CELLS = [
+    {"set": name, "source": "a", "target": target, "method": method, "accuracy": accuracy}
+    for name, target, method, accuracy in [
+        ("one", "b", "source only", 50.0),
+        ("one", "b", "DAN", 60.0),
+        ("one", "b", "DAN", 70.0),
+        ("one", "b", "DANN", 90.0),
+        ("two", "c", "source only", 40.0),
+        ("two", "c", "DAN", 40.0),
+        ("two", "c", "DANN", 30.0),
+    ]
+]
+
+
+def test_accuracies_are_averaged_and_methods_ranked_pair_by_pair(benchmark):
+    tables = benchmark("_accuracy_tables")
+    assert tables.mean(CELLS, method="DAN", set="one") == 65.0
+    # In the second pair two methods share the first and the second rank.
+    assert tables.mean_ranks(CELLS) == {"source only": 2.25, "DAN": 1.75, "DANN": 2.0}
+    assert tables.summary(CELLS).splitlines() == [
+        "| method | one | two | mean of sets | over source only | mean rank |",
+        "|---|---|---|---|---|---|",
+        "| DAN | 65.0 | 40.0 | 52.5 | +7.5 | 1.8 |",
+        "| DANN | 90.0 | 30.0 | 60.0 | +15.0 | 2.0 |",
+        "| source only | 50.0 | 40.0 | 45.0 | +0.0 | 2.2 |",
+    ]
+    assert "| DANN |" not in tables.summary(CELLS, ["DAN"])
+    assert tables.by_pair(CELLS, "two").splitlines()[2:] == [
+        "| source only | 40.0 |",
+        "| DAN | 40.0 |",
+        "| DANN | 30.0 |",
+    ]
 
 
 def test_the_bare_loop_has_the_same_losses(benchmark):
@@ -129,3 +177,32 @@ def test_the_plain_network_has_the_parameters_of_the_default(benchmark):
     ours.load_state_dict(dict(zip(ours.state_dict(), plain.state_dict().values(), strict=True)))
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(plain(images), ours(images))
+
+
+def test_other_settings_fits_every_method_where_its_setting_is_there(
+    benchmark, monkeypatch, tmp_path, capsys
+):
+    script = benchmark("other_settings")
+    rng = np.random.default_rng(0)
+    for domain in ("one", "two", "three"):
+        path = tmp_path / "tiny" / f"{domain}.npz"
+        path.parent.mkdir(exist_ok=True)
+        np.savez(path, X=rng.normal(size=(40, 5)).astype(np.float16), y=np.arange(40) % 4)
+    for methods in script.METHODS.values():
+        for estimator in methods.values():
+            monkeypatch.setattr(estimator, "max_epochs", 1)
+    output = tmp_path / "result"
+    arguments = ["--root", str(tmp_path), "--seeds", "1", "--jobs", "1", "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", ["other_settings.py", *arguments])
+    script.main()
+    cells = json.loads(output.with_suffix(".json").read_text())["cells"]
+    tasks = {"several sources": 3, "partial": 6, "open set": 6}
+    assert len(cells) == sum(n * len(script.METHODS[setting]) for setting, n in tasks.items())
+    for cell in cells:
+        if cell["setting"] == "open set":
+            # Half of the rows are unknown.
+            assert cell["right"] == pytest.approx((cell["known"] + cell["unknown"]) / 2, abs=0.01)
+            if cell["method"] != "OSBP":
+                assert cell["unknown"] == 0.0
+    assert "| OSBP |" in output.with_suffix(".md").read_text()
+    assert "several sources, tiny: three done" in capsys.readouterr().out

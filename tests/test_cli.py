@@ -488,6 +488,28 @@ def test_fit_and_predict_on_npz_files(features, tmp_path, capsys):
     assert "cannot be written" in capsys.readouterr().err
 
 
+def test_predict_gives_values_of_a_regressor_and_the_label_of_unknown_rows(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    np.savez(tmp_path / "rows.npz", X=X)
+    model, rows = str(tmp_path / "model.safetensors"), str(tmp_path / "rows.npz")
+    reg = domadapt.DANRegressor(max_epochs=1, random_state=0).fit(X, X[:, :2], X_target=X)
+    reg.save(model)
+    assert main(["predict", model, rows]) == 0
+    header, *lines = (line.split(",") for line in capsys.readouterr().out.splitlines())
+    assert header == ["row", "value0", "value1"]
+    np.testing.assert_allclose(np.array(lines)[:, 1:].astype(float), reg.predict(X), rtol=1e-5)
+    assert main(["predict", model, rows, "--probabilities"]) == 2
+    assert "predicts values" in capsys.readouterr().err
+    y = (X[:, 0] > 0).astype(int)
+    clf = domadapt.OSBPClassifier(unknown=7, max_epochs=1, random_state=0)
+    clf.fit(X, y, X_target=X + 5).save(model)
+    assert main(["predict", model, rows, "--probabilities"]) == 0
+    header, *lines = (line.split(",") for line in capsys.readouterr().out.splitlines())
+    assert header == ["row", "label", "0", "1", "7"]
+    assert [line[1] for line in lines] == list(map(str, clf.predict(X)))
+
+
 @pytest.mark.parametrize("freeze", [True, False])
 def test_fit_and_predict_on_folders_of_images(photographs, tmp_path, capsys, freeze):
     model = str(tmp_path / "model.safetensors")

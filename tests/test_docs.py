@@ -21,12 +21,29 @@ from domadapt.datasets import load_camera_digits, load_office31
 ROOT = Path(domadapt.__file__).parent.parent
 
 
-def test_the_results_page_is_the_one_that_the_script_writes():
-    script = runpy.run_path(str(ROOT / "benchmarks" / "write_results_page.py"))
-    assert (ROOT / "docs" / "results.md").read_text() == script["page"]()
+@pytest.fixture
+def written(monkeypatch):
+    """What the script that writes results into the pages holds."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return runpy.run_path(str(ROOT / "benchmarks" / "write_results_page.py"))
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/several_gpus.md"])
+def test_the_results_page_is_the_one_that_the_script_writes(written):
+    assert (ROOT / "docs" / "results.md").read_text() == written["page"]()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "methods").glob("*.md")), ids=str)
+def test_the_tables_of_a_page_about_methods_are_those_of_the_results(written, path):
+    text = path.read_text()
+    assert text == written["with_tables"](text)
+    assert text.count("<!-- table: ") == text.count("<!-- end of table -->")
+
+
+METHOD_PAGES = [f"docs/methods/{path.name}" for path in (ROOT / "docs" / "methods").glob("*.md")]
+PAGES = ["README.md", "docs/index.md", "docs/several_gpus.md", "docs/write_your_own_criterion.md"]
+
+
+@pytest.mark.parametrize("page", PAGES + sorted(METHOD_PAGES))
 def test_the_code_of_a_page_runs(page):
     """Run the Python blocks of a page, one after the other, on small data."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
@@ -120,8 +137,25 @@ def test_the_example_of_a_criterion_runs(capsys):
     assert len(re.findall(r"target accuracy \d\d\.\d %", printed)) == 2
 
 
+def test_the_example_without_a_source_gains_from_both_ways(tmp_path):
+    printed = run("examples/without_the_source.py", folder=tmp_path)
+    before, statistics, trained = map(float, re.findall(r"(\d+\.\d) %", printed))
+    assert statistics > before and trained > before
+
+
+def test_the_example_of_regression_gains(tmp_path):
+    printed = run("examples/regression.py", folder=tmp_path)
+    alone, *aligned = map(float, re.findall(r"target (-?\d+\.\d+)", printed))
+    assert len(aligned) == 2 and min(aligned) > alone + 0.1
+
+
+def test_the_example_of_other_settings_runs(tmp_path):
+    printed = run("examples/other_settings.py", folder=tmp_path)
+    assert len(re.findall(r": \d+\.\d %", printed)) == 5
+
+
 def test_links_between_pages_lead_somewhere():
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
     for page in pages:
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"

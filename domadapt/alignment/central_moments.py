@@ -56,7 +56,7 @@ class CentralMoments(nn.Module):
     """
 
     # What an estimator multiplies the loss by unless told otherwise.
-    default_weight = 1.0
+    default_weight = 3.0
 
     def __init__(self, *, n_moments=5, squash=True, interval=(0.0, 1.0)):
         super().__init__()

@@ -39,7 +39,7 @@ class WeightedCriteria(nn.Module):
     Attributes
     ----------
     default_weight : float
-        The ``default_weight`` of a criterion that stands alone and has one, else 1.
+        The ``default_weight`` of a criterion that has one and stands in no list, else 1.
     n_extra_logits : int
         How many logits the criteria need beyond those of the source classes.
 
@@ -64,7 +64,7 @@ class WeightedCriteria(nn.Module):
             for weight, criterion in zip(weights, criteria, strict=True)
         ]
         self.trained = nn.ModuleList(c for c in criteria if isinstance(c, nn.Module))
-        alone = criteria[0] if len(criteria) == 1 else None
+        alone = None if isinstance(alignment, list) else criteria[0]
         self.default_weight = getattr(alone, "default_weight", 1.0)
         self.n_extra_logits = max(getattr(c, "n_extra_logits", 0) for c in criteria)
 
@@ -192,6 +192,8 @@ def _checked(criterion, loss):
 def _names_for(criterion, task):
     names = declared_names(criterion)
     unfit = [name for name in names if name not in ON_OFFER[task]]
+    if task == "values" and getattr(criterion, "needs_classes", False):
+        unfit.append("classes")
     if unfit:
         learner = {"classes": "classifier", "values": "regressor"}[task]
         raise ValueError(

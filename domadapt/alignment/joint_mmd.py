@@ -55,7 +55,7 @@ class JointMMD(nn.Module):
     """
 
     # What an estimator multiplies the loss by unless told otherwise.
-    default_weight = 1.0
+    default_weight = 0.3
 
     def __init__(
         self, *, bandwidth=None, n_kernels=5, softmax_bandwidth=2 * 0.92**2, unbiased=False

@@ -32,7 +32,7 @@ class LocalMMD(nn.Module):
 
     References
     ----------
-    Zhu, Zhuang, Wang, Ke, Chen, Bian, Xiong, He (2020). "Deep subdomain adaptation network
+    Zhu, Zhuang, Wang, Ke, Chen, Bian, Xiong, He (2021). "Deep subdomain adaptation network
     for image classification". IEEE Transactions on Neural Networks and Learning Systems.
 
     Examples

@@ -84,6 +84,8 @@ class MeanTeacher(nn.Module):
 
     # What an estimator multiplies the gradient into the network by unless told otherwise.
     default_weight = 3.0
+    # It compares probabilities, which no signature says.
+    needs_classes = True
 
     def __init__(self, *, augmentation=None, momentum=0.99, confidence=0.9):
         super().__init__()

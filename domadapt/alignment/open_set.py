@@ -53,6 +53,8 @@ class OpenSetBackpropagation(nn.Module):
 
     # What an estimator multiplies the gradient into the network by unless told otherwise.
     default_weight = 1.0
+    # It compares probabilities, which no signature says.
+    needs_classes = True
 
     # Columns that the classifier has beside one for each source class.
     n_extra_logits = 1

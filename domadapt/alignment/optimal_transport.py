@@ -48,7 +48,7 @@ class DeepJDOT(nn.Module):
     """
 
     # What an estimator multiplies the loss by unless told otherwise.
-    default_weight = 1.0
+    default_weight = 3.0
 
     def __init__(self, *, alpha=0.001, beta=0.0001, regularization=None):
         super().__init__()

@@ -20,8 +20,9 @@ class PartialAdversarial(nn.Module):
     .. math::
         \bar p_k = \frac1m \sum_j p_{jk}, \qquad \gamma_k = \frac{\bar p_k}{\max_l \bar p_l} .
 
-    It is taken before every epoch; until then all weights are 1. With :math:`\bar\gamma`
-    the mean of :math:`\gamma_{y_i}` over the source rows of the batch, :math:`w_i` their
+    It is taken before every epoch, before the first from a network that has learnt nothing
+    yet, so let the weight of the criterion rise with training, as an estimator does. With
+    :math:`\bar\gamma` the mean of :math:`\gamma_{y_i}` over the source rows of the batch, :math:`w_i` their
     weights and :math:`\ell` the cross-entropy, the loss is
 
     .. math::

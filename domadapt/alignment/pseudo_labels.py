@@ -22,7 +22,7 @@ class PseudoLabels(nn.Module):
 
     Parameters
     ----------
-    threshold : float, default=0.9
+    threshold : float, default=0.8
         The least probability, from 0 to 1, at which a prediction is learnt from.
     balanced : bool, default=True
         Let each class that occurs among those predictions count alike. Without it,
@@ -52,9 +52,9 @@ class PseudoLabels(nn.Module):
     """
 
     # What an estimator multiplies the loss by unless told otherwise.
-    default_weight = 1.0
+    default_weight = 3.0
 
-    def __init__(self, *, threshold=0.9, balanced=True, ramp_up=True):
+    def __init__(self, *, threshold=0.8, balanced=True, ramp_up=True):
         super().__init__()
         if not 0.0 <= threshold <= 1.0:
             raise ValueError(

@@ -37,7 +37,7 @@ from domadapt.alignment.wasserstein_critic import WassersteinCritic
 CRITERIA: dict[str, Callable[[], nn.Module]] = {
     # Batches are small: the biased estimate would also pull rows of one batch together.
     "mmd": partial(MMD, unbiased=True),
-    "jan": partial(JointMMD, unbiased=True),
+    "jan": partial(JointMMD, unbiased=True, softmax_bandwidth=0.3),
     "dsan": LocalMMD,
     "cmd": CentralMoments,
     "coral": DeepCORAL,

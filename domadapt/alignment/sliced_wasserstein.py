@@ -33,7 +33,8 @@ class SlicedWasserstein(nn.Module):
     measures". Journal of Mathematical Imaging and Vision 51.
 
     Lee, Batra, Baig, Ulbricht (2019). "Sliced Wasserstein discrepancy for unsupervised
-    domain adaptation". CVPR.
+    domain adaptation". CVPR. There the distance is between the outputs of two classifiers;
+    here it is between the features of the domains.
 
     Examples
     --------
@@ -45,7 +46,7 @@ class SlicedWasserstein(nn.Module):
     """
 
     # What an estimator multiplies the loss by unless told otherwise.
-    default_weight = 1.0
+    default_weight = 3.0
 
     def __init__(self, *, n_projections=64):
         super().__init__()

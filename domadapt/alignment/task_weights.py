@@ -134,6 +134,9 @@ class GradNormWeights(nn.Module):
     does not depend on the scale of anything. A weight whose gradient is zero or not finite
     stays as it is, and the others share what it leaves of n.
 
+    In an estimator the limit on how hard a criterion pulls is off: gradients are measured
+    as they are.
+
     A loss that is not above 0 at first has no training rate: its :math:`r_i` is 1, and it
     has no part in the mean. The ratio :math:`L_i / L_i(0)` of another one is kept from
     0.01 to 100, also where it falls below 0 later.

@@ -55,7 +55,7 @@ class WassersteinCritic(nn.Module):
     """
 
     # What an estimator multiplies the reversed gradient by unless told otherwise.
-    default_weight = 1.0
+    default_weight = 0.1
 
     def __init__(self, *, hidden_layer_sizes=(100,), gradient_penalty=10.0, in_features=None):
         super().__init__()

@@ -5,7 +5,7 @@ from domadapt.estimators._defaults import with_defaults
 from domadapt.estimators._documentation import shares_documentation
 
 
-@with_defaults(optimizer="adam", learning_rate=3e-4)
+@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
 @shares_documentation
 class CDANClassifier(BaseAlignmentClassifier):
     """Conditional adversarial network: a discriminator sees features and predictions together.
@@ -33,7 +33,8 @@ class CDANClassifier(BaseAlignmentClassifier):
     alignment = "cdan"
 
 
-@with_defaults(optimizer="adam", learning_rate=3e-4)
+# Under SGD with momentum the steep penalty lets the critic run away.
+@with_defaults(optimizer="adam", learning_rate=3e-4, label_smoothing=0.0)
 @shares_documentation
 class WDGRLClassifier(BaseAlignmentClassifier):
     """Wasserstein distance guided representations: a critic with a gradient penalty.
@@ -61,7 +62,7 @@ class WDGRLClassifier(BaseAlignmentClassifier):
     alignment = "wdgrl"
 
 
-@with_defaults(optimizer="adam", learning_rate=3e-4)
+@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
 @shares_documentation
 class MCDClassifier(BaseAlignmentClassifier):
     """Maximum classifier discrepancy: two heads disagree on the target, features resist.
@@ -90,7 +91,7 @@ class MCDClassifier(BaseAlignmentClassifier):
     alignment = "mcd"
 
 
-@with_defaults(optimizer="adam", learning_rate=3e-4)
+@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
 @shares_documentation
 class MDDClassifier(BaseAlignmentClassifier):
     """Margin disparity discrepancy: an adversarial head departs from the classifier on the target.

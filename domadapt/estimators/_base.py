@@ -133,11 +133,8 @@ class BaseDeepEstimator(
                 f"{domains.n_sources}. Give each source a number of its own, 1, 2 and so on, "
                 "in sample_domain, or use a method for one source, such as 'mmd'."
             )
-        if alignment.n_extra_logits and "unknown" not in self.get_params(deep=False):
-            raise ValueError(
-                f"{alignment.describe()} needs a class for unknown rows, which "
-                f"{type(self).__name__} does not predict. Use OSBPClassifier."
-            )
+        if "unknown" not in self.get_params(deep=False):
+            self._refuse_unknown(alignment)
         if self.alignment_weighting == "gradnorm":
             unfit = alignment.asks_for("feature_extractor")
             if unfit:
@@ -146,6 +143,13 @@ class BaseDeepEstimator(
                     f"that of {unfit[0]} goes past them. Use 'uncertainty' or 'fixed'."
                 )
         return alignment
+
+    def _refuse_unknown(self, alignment):
+        if alignment.n_extra_logits:
+            raise ValueError(
+                f"{alignment.describe()} needs a class for unknown rows, which "
+                f"{type(self).__name__} cannot learn here. Fit OSBPClassifier with a target."
+            )
 
     def _fit(self, domains, alignment, device, seed):
         place = (self._loader, device, dtype_of(self.backbone))
@@ -272,7 +276,7 @@ class BaseDeepEstimator(
         balance = None
         if alignment is not None:
             alignment = alignment.to(device, dtype)
-            if self.alignment_weighting != "fixed":
+            if self.alignment_weighting != "fixed" and task is not None:
                 n_losses = 1 + len(alignment.terms)
                 balance = BALANCES[self.alignment_weighting](n_losses).to(device, dtype)
         if source_domain is not None:

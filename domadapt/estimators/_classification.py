@@ -163,6 +163,7 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
         with seeded(seed, network.device):
             is_shot = isinstance(alignment, str) and alignment == "shot"
             criteria = WeightedCriteria(SHOT if is_shot else alignment)
+            self._refuse_unknown(criteria)
             of_source = criteria.asks_for("source_")
             if of_source:
                 raise ValueError(

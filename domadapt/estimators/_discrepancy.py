@@ -1,6 +1,7 @@
 """The classifiers of discrepancy and transport by name."""
 
 from domadapt.estimators._classification import BaseAlignmentClassifier
+from domadapt.estimators._defaults import with_defaults
 from domadapt.estimators._documentation import shares_documentation
 
 
@@ -31,6 +32,7 @@ class JANClassifier(BaseAlignmentClassifier):
     alignment = "jan"
 
 
+@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
 @shares_documentation
 class DSANClassifier(BaseAlignmentClassifier):
     """Deep subdomain adaptation network: MMD class by class.
@@ -86,6 +88,7 @@ class CMDClassifier(BaseAlignmentClassifier):
     alignment = "cmd"
 
 
+@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
 @shares_documentation
 class SWDClassifier(BaseAlignmentClassifier):
     """Sliced Wasserstein distance between the features of the domains.
@@ -104,7 +107,8 @@ class SWDClassifier(BaseAlignmentClassifier):
     References
     ----------
     Lee, Batra, Baig, Ulbricht (2019). "Sliced Wasserstein discrepancy for unsupervised domain
-    adaptation". CVPR.
+    adaptation". CVPR. There the distance is between the outputs of two classifiers; here it
+    is between the features of the domains.
 
     Examples
     --------

@@ -42,7 +42,7 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         Multiplies the gradient that flows from the alignment criterion into the network,
         on top of the schedule. None takes the criterion's own ``default_weight``, such
         as 2.5 for MMD, 6 for CORAL and 0.3 for DomainAdversarial; 1 for one that has
-        none.
+        none, and for a list, which has its own weights.
     alignment_schedule : {"dann", "linear", "constant"} or callable, default="dann"
         Factor on the alignment weight as training goes on: ``"dann"`` rises as
         2 / (1 + exp(-10 p)) - 1 with progress p from 0 to 1. A callable maps p to the

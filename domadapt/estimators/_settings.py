@@ -54,7 +54,7 @@ class M3SDAClassifier(BaseAlignmentClassifier):
     """Moment matching of several sources: their moments agree with each other and the target.
 
     The criterion is :class:`~domadapt.alignment.MomentMatching`. ``sample_domain`` names the
-    sources, 1, 2 and so on.
+    sources, 1, 2 and so on. All share one classifier, where the paper has one for each.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ class BNMClassifier(BaseAlignmentClassifier):
     alignment = "bnm"
 
 
-@with_defaults(optimizer="adam", learning_rate=1e-3)
+@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
 @shares_documentation
 class AFNClassifier(BaseAlignmentClassifier):
     """Adaptive feature norm: the norms of the features are to grow step by step.
@@ -91,7 +91,7 @@ class AFNClassifier(BaseAlignmentClassifier):
     alignment = "afn"
 
 
-@with_defaults(optimizer="adam", learning_rate=3e-4)
+@with_defaults(optimizer="adam", learning_rate=1e-3)
 @shares_documentation
 class BSPClassifier(BaseAlignmentClassifier):
     """Batch spectral penalisation: no direction of the features is to stand out, with DANN.
@@ -120,12 +120,12 @@ class BSPClassifier(BaseAlignmentClassifier):
     alignment = [(0.3, "dann"), (1e-4, "bsp")]
 
 
-@with_defaults(label_smoothing=0.0)
+@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
 @shares_documentation
 class PseudoLabelClassifier(BaseAlignmentClassifier):
     """Pseudo-labels: sure predictions on the target become labels.
 
-    The criterion is :class:`~domadapt.alignment.PseudoLabels`: predictions above 0.9 count, each
+    The criterion is :class:`~domadapt.alignment.PseudoLabels`: predictions above 0.8 count, each
     class alike, more and more as training goes on.
 
     Parameters
@@ -156,7 +156,8 @@ class VADAClassifier(BaseAlignmentClassifier):
 
     The criteria are :class:`~domadapt.alignment.DomainAdversarial`,
     :class:`~domadapt.alignment.VirtualAdversarial` and
-    :class:`~domadapt.alignment.EntropyMinimization`, the last two on the target.
+    :class:`~domadapt.alignment.EntropyMinimization`, the last two on the target; the paper
+    leaves it open whether perturbations of the source count too.
 
     Parameters
     ----------
