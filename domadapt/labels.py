@@ -97,6 +97,8 @@ def read_known(y_target, y, *, are_values):
     given = np.array(y_target, dtype=object)
     if np.ma.isMaskedArray(y_target):
         given[np.ma.getmaskarray(y_target)] = None
+    if given.ndim == 2 and given.shape[1] == 1 and y.ndim == 1:
+        given = given[:, 0]
     if given.ndim != y.ndim or given.shape[1:] != y.shape[1:]:
         raise ValueError(
             f"y_target has shape {given.shape}, but y has shape {y.shape}: as many columns were "

@@ -140,13 +140,14 @@ def test_the_example_of_a_criterion_runs(capsys):
 def test_the_example_without_a_source_gains_from_both_ways(tmp_path):
     printed = run("examples/without_the_source.py", folder=tmp_path)
     before, statistics, trained = map(float, re.findall(r"(\d+\.\d) %", printed))
-    assert statistics > before and trained > before
+    assert min(statistics, trained) > before
 
 
 def test_the_example_of_regression_gains(tmp_path):
     printed = run("examples/regression.py", folder=tmp_path)
     alone, *aligned = map(float, re.findall(r"target (-?\d+\.\d+)", printed))
-    assert len(aligned) == 2 and min(aligned) > alone + 0.1
+    assert len(aligned) == 2
+    assert min(aligned) > alone + 0.1
 
 
 def test_the_example_of_other_settings_runs(tmp_path):

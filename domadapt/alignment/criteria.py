@@ -233,8 +233,8 @@ def _check_weight(weight):
         values = (
             [weight(progress) for progress in (0.0, 0.5, 1.0)] if callable(weight) else [weight]
         )
-    except TypeError as error:
-        raise TypeError(
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise ValueError(
             f"alignment has the weight {weight!r} in its list, which failed on a progress "
             f"between 0 and 1: {error}"
         ) from error

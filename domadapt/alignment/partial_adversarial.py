@@ -22,8 +22,8 @@ class PartialAdversarial(nn.Module):
 
     It is taken before every epoch, before the first from a network that has learnt nothing
     yet, so let the weight of the criterion rise with training, as an estimator does. With
-    :math:`\bar\gamma` the mean of :math:`\gamma_{y_i}` over the source rows of the batch, :math:`w_i` their
-    weights and :math:`\ell` the cross-entropy, the loss is
+    :math:`\bar\gamma` the mean of :math:`\gamma_{y_i}` over the source rows of the batch,
+    :math:`w_i` their weights and :math:`\ell` the cross-entropy, the loss is
 
     .. math::
         - \frac{1}{2 n_s} \sum_i \frac{\gamma_{y_i}}{\bar\gamma} \log D(s_i)

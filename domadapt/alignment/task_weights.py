@@ -9,6 +9,9 @@ from domadapt.nn.gradient_reversal import scale_gradient
 
 # A loss of less than this counts as this much, so that no weight goes out of bounds.
 SMALLEST_LOSS = 1e-8
+# A weight grows no further than to so many times its start: that of a loss which goes to
+# zero would grow for ever, and with it the steps that it makes.
+LARGEST_GROWTH = 10.0
 # How far below and above its first value a loss can come to count.
 SMALLEST_RATIO, LARGEST_RATIO = 0.01, 100.0
 
@@ -27,7 +30,9 @@ class UncertaintyWeights(nn.Module):
     The paper starts from :math:`s = 0`. Here s starts at that least value for the first
     losses: where one of them is a thousand times too large, a learning rate that is small
     takes thousands of steps to get there, and one that is large throws s off in the first.
-    A criterion's loss may be negative; its size then stands for its scale.
+    And no weight grows beyond ten times its start, for that of a task which is learnt to
+    the last row would grow for ever. A criterion's loss may be negative; its size then
+    stands for its scale.
 
     Parameters
     ----------
@@ -57,16 +62,18 @@ class UncertaintyWeights(nn.Module):
     """
 
     started: torch.Tensor
+    lowest: torch.Tensor
 
     def __init__(self, n_losses):
         super().__init__()
         _check_number(n_losses)
         self.log_variance = nn.Parameter(torch.zeros(n_losses))
+        self.register_buffer("lowest", torch.zeros(n_losses))
         self.register_buffer("started", torch.tensor(False))
 
     def factors(self):
         """Give the weights, without a gradient; ones before the first call of ``penalty``."""
-        return torch.exp(-self.log_variance.detach())
+        return torch.exp(-torch.maximum(self.log_variance.detach(), self.lowest))
 
     def forward(self, task_loss, alignment, at, alignment_weight):
         """Weigh the losses of a training step.
@@ -113,6 +120,8 @@ class UncertaintyWeights(nn.Module):
         with torch.no_grad():
             # By a choice between values, so that nothing waits for the flag.
             self.log_variance.copy_(torch.where(self.started, self.log_variance, size.log()))
+            lowest = size.log() - math.log(LARGEST_GROWTH)
+            self.lowest.copy_(torch.where(self.started, self.lowest, lowest))
             self.started.fill_(True)
         return (torch.exp(-self.log_variance) * size + self.log_variance).sum()
 
@@ -131,8 +140,8 @@ class GradNormWeights(nn.Module):
 
     The paper descends the absolute deviations from the fixed point. Here each weight goes
     the share ``rate`` of its way there, in the logarithm: it stays positive, and the pace
-    does not depend on the scale of anything. A weight whose gradient is zero or not finite
-    stays as it is, and the others share what it leaves of n.
+    does not depend on the scale of anything. The first step goes all the way. A weight whose
+    gradient is zero or not finite stays as it is, and the others share what it leaves of n.
 
     In an estimator the limit on how hard a criterion pulls is off: gradients are measured
     as they are.
@@ -240,13 +249,14 @@ class GradNormWeights(nn.Module):
         _check_losses(norms, self.log_weight, name="norms")
         losses, norms = losses.to(self.log_weight), norms.to(self.log_weight)
         self.first_losses.copy_(torch.where(self.started, self.first_losses, losses))
+        rate = 1.0 - (1.0 - self.rate) * self.started.to(losses)
         self.started.fill_(True)
         pulling = norms.isfinite() & (norms > 0.0)
         log_pull = torch.where(pulling, self.log_weight + norms.log(), -math.inf)
         # By logarithms throughout: the sum of very large norms would be infinite.
         log_mean = log_pull.logsumexp(0) - pulling.sum().log()
         way = log_mean + self.asymmetry * self._log_rates(losses) - log_pull
-        moved = self.log_weight + self.rate * torch.where(pulling, way, 0.0)
+        moved = self.log_weight + rate * torch.where(pulling, way, 0.0)
         # The sum over the weights that move is what it was before.
         left = torch.where(pulling, self.log_weight, -math.inf).logsumexp(0)
         taken = torch.where(pulling, moved, -math.inf).logsumexp(0)

@@ -150,6 +150,7 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
             rows = self._frozen_rows(rows)
         network = FeatureClassifier(self._trained_extractor, self.module_.classifier)
         place = (self._loader, network.device, network.dtype)
+        self.__dict__.pop("adaptation_history_", None)
         if isinstance(alignment, str) and alignment == "batch_norm":
             adapt_batch_norm(network.feature_extractor, rows, self._precision, *place)
         else:

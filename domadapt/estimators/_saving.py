@@ -371,7 +371,7 @@ def _decode_predicted(encoded):
         return {"y_mean_": mean, "y_scale_": scale, "_one_column": bool(encoded["one_column"])}
     fitted = {"classes_": _decode_labels(encoded["classes"])}
     if "unknown" in encoded:
-        fitted["unknown_"] = _decode_labels(encoded["unknown"])[0]
+        fitted["unknown_"] = _decode_labels(encoded["unknown"]).tolist()[0]
     return fitted
 
 

@@ -250,6 +250,22 @@ def test_statistics_are_those_of_the_target(blobs, dropout):
     assert not hasattr(clf, "adaptation_history_")
 
 
+def test_dropout_has_no_part_in_statistics(blobs):
+    Xs, ys, Xt, _ = blobs
+    settings = {**SMALL, "hidden_layer_sizes": (16, 8), "dropout": 0.5}
+    clf = AlignmentClassifier(None, **settings).fit(Xs, ys)
+    layers = [m for m in clf.module_.modules() if isinstance(m, (nn.Linear, nn.BatchNorm1d))]
+    first, first_norm, second, second_norm, _ = layers
+    clf.adapt(Xt, alignment="batch_norm")
+    with torch.no_grad():
+        rows = first(torch.from_numpy(Xt))
+        rows = (rows - rows.mean(0)) / (rows.var(0, correction=0) + first_norm.eps).sqrt()
+        rows = second((rows * first_norm.weight + first_norm.bias).relu())
+    torch.testing.assert_close(second_norm.running_mean, rows.mean(0), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(second_norm.running_var, rows.var(0), rtol=1e-4, atol=1e-5)
+    assert any(isinstance(m, nn.Dropout) for m in clf.module_.modules())
+
+
 def test_statistics_of_the_target_undo_a_change_of_scale(blobs):
     Xs, ys, _, _ = blobs
     clf = AlignmentClassifier(None, **{**SMALL, "max_epochs": 20}).fit(Xs, ys)

@@ -489,27 +489,27 @@ def with_columns_that_move(n_rows, *, target, seed):
 
 
 @functools.cache
-def fit_and_score(estimator, weight, seed):
+def fit_and_score(estimator, weight, batch_norm, seed):
     Xs, ys = with_columns_that_move(200, target=False, seed=seed)
     Xt, yt = with_columns_that_move(300, target=True, seed=seed + 100)
     settings = {"hidden_layer_sizes": (128,), "max_epochs": 100, "batch_size": 32}
-    settings |= {"optimizer": "adam", "learning_rate": 3e-3, "batch_norm": None}
+    settings |= {"optimizer": "adam", "learning_rate": 3e-3, "batch_norm": batch_norm}
     reg = estimator(alignment_weight=weight, random_state=seed, **settings)
     return reg.fit(Xs, ys, X_target=Xt).score(Xt, yt)
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
-    ("estimator", "weight"),
+    ("estimator", "weight", "batch_norm"),
     [
-        (DANRegressor, 1.0),
-        (DeepCORALRegressor, 1.0),
-        (DANNRegressor, 3.0),
-        (DeepJDOTRegressor, 5.0),
-        (RSDRegressor, 5.0),
+        (DANRegressor, None, "joint"),
+        (DeepCORALRegressor, None, None),
+        (DANNRegressor, 3.0, "joint"),
+        (DeepJDOTRegressor, 5.0, "joint"),
+        (RSDRegressor, 1.0, "joint"),
     ],
 )
-def test_columns_that_differ_between_the_domains_matter_less(estimator, weight, seed):
-    # Without alignment it is the same whatever the criterion.
-    alone = fit_and_score(DANRegressor, 0.0, seed)
-    assert fit_and_score(estimator, weight, seed) >= alone + 0.25
+def test_columns_that_differ_between_the_domains_matter_less(estimator, weight, batch_norm, seed):
+    # Without alignment it does not matter which criterion is not used.
+    alone = fit_and_score(DANRegressor, 0.0, batch_norm, seed)
+    assert fit_and_score(estimator, weight, batch_norm, seed) >= alone + 0.2
