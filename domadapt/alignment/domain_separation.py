@@ -34,7 +34,7 @@ class DomainSeparation(nn.Module):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(100,)
+    hidden_layer_sizes : tuple of int, default=(32,)
         Units in each hidden layer of the encoders and of the decoder, with ReLU between.
         All layers are sized at the first batch, as torch's lazy modules do: send one
         batch through before handing the parameters to an optimizer.
@@ -79,7 +79,7 @@ class DomainSeparation(nn.Module):
     default_weight = 1.0
 
     def __init__(
-        self, *, hidden_layer_sizes=(100,), reconstruction_weight=0.01, difference_weight=0.075
+        self, *, hidden_layer_sizes=(32,), reconstruction_weight=0.01, difference_weight=0.075
     ):
         super().__init__()
         _check_weight("reconstruction_weight", reconstruction_weight)

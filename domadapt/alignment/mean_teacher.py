@@ -8,7 +8,7 @@ from torch import nn
 from domadapt.nn.heads import FeatureClassifier
 
 # Standard deviation of the noise where there is no augmentation, as a share of a column's.
-NOISE = 0.1
+NOISE = 0.5
 
 
 class MeanTeacher(nn.Module):
@@ -37,11 +37,11 @@ class MeanTeacher(nn.Module):
     ----------
     augmentation : callable or None, default=None
         Maps a batch of inputs to one of the same shape that means the same, at random.
-        None adds Gaussian noise, of a standard deviation of 0.1 times that of each column
+        None adds Gaussian noise, of a standard deviation of 0.5 times that of each column
         (or pixel) over the batch, from torch's default generator.
     momentum : float, default=0.99
         What the teacher keeps of itself in a step, at least 0 and below 1.
-    confidence : float, default=0.9
+    confidence : float, default=0.8
         The least probability, from 0 to 1, of the teacher's prediction at which a row is
         learnt from. The paper has 0.968, which a network that learns from smoothed labels
         may never come to.
@@ -83,11 +83,11 @@ class MeanTeacher(nn.Module):
     """
 
     # What an estimator multiplies the gradient into the network by unless told otherwise.
-    default_weight = 3.0
+    default_weight = 30.0
     # It compares probabilities, which no signature says.
     needs_classes = True
 
-    def __init__(self, *, augmentation=None, momentum=0.99, confidence=0.9):
+    def __init__(self, *, augmentation=None, momentum=0.99, confidence=0.8):
         super().__init__()
         if not (augmentation is None or callable(augmentation)):
             raise TypeError(

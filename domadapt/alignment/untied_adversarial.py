@@ -64,7 +64,7 @@ class UntiedAdversarial(nn.Module):
     """
 
     # What an estimator multiplies the pull on the features by unless told otherwise.
-    default_weight = 1.0
+    default_weight = 0.1
 
     source_extractor: nn.Module | None
 

@@ -27,7 +27,7 @@ class VirtualAdversarial(nn.Module):
 
     Parameters
     ----------
-    radius : float, default=0.5
+    radius : float, default=0.25
         Length of the steps :math:`\rho`, as a share of the root mean square distance s
         of the batch's inputs from their mean: at 1 a step is as long as a row is
         typically far from the middle of the data. Whatever the unit of the data, it
@@ -75,7 +75,7 @@ class VirtualAdversarial(nn.Module):
     # What an estimator multiplies the gradient into the network by unless told otherwise.
     default_weight = 0.1
 
-    def __init__(self, *, radius=0.5, probe_length=0.01, n_power_iterations=1):
+    def __init__(self, *, radius=0.25, probe_length=0.01, n_power_iterations=1):
         super().__init__()
         for name, length in (("radius", radius), ("probe_length", probe_length)):
             if not 0.0 < length < float("inf"):

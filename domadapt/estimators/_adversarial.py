@@ -119,7 +119,7 @@ class MDDClassifier(BaseAlignmentClassifier):
     alignment = "mdd"
 
 
-@with_defaults(optimizer="adam", learning_rate=3e-4)
+@with_defaults(label_smoothing=0.0)
 @shares_documentation
 class ADDAClassifier(BaseAlignmentClassifier):
     """Adversarial discriminative adaptation: the target has a feature extractor of its own.
@@ -180,4 +180,4 @@ class DSNClassifier(BaseAlignmentClassifier):
     {example}
     """
 
-    alignment = [(1.0, "dsn"), (0.25, "dann")]
+    alignment = [(1.0, "dsn"), (1.0, "dann")]

@@ -149,7 +149,7 @@ class PseudoLabelClassifier(BaseAlignmentClassifier):
     alignment = "pseudo_labels"
 
 
-@with_defaults(optimizer="adam", learning_rate=3e-4)
+@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
 @shares_documentation
 class VADAClassifier(BaseAlignmentClassifier):
     """Virtual adversarial domain adaptation: boundaries between classes keep off target rows.
@@ -177,10 +177,11 @@ class VADAClassifier(BaseAlignmentClassifier):
     {example}
     """
 
-    alignment = [(0.3, "dann"), (0.1, "vat"), (0.1, "entropy")]
+    alignment = [(1.0, "dann"), (0.3, "vat"), (0.3, "entropy")]
 
 
 @with_parameters(augmentation=None)
+@with_defaults(optimizer="adam", learning_rate=3e-4, label_smoothing=0.0)
 @shares_documentation
 class MeanTeacherClassifier(BaseAlignmentClassifier):
     """Self-ensembling: predictions on the target agree with those of an averaged teacher.
@@ -191,7 +192,7 @@ class MeanTeacherClassifier(BaseAlignmentClassifier):
     ----------
     augmentation : callable, default=None
         Maps a batch of inputs, a tensor, to one of the same shape; student and teacher each
-        see a draw of their own. None adds noise of a tenth of each column's standard
+        see a draw of their own. None adds noise of half of each column's standard
         deviation. Draw from torch's default generator, which ``random_state`` seeds.
     {parameters}
 

@@ -308,7 +308,7 @@ def test_statistics_that_cannot_be_taken_are_refused(blobs):
 def test_adda_finds_classes_that_moved():
     Xs, ys = moved_by_class(400, target=False, seed=0)
     Xt, yt = moved_by_class(400, target=True, seed=1)
-    settings = {"random_state": 0, "max_epochs": 60, "learning_rate": 1e-3}
+    settings = {"random_state": 0, "max_epochs": 60}
     clf = ADDAClassifier(**settings).fit(Xs, ys, X_target=Xt)
     alone = ADDAClassifier(**settings).fit(Xs, ys)
     assert clf.score(Xt, yt) >= alone.score(Xt, yt) + 0.1
