@@ -140,15 +140,18 @@ def _check_weight(name, weight):
 def _difference(private, shared):
     """Give the squared norm of the product of two batch matrices, over n squared."""
     # |E'F|^2 is the sum of (EE') * (FF'): n x n entries, mostly fewer than features squared.
-    return (_cosines(private) * _cosines(shared)).mean()
+    return _cosines(torch.stack([private, shared])).prod(0).mean()
 
 
 def _cosines(rows):
-    """Give the products of all pairs of rows, relative to their mean and of unit length."""
-    centred = rows - rows.mean(0)
-    gram = centred @ centred.T
+    """Give the products of all pairs of rows, relative to their mean and of unit length.
+
+    The first axis is of matrices, which have nothing to do with each other.
+    """
+    centred = rows - rows.mean(1, keepdim=True)
+    gram = centred @ centred.mT
     # Shorter than this there is rounding in place of a direction.
-    noise = rows.detach().square().sum() * (torch.finfo(rows.dtype).eps / len(rows))
-    squares = torch.maximum(gram.diagonal(), noise).clamp_min(SMALLEST_SQUARE)
+    noise = rows.detach().square().sum((1, 2)) * (torch.finfo(rows.dtype).eps / rows.shape[1])
+    squares = gram.diagonal(dim1=1, dim2=2).maximum(noise[:, None]).clamp_min(SMALLEST_SQUARE)
     inverse = squares.rsqrt()
-    return gram * inverse * inverse[:, None]
+    return gram * inverse[:, :, None] * inverse[:, None, :]

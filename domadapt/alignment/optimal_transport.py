@@ -100,7 +100,7 @@ class DeepJDOTRegression(nn.Module):
     ----------
     feature_weight : float, default=0.001
         The weight :math:`\alpha` of the squared distance of the features.
-    value_weight : float, default=0.01
+    value_weight : float, default=0.03
         The weight :math:`\beta` of the squared error, made for values of variance 1.
     regularization : float or None, default=None
         As in ``DeepJDOT``.
@@ -124,7 +124,7 @@ class DeepJDOTRegression(nn.Module):
     # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 1.0
 
-    def __init__(self, *, feature_weight=0.001, value_weight=0.01, regularization=None):
+    def __init__(self, *, feature_weight=0.001, value_weight=0.03, regularization=None):
         super().__init__()
         _check_settings(regularization, feature_weight=feature_weight, value_weight=value_weight)
         self.feature_weight, self.value_weight = feature_weight, value_weight

@@ -31,14 +31,18 @@ class PartialAdversarial(nn.Module):
         + \frac{1}{n_s} \sum_i (\gamma_{y_i} - 1) \, w_i \, \ell\bigl(h(s_i), y_i\bigr) .
 
     The discriminator :math:`D` descends the first two terms; through a gradient reversal
-    the feature extractor ascends them. The last one is no loss of its own. The method
-    weighs the classes in the task loss too, but that is computed elsewhere, over all
-    classes alike; the term replaces each :math:`w_i \ell` in it by
+    the feature extractor ascends ``adversarial_weight`` times them. The last one is no loss
+    of its own. The method weighs the classes in the task loss too, but that is computed
+    elsewhere, over all classes alike; the term replaces each :math:`w_i \ell` in it by
     :math:`\gamma_{y_i} w_i \ell` when both are added. It does so in full where the weight
     of the criterion is 1, in part where it is less, and without regard to label smoothing.
+    A weight above 1 would have classes that are absent unlearnt: keep it at 1 or below.
 
     Parameters
     ----------
+    adversarial_weight : float, default=0.1
+        Multiplies the reversed gradient into the features, beside the weight of the whole
+        criterion. The discriminator learns at the full rate.
     hidden_layer_sizes : tuple of int, default=(256,)
         Units in each hidden layer of the discriminator, with ReLU between.
     in_features : int or None, default=None
@@ -78,9 +82,13 @@ class PartialAdversarial(nn.Module):
 
     class_weight: torch.Tensor
 
-    def __init__(self, *, hidden_layer_sizes=(256,), in_features=None):
+    def __init__(self, *, adversarial_weight=0.1, hidden_layer_sizes=(256,), in_features=None):
         super().__init__()
-        self.reversal = GradientReversal()
+        if not 0.0 <= adversarial_weight < float("inf"):
+            raise ValueError(
+                f"adversarial_weight={adversarial_weight!r} must be a finite number of at least 0."
+            )
+        self.reversal = GradientReversal(adversarial_weight)
         self.discriminator = mlp_head(1, hidden_layer_sizes, in_features=in_features)
         self.register_buffer("class_weight", torch.empty(0), persistent=False)
 

@@ -69,7 +69,7 @@ class RSD(nn.Module):
     """
 
     # What an estimator multiplies the loss by unless told otherwise.
-    default_weight = 0.001
+    default_weight = 0.1
 
     def __init__(self, *, n_components=None, mismatch_weight=0.1):
         super().__init__()

@@ -4,6 +4,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from domadapt.alignment.registry import REGRESSION_CRITERIA
 from domadapt.alignment.task_weights import BALANCES
+from domadapt.estimators._defaults import with_defaults
 from domadapt.estimators._documentation import shares_documentation
 from domadapt.estimators._regression import BaseAlignmentRegressor
 
@@ -162,6 +163,8 @@ class DeepCORALRegressor(BaseAlignmentRegressor):
     alignment = "coral"
 
 
+# Less than this does not make itself felt against a squared error.
+@with_defaults(alignment_weight=3.0)
 @shares_documentation
 class DANNRegressor(BaseAlignmentRegressor):
     """Domain-adversarial network: a discriminator tells the domains apart, features resist.

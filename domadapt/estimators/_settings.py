@@ -49,6 +49,7 @@ class SHOTClassifier(BaseAlignmentClassifier):
     aligns_afterwards = True
 
 
+@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
 @shares_documentation
 class M3SDAClassifier(BaseAlignmentClassifier):
     """Moment matching of several sources: their moments agree with each other and the target.
@@ -86,7 +87,7 @@ class M3SDAClassifier(BaseAlignmentClassifier):
 
 
 # Domains of other classes differ in their means: to take these away would misalign them.
-@with_defaults(optimizer="adam", learning_rate=3e-4, batch_norm="joint")
+@with_defaults(batch_norm="joint")
 @shares_documentation
 class PADAClassifier(BaseAlignmentClassifier):
     """Partial adversarial adaptation, for a target that has only some of the classes.
@@ -121,7 +122,7 @@ class PADAClassifier(BaseAlignmentClassifier):
 
 
 @with_parameters(threshold=0.5, unknown=None)
-@with_defaults(optimizer="adam", learning_rate=3e-4, batch_norm="joint")
+@with_defaults(batch_norm="joint")
 @shares_documentation
 class OSBPClassifier(BaseAlignmentClassifier):
     """Open-set adaptation, for a target with rows of classes that the source does not have.

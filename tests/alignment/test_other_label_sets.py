@@ -74,7 +74,9 @@ def partial_inputs(n_source, n_target, d, dtype=torch.float64):
 def make_partial(d, dtype=torch.float64, n_rows=11):
     """Build a criterion of few units that is in its first epoch."""
     torch.manual_seed(0)
-    criterion = PartialAdversarial(hidden_layer_sizes=(6,), in_features=d).to(dtype)
+    criterion = PartialAdversarial(
+        adversarial_weight=1.0, hidden_layer_sizes=(6,), in_features=d
+    ).to(dtype)
     if n_rows:
         criterion.begin_epoch(batch(n_rows, d, 4, dtype), batch(n_rows, N_CLASSES, 5, dtype))
     return criterion
@@ -210,7 +212,9 @@ def test_class_weights_keep_the_target_from_classes_that_it_lacks():
 
     def distance_after_the_game(likely):
         torch.manual_seed(0)
-        criterion = PartialAdversarial(hidden_layer_sizes=(32,), in_features=2).double()
+        criterion = PartialAdversarial(
+            adversarial_weight=1.0, hidden_layer_sizes=(32,), in_features=2
+        ).double()
         criterion.begin_epoch(noise, torch.tensor(likely).double().log().expand(20, 2))
         shift = torch.tensor([2.0, 2.0], dtype=torch.float64, requires_grad=True)
         optimizer = torch.optim.SGD([shift, *criterion.parameters()], lr=0.1)

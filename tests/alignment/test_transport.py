@@ -212,7 +212,8 @@ def test_regression_teaches_target_rows_the_values_of_the_source_rows_nearby():
     target = torch.tensor([[10.5], [0.5], [9.5], [-0.5]])
     predictions = torch.zeros(4, 1, requires_grad=True)
     values = torch.tensor([[-3.0], [7.0]])
-    DeepJDOTRegression()(source, target, values, predictions).backward()
+    criterion = DeepJDOTRegression(value_weight=0.01)
+    criterion(source, target, values, predictions).backward()
     # Each target row has a quarter of the mass: 0.01 * 2 * (0 - value) / 4.
     expected = -0.005 * torch.tensor([[7.0], [-3.0], [7.0], [-3.0]])
     torch.testing.assert_close(predictions.grad, expected)

@@ -8,7 +8,16 @@ import torch
 from PIL import Image
 from scipy import sparse
 
-from domadapt import DANNClassifier, ImageLoader, load
+import domadapt
+from domadapt import (
+    DANNClassifier,
+    ImageLoader,
+    OSBPClassifier,
+    SHOTClassifier,
+    estimators,
+    load,
+    pack,
+)
 from domadapt.alignment import CORAL, MMD, DomainAdversarial
 
 pytestmark = pytest.mark.cuda
@@ -97,3 +106,55 @@ def test_paths_of_images_are_read_onto_the_device(tmp_path):
     settings = {"image_loader": loader, "max_epochs": 15, "random_state": 0}
     clf = DANNClassifier(device="cuda", **settings).fit(paths, y, X_target=paths)
     assert clf.score(paths, y) > 0.9
+
+
+EVERY = [getattr(estimators, name) for name in estimators.__all__]
+
+
+@pytest.mark.parametrize("estimator", EVERY, ids=lambda estimator: estimator.__name__)
+def test_every_method_acts_on_the_gpu(estimator, blobs):
+    Xs, ys, Xt, _ = blobs
+    X, y, sample_domain = pack(Xs, ys, Xt)
+    # Two sources, for the method that needs them.
+    sample_domain[:45] = 2
+    settings = {"hidden_layer_sizes": (16,), "max_epochs": 4, "steps_per_epoch": 10}
+    settings |= {"random_state": 0, "label_smoothing": 0.0, "device": "cuda"}
+    settings = {n: v for n, v in settings.items() if n in estimator().get_params()}
+    idle, acting = (
+        estimator(alignment_weight=weight, **settings).fit(X, y, sample_domain=sample_domain)
+        for weight in (0.0, 3.0)
+    )
+    assert acting.module_.device.type == "cuda"
+    weights = [clf.module_.feature_extractor[0].weight for clf in (idle, acting)]
+    assert (weights[0] - weights[1]).abs().max() > 0
+    assert all(weight.isfinite().all() for weight in acting.module_.state_dict().values())
+
+
+@pytest.mark.parametrize("weighting", ["uncertainty", "gradnorm"])
+def test_weights_of_several_criteria_are_found_on_the_gpu(weighting, blobs):
+    Xs, ys, Xt, _ = blobs
+    clf = domadapt.AlignmentClassifier(
+        [(1.0, "coral"), (1.0, "mcc")],
+        alignment_weighting=weighting,
+        max_epochs=3,
+        device="cuda",
+        random_state=0,
+    ).fit(Xs, ys, X_target=Xt)
+    assert np.isfinite(clf.loss_weights_).all()
+    assert len(set(clf.loss_weights_.tolist())) == 3
+
+
+@pytest.mark.parametrize("alignment", ["shot", "batch_norm"])
+def test_a_model_moves_to_a_target_on_the_gpu(alignment, blobs, tmp_path):
+    Xs, ys, Xt, yt = blobs
+    clf = SHOTClassifier(max_epochs=20, device="cuda", random_state=0).fit(Xs, ys)
+    assert clf.adapt(Xt, alignment=alignment).score(Xt, yt) > 0.8
+
+
+def test_unknown_rows_are_told_on_the_gpu(blobs):
+    Xs, ys, Xt, _ = blobs
+    known = ys < 2
+    clf = OSBPClassifier(max_epochs=100, device="cuda", random_state=0)
+    clf.fit(Xs[known], ys[known], X_target=Xt)
+    assert clf.predict_proba(Xt).shape == (len(Xt), 3)
+    assert set(clf.predict(Xt)) <= {0, 1, clf.unknown_}

@@ -2,21 +2,32 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import make_moons
 
 from domadapt import (
+    ADDAClassifier,
+    AFNClassifier,
     AlignmentClassifier,
     BNMClassifier,
+    BSPClassifier,
+    CDANClassifier,
     CMDClassifier,
     DANClassifier,
     DANNClassifier,
     DeepCORALClassifier,
     DeepJDOTClassifier,
     DSANClassifier,
+    DSNClassifier,
     JANClassifier,
+    M3SDAClassifier,
     MCCClassifier,
     MCDClassifier,
+    MDDClassifier,
+    MeanTeacherClassifier,
     PseudoLabelClassifier,
+    SHOTClassifier,
     SWDClassifier,
+    VADAClassifier,
     WDGRLClassifier,
 )
 
@@ -76,15 +87,20 @@ def moved_by_class(n_rows, *, target, seed):
 @pytest.mark.parametrize(
     "estimator",
     [
+        ADDAClassifier,
         BNMClassifier,
+        CDANClassifier,
         DANClassifier,
         DSANClassifier,
         DeepCORALClassifier,
         DeepJDOTClassifier,
         JANClassifier,
         MCCClassifier,
+        MDDClassifier,
         PseudoLabelClassifier,
+        SHOTClassifier,
         SWDClassifier,
+        VADAClassifier,
         WDGRLClassifier,
     ],
 )
@@ -94,3 +110,89 @@ def test_classes_that_moved_apart_from_one_another_are_found(estimator):
     clf = estimator(random_state=0, max_epochs=60).fit(Xs, ys, X_target=Xt)
     alone = AlignmentClassifier(None, random_state=0, max_epochs=60).fit(Xs, ys)
     assert clf.score(Xt, yt) >= alone.score(Xt, yt) + 0.1
+
+
+def before_a_background(n_rows, *, target, seed, one_sided):
+    """Draw ten classes; in the target they are faint, before a strong background.
+
+    The background has two directions; one-sided, its amounts are never negative.
+    """
+    centres = np.random.default_rng(7).normal(size=(10, 32))
+    directions = np.random.default_rng(8).normal(size=(2, 32))
+    rng = np.random.default_rng(seed)
+    y = np.arange(n_rows) % 10
+    X = centres[y] + rng.normal(scale=0.5, size=(n_rows, 32))
+    if target:
+        amounts = rng.normal(size=(n_rows, 2))
+        X = 0.5 * X + 2.0 * (np.abs(amounts) if one_sided else amounts) @ directions
+    return X.astype(np.float32), y
+
+
+@pytest.mark.parametrize(
+    ("estimator", "one_sided", "batch_norm"),
+    [(AFNClassifier, False, "per_domain"), (BSPClassifier, True, None)],
+)
+def test_faint_classes_are_found_before_a_background(estimator, one_sided, batch_norm):
+    Xs, ys = before_a_background(300, target=False, seed=0, one_sided=one_sided)
+    Xt, yt = before_a_background(300, target=True, seed=1, one_sided=one_sided)
+    settings = {"random_state": 0, "max_epochs": 60, "batch_norm": batch_norm}
+    clf = estimator(**settings).fit(Xs, ys, X_target=Xt)
+    # Against the same without alignment, which sees the target's statistics too.
+    alone = AlignmentClassifier(None, optimizer="adam", learning_rate=1e-3, **settings)
+    assert clf.score(Xt, yt) >= alone.fit(Xs, ys, X_target=Xt).score(Xt, yt) + 0.1
+
+
+def moons(n_rows, *, target, seed):
+    """Draw two moons that lie in one another; in the target they are turned by 35 degrees."""
+    X, y = make_moons(n_rows, noise=0.1, random_state=seed)
+    X = X - [0.5, 0.25]
+    if target:
+        angle = np.deg2rad(35)
+        cos, sin = np.cos(angle), np.sin(angle)
+        X = X @ np.array([[cos, sin], [-sin, cos]])
+    return X.astype(np.float32), y
+
+
+def test_an_averaged_teacher_follows_moons_that_turned():
+    Xs, ys = moons(400, target=False, seed=0)
+    Xt, yt = moons(400, target=True, seed=1)
+    settings = {"random_state": 0, "max_epochs": 100, "batch_norm": None}
+    clf = MeanTeacherClassifier(**settings).fit(Xs, ys, X_target=Xt)
+    alone = AlignmentClassifier(None, **settings).fit(Xs, ys)
+    assert clf.score(Xt, yt) >= alone.score(Xt, yt) + 0.1
+
+
+def test_private_parts_take_up_a_column_that_differs():
+    Xs, ys = with_a_spurious_column(400, target=False, seed=0)
+    Xt, yt = with_a_spurious_column(400, target=True, seed=1)
+    settings = {"random_state": 0, "max_epochs": 60, "optimizer": "sgd", "learning_rate": 0.05}
+    clf = DSNClassifier(alignment_weight=3.0, **settings).fit(Xs, ys, X_target=Xt)
+    # Against the same without alignment, which sees the target's statistics too.
+    alone = AlignmentClassifier(None, **settings).fit(Xs, ys, X_target=Xt)
+    assert clf.score(Xt, yt) >= alone.score(Xt, yt) + 0.1
+
+
+def three_domains(seed):
+    """Draw two classes in three domains: what the first column says of them gets less and less.
+
+    In the target it has nothing to say, and is far off.
+    """
+    rng = np.random.default_rng(seed)
+    rows, labels = [], []
+    for slope, offset in [(2.0, 0.0), (1.0, 1.0), (0.0, 2.0)]:
+        y = np.arange(200) % 2
+        sign = 2.0 * y - 1.0
+        X = np.column_stack([slope * sign + offset, sign])
+        rows.append(X + rng.normal(scale=0.5, size=X.shape))
+        labels.append(y)
+    return np.concatenate(rows).astype(np.float32), np.concatenate(labels)
+
+
+def test_moments_of_several_sources_leave_a_column_that_differs():
+    X, y = three_domains(seed=0)
+    sample_domain = np.repeat([1, 2, -1], 200)
+    settings = {"random_state": 0, "max_epochs": 60, "batch_norm": None}
+    settings |= {"optimizer": "sgd", "learning_rate": 0.03}
+    clf = M3SDAClassifier(**settings).fit(X, y, sample_domain=sample_domain)
+    alone = AlignmentClassifier(None, **settings).fit(X[:400], y[:400])
+    assert clf.score(X[400:], y[400:]) >= alone.score(X[400:], y[400:]) + 0.1
