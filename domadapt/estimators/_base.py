@@ -2,7 +2,6 @@
 
 import contextlib
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,14 @@ from domadapt.alignment.task_weights import BALANCES
 from domadapt.domains import Rows, check_rows, split_domains
 from domadapt.estimators._device import PRECISIONS, resolve_device, seeded
 from domadapt.estimators._frozen import FrozenBackbone, frozen_features
-from domadapt.estimators._inputs import make_batches, run_over, take_sample
+from domadapt.estimators._inputs import (
+    features_and_outputs,
+    leave_out_unreadable,
+    make_batches,
+    parts_of,
+    run_over,
+    take_sample,
+)
 from domadapt.estimators._network import build_network, dtype_of, stack
 from domadapt.estimators._parameters import DeepEstimator
 from domadapt.estimators._saving import fingerprint_of_fit, save_estimator
@@ -154,9 +160,8 @@ class BaseDeepEstimator(
     def _fit(self, domains, alignment, device, seed):
         place = (self._loader, device, dtype_of(self.backbone))
         learnt = self._read_labels(domains, alignment)
-        domains, network, backbone, fitted = self._build(domains, learnt["n_outputs"], place)
+        parts, network, backbone, fitted = self._build(domains, learnt["n_outputs"], place)
         task = self._make_task(learnt, *place[1:])
-        parts = _parts_of(domains)
         afterwards = self.aligns_afterwards and alignment is not None
         trainer = self._make_trainer(
             network,
@@ -181,7 +186,7 @@ class BaseDeepEstimator(
                 criteria = (alignment, parts, backbone)
                 self._align_afterwards(network, *criteria, place, seed, watch, fingerprint)
         if domains.target is not None:
-            self.transduction_ = self._infer(domains.target, are_features=self.freeze)
+            self.transduction_ = self._infer(parts["target"], are_features=self.freeze)
 
     def _align_afterwards(
         self, network, alignment, parts, backbone, place, seed, watch, fingerprint
@@ -201,32 +206,17 @@ class BaseDeepEstimator(
         self.__dict__.pop("n_skipped_images_", None)
         if not domains.source.are_paths:
             return domains
-        self.n_skipped_images_ = 0
-        if self._loader.unreadable == "raise":
-            return domains
-        domains = domains.keep(source=self._find_readable(domains.source))
-        self._check_readable(domains.y)
-        if domains.target is not None:
-            domains = domains.keep(target=self._find_readable(domains.target))
+        domains, self.n_skipped_images_ = leave_out_unreadable(domains, self._loader)
         if self.n_skipped_images_:
+            self._check_readable(domains.y)
             warnings.warn(
                 f"{self.n_skipped_images_} images cannot be read and are left out of fit.",
                 stacklevel=3,
             )
         return domains
 
-    def _find_readable(self, rows):
-        paths = rows.take(slice(None))
-        readable = self._loader.find_readable(paths)
-        if not readable.any():
-            raise ValueError(
-                f"None of the {len(paths)} images of a domain can be read, such as {paths[0]!r}."
-            )
-        self.n_skipped_images_ += int((~readable).sum())
-        return readable
-
     def _build(self, domains, n_outputs, place):
-        """Build the network; give the domains as it takes them, and what it is known by."""
+        """Build the network; give the rows as it takes them, and what it is known by."""
         source, target = domains.source, domains.target
         sample = take_sample(source, *place)
         fitted = {
@@ -253,7 +243,8 @@ class BaseDeepEstimator(
         if frozen is not None:
             extractor = stack(frozen, network.feature_extractor)
             fitted["module_"] = FeatureClassifier(extractor, network.classifier)
-        return replace(domains, source=source, target=target), network, trained_backbone, fitted
+        parts = parts_of(source, target, domains.known)
+        return parts, network, trained_backbone, fitted
 
     def _alignment_weight(self, alignment):
         if self.alignment_weight is not None:
@@ -283,7 +274,7 @@ class BaseDeepEstimator(
             source_domain = torch.eye(source_domain.max() + 1)[source_domain].to(device, dtype)
 
         def look_at_target():
-            return _features_and_outputs(network, parts["target"], self._precision, *place)
+            return features_and_outputs(network, parts["target"], self._precision, *place)
 
         return Trainer(
             network,
@@ -406,25 +397,3 @@ class BaseDeepEstimator(
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = [NUMPY_DTYPES[dtype_of(self.backbone)].__name__]
         return tags
-
-
-def _parts_of(domains):
-    """Name the parts of a batch: source rows, target rows that are labelled, target rows."""
-    parts = {"source": domains.source}
-    if domains.known is not None:
-        parts["labelled"] = domains.target.subset(domains.known)
-    if domains.target is not None:
-        parts["target"] = domains.target
-    return parts
-
-
-def _features_and_outputs(network, rows, precision, loader, device, dtype):
-    """Compute features and outputs of all rows as the network is now."""
-
-    def both(batch):
-        features = extract_features(network.feature_extractor, batch, precision)
-        return torch.cat([features, network.classifier(features)], dim=1)
-
-    values = torch.from_numpy(run_over(both, rows, loader, device, dtype)).to(device)
-    n_features = network.classifier[0].in_features
-    return values[:, :n_features], values[:, n_features:]

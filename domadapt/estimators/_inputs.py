@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from domadapt.domains import Rows
+from domadapt.nn.applied import extract_features
 from domadapt.training.batches import NUMPY_DTYPES, ArrayBatches, pieces
 from domadapt.training.images import ImageBatches
 
@@ -37,6 +38,105 @@ def make_batches(parts, loader, device, dtype, seed):
         return ArrayBatches(parts, device, dtype)
     paths = {part: rows.take(slice(None)) for part, rows in parts.items()}
     return ImageBatches(paths, loader, device, dtype, seed)
+
+
+def parts_of(source, target, known):
+    """Name the parts of a batch, in their order.
+
+    Parameters
+    ----------
+    source, target : :class:`domadapt.domains.Rows`
+        Rows of each domain; ``target`` is None without a target.
+    known : ndarray of shape (n_known,), int64, or None
+        Positions of the target rows that are labelled.
+
+    Returns
+    -------
+    parts : dict of str to :class:`domadapt.domains.Rows`
+        ``"source"``, ``"labelled"`` and ``"target"``, where they are there.
+    """
+    parts = {"source": source}
+    if known is not None:
+        parts["labelled"] = target.subset(known)
+    if target is not None:
+        parts["target"] = target
+    return parts
+
+
+def leave_out_unreadable(domains, loader):
+    """Drop images that cannot be read, where the loader is to skip them.
+
+    Parameters
+    ----------
+    domains : Domains
+        Of paths.
+    loader : ImageLoader
+        It says whether to skip them.
+
+    Returns
+    -------
+    domains : Domains
+        The rows that stay.
+    n_skipped : int
+        How many do not.
+
+    Raises
+    ------
+    ValueError
+        If no image of a domain can be read.
+    """
+    if loader.unreadable == "raise":
+        return domains, 0
+    readable = {
+        name: _find_readable(rows.take(slice(None)), loader)
+        for name, rows in (("source", domains.source), ("target", domains.target))
+        if rows is not None
+    }
+    return domains.keep(**readable), sum(int((~found).sum()) for found in readable.values())
+
+
+def _find_readable(paths, loader):
+    readable = loader.find_readable(paths)
+    if not readable.any():
+        raise ValueError(
+            f"None of the {len(paths)} images of a domain can be read, such as {paths[0]!r}."
+        )
+    return readable
+
+
+def features_and_outputs(network, rows, precision, loader, device, dtype):
+    """Compute features and outputs of rows as a network is now.
+
+    Parameters
+    ----------
+    network : FeatureClassifier
+        In evaluation mode.
+    rows : :class:`domadapt.domains.Rows`
+        Arrays or paths of images.
+    precision : torch.dtype
+        What its feature extractor computes in.
+    loader : ImageLoader
+        How images become batches.
+    device : torch.device
+        Where it is.
+    dtype : torch.dtype
+        Of its weights.
+
+    Returns
+    -------
+    features : Tensor of shape (len(rows), d)
+        On the device.
+    outputs : Tensor of shape (len(rows), n_outputs)
+        Logits or values.
+    """
+
+    def both(batch):
+        features = extract_features(network.feature_extractor, batch, precision)
+        return torch.cat([features, network.classifier(features)], dim=1)
+
+    values = torch.from_numpy(run_over(both, rows, loader, device, dtype)).to(device)
+    n_features = network.classifier[0].in_features
+    return values[:, :n_features], values[:, n_features:]
 
 
 @torch.inference_mode()

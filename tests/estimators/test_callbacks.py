@@ -7,7 +7,7 @@ from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from domadapt import DANNClassifier, pack
+from domadapt import DANNClassifier, SHOTClassifier, pack
 
 
 class Recorder:
@@ -66,6 +66,27 @@ def test_a_callback_sees_the_source_alone_and_an_estimator_as_of_then(make, blob
     probabilities = [fitted.predict_proba(Xt) for _, _, fitted in recorder.seen]
     assert not np.array_equal(probabilities[0], probabilities[1])
     np.testing.assert_array_equal(probabilities[-1], clf.predict_proba(Xt))
+
+
+def test_a_callback_sees_rows_that_can_be_predicted_with_a_frozen_backbone_too(blobs):
+    Xs, ys, Xt, _ = blobs
+    torch.manual_seed(0)
+    backbone = torch.nn.Linear(10, 6)
+    recorder = Recorder()
+    clf = DANNClassifier(backbone=backbone, freeze=True, max_epochs=2, random_state=0)
+    clf.set_callbacks(recorder).fit(Xs, ys, X_target=Xt)
+    seen_X, _, fitted = recorder.seen[-1]
+    np.testing.assert_array_equal(seen_X, Xs)
+    np.testing.assert_array_equal(fitted.predict(seen_X), clf.predict(Xs))
+
+
+def test_both_stages_of_a_method_are_watched(blobs):
+    Xs, ys, Xt, _ = blobs
+    recorder = Recorder()
+    clf = SHOTClassifier(max_epochs=3, random_state=0).set_callbacks(recorder)
+    clf.fit(Xs, ys, X_target=Xt)
+    assert recorder.ended == ["epoch"] * 6 + ["fit"]
+    assert len(clf.history_["task_loss"]) == len(clf.adaptation_history_["task_loss"]) == 3
 
 
 def test_teardown_comes_also_after_an_error(make, blobs):
