@@ -62,7 +62,7 @@ def summary(cells, shown=None):
     sets = names(cells, "set")
     titles = ["method", *sets, "mean of sets", f"over {BASELINE}", "mean rank"]
     lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
-    baseline = np.mean(list(means[BASELINE].values()))
+    baseline = np.mean(list(means[BASELINE].values())) if BASELINE in means else np.nan
     for method in sorted(means, key=ranks.__getitem__):
         if shown is not None and method not in (BASELINE, *shown):
             continue

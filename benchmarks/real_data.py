@@ -150,10 +150,11 @@ def main():
     ]
     results = Parallel(n_jobs=arguments.jobs)(delayed(run_task)(*task) for task in tasks)
     cells = kept + list(itertools.chain.from_iterable(results))
+    if arguments.output:
+        write_json(f"{arguments.output}.json", settings | {"cells": cells})
     report = report_of(cells, arguments.seeds)
     print(report)
     if arguments.output:
-        write_json(f"{arguments.output}.json", settings | {"cells": cells})
         Path(f"{arguments.output}.md").write_text(report)
 
 

@@ -99,7 +99,8 @@ class BaseDeepEstimator(
         ValueError, TypeError
             Before any training, if a parameter or the data are not as described.
         NonFiniteLossError
-            If a loss is no longer finite. The weights are then those of the last epoch
+            If a criterion's loss is not finite on the first batch, before any training;
+            or if a loss is no longer finite. The weights are then those of the last epoch
             that ended with finite ones.
         """
         self._check_settings()

@@ -205,7 +205,13 @@ class Trainer:
         self.network.eval()
         index = {part: torch.arange(size) for part, size in self.batch_sizes.items()}
         inputs = self.batches.gather([self._share(rows[None])[0] for rows in index.values()])
-        self.step(inputs, self._as_task_counts(index), 1.0, 0.0)
+        _, loss = self.step(inputs, self._as_task_counts(index), 1.0, 0.0)
+        if loss is not None and not loss.isfinite():
+            raise NonFiniteLossError(
+                f"Training did not start: the loss of {self.alignment.describe()} is {loss:g} on "
+                "the first batch already. Scale the columns of X, or lower what the criterion "
+                "multiplies its terms by, such as alpha and beta of DeepJDOT."
+            )
 
     def _as_task_counts(self, index):
         """Bring indices to the device, those of labelled target rows after the source's."""

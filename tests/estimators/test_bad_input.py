@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from domadapt import AlignmentClassifier, NonFiniteLossError
+from domadapt.alignment import DeepJDOT
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +143,14 @@ def test_prediction_on_other_columns_or_bad_numbers(make, blobs):
             getattr(clf, method)(Xt[:, :9])
         with pytest.raises(ValueError, match="contains NaN"):
             getattr(clf, method)(np.full((2, 10), np.nan))
+
+
+def test_a_cost_that_is_not_finite_is_told_before_training(blobs):
+    Xs, ys, Xt, _ = blobs
+    clf = AlignmentClassifier(DeepJDOT(alpha=1e38), random_state=0)
+    with pytest.raises(NonFiniteLossError, match="did not start: the loss of DeepJDOT is nan"):
+        clf.fit(Xs, 1e9 * Xs[:, 0] > 0, X_target=1e9 * Xt)
+    assert not hasattr(clf, "module_")
 
 
 @pytest.mark.trains
