@@ -146,7 +146,7 @@ def test_prediction_on_other_columns_or_bad_numbers(make, blobs):
 
 
 def test_a_cost_that_is_not_finite_is_told_before_training(blobs):
-    Xs, ys, Xt, _ = blobs
+    Xs, _, Xt, _ = blobs
     clf = AlignmentClassifier(DeepJDOT(alpha=1e38), random_state=0)
     with pytest.raises(NonFiniteLossError, match="did not start: the loss of DeepJDOT is nan"):
         clf.fit(Xs, 1e9 * Xs[:, 0] > 0, X_target=1e9 * Xt)
