@@ -146,7 +146,7 @@ def test_the_example_without_a_source_gains_from_both_ways(tmp_path):
 def test_the_example_of_regression_gains(tmp_path):
     printed = run("examples/regression.py", folder=tmp_path)
     alone, *aligned = map(float, re.findall(r"target (-?\d+\.\d+)", printed))
-    assert len(aligned) == 2
+    assert len(aligned) == 3
     assert min(aligned) > alone + 0.1
 
 
