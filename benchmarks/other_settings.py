@@ -159,7 +159,8 @@ def table(cells, setting):
 
 def report_of(cells, seeds):
     """Write one table for each setting."""
-    parts = [f"Right target rows in %, mean of {seeds} seeds, default parameters."]
+    drawn = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
+    parts = [f"Right target rows in %, {drawn}, default parameters."]
     for setting in METHODS:
         parts += [f"### {setting.capitalize()}", table(cells, setting)]
     return "\n\n".join(parts) + "\n"
