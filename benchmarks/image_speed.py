@@ -28,8 +28,8 @@ from torchvision.transforms import v2
 from domadapt import AlignmentClassifier, ImageLoader
 from domadapt.alignment import CORAL
 from domadapt.datasets import load_office_caltech10
-from domadapt.training.batches import EndlessPermutations
-from domadapt.training.images import ImageBatches
+from domadapt.inputs.arrays import EndlessPermutations
+from domadapt.inputs.images import ImageBatches
 
 BATCH, STEPS = 32, 20
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

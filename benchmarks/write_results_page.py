@@ -9,7 +9,7 @@ from pathlib import Path
 
 from _accuracy_tables import summary
 
-from domadapt.benchmark.tables import markdown_table
+from domadapt.experiments.tables import markdown_table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

@@ -1,5 +1,6 @@
 """Unsupervised domain adaptation: scikit-learn estimators on a small torch core."""
 
+from domadapt.domains.stacking import pack, unpack
 from domadapt.estimators import (
     ADDAClassifier,
     AFNClassifier,
@@ -34,9 +35,9 @@ from domadapt.estimators import (
     VADAClassifier,
     WDGRLClassifier,
 )
-from domadapt.estimators._saving import load
-from domadapt.stacking import pack, unpack
-from domadapt.training import ImageLoader, NonFiniteLossError, UnreadableImageError
+from domadapt.inputs import ImageLoader, UnreadableImageError
+from domadapt.saving import load
+from domadapt.training import NonFiniteLossError
 
 __version__ = "0.1.0"
 

@@ -7,7 +7,6 @@ from domadapt.alignment.class_confusion import MCC
 from domadapt.alignment.classifier_discrepancy import ClassifierDiscrepancy
 from domadapt.alignment.conditional_adversarial import ConditionalAdversarial
 from domadapt.alignment.coral import CORAL, DeepCORAL
-from domadapt.alignment.criteria import WeightedCriteria
 from domadapt.alignment.domain_confusion import DomainConfusion
 from domadapt.alignment.domain_separation import DomainSeparation
 from domadapt.alignment.entropy import EntropyMinimization
@@ -23,15 +22,16 @@ from domadapt.alignment.nuclear_norm import BNM
 from domadapt.alignment.open_set import OpenSetBackpropagation
 from domadapt.alignment.optimal_transport import DeepJDOT, DeepJDOTRegression
 from domadapt.alignment.partial_adversarial import PartialAdversarial
+from domadapt.alignment.protocol import Criterion, declared_names
 from domadapt.alignment.pseudo_labels import PseudoLabels
 from domadapt.alignment.sliced_wasserstein import SlicedWasserstein
 from domadapt.alignment.spectral_penalty import BSP
-from domadapt.alignment.step_tensors import declared_names
 from domadapt.alignment.subspace_distance import RSD
-from domadapt.alignment.task_weights import GradNormWeights, UncertaintyWeights
 from domadapt.alignment.untied_adversarial import UntiedAdversarial
 from domadapt.alignment.virtual_adversarial import VirtualAdversarial
 from domadapt.alignment.wasserstein_critic import WassersteinCritic
+from domadapt.training.criteria import WeightedCriteria
+from domadapt.training.loss_weights import GradNormWeights, UncertaintyWeights
 
 __all__ = [
     "AFN",
@@ -45,6 +45,7 @@ __all__ = [
     "CentroidLabels",
     "ClassifierDiscrepancy",
     "ConditionalAdversarial",
+    "Criterion",
     "DeepCORAL",
     "DeepJDOT",
     "DeepJDOTRegression",

@@ -8,8 +8,8 @@ from domadapt.alignment._domain_discriminator import (
     domain_logits,
     n_outputs_for,
 )
-from domadapt.nn.gradient_reversal import GradientReversal
-from domadapt.nn.heads import mlp_head
+from domadapt.nn.layers import GradientReversal
+from domadapt.nn.networks import mlp_head
 
 
 class DomainAdversarial(nn.Module):

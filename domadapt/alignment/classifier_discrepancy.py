@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from domadapt.nn.gradient_reversal import GradientReversal
-from domadapt.nn.heads import mlp_head
+from domadapt.nn.layers import GradientReversal
+from domadapt.nn.networks import mlp_head
 
 
 class ClassifierDiscrepancy(nn.Module):

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from domadapt.alignment._domain_discriminator import domain_cross_entropy, domain_logits
-from domadapt.nn.gradient_reversal import GradientReversal
-from domadapt.nn.heads import mlp_head
+from domadapt.nn.layers import GradientReversal
+from domadapt.nn.networks import mlp_head
 
 PROJECTIONS = ("feature_projection", "class_projection")
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.func import functional_call
 
 from domadapt.alignment._domain_discriminator import two_domains
-from domadapt.nn.heads import mlp_head
+from domadapt.nn.networks import mlp_head
 
 
 class DomainConfusion(nn.Module):

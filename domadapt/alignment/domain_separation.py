@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from domadapt.nn.heads import mlp_head
+from domadapt.nn.networks import mlp_head
 
 # Its inverse is still a float32.
 SMALLEST_SQUARE = 1e-30

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import nn
 
-from domadapt.nn.heads import FeatureClassifier
+from domadapt.nn.networks import FeatureClassifier
 
 # Standard deviation of the noise where there is no augmentation, as a share of a column's.
 NOISE = 0.5

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from domadapt.nn.gradient_reversal import GradientReversal
+from domadapt.nn.layers import GradientReversal
 
 
 class OpenSetBackpropagation(nn.Module):

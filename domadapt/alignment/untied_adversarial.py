@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-from domadapt.nn.heads import mlp_head
+from domadapt.nn.networks import mlp_head
 
 
 class UntiedAdversarial(nn.Module):

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from domadapt.nn.gradient_reversal import GradientReversal
-from domadapt.nn.heads import mlp_head
+from domadapt.nn.layers import GradientReversal
+from domadapt.nn.networks import mlp_head
 
 
 class WassersteinCritic(nn.Module):

@@ -1,6 +1,12 @@
 """Scikit-learn estimators on top of the torch core."""
 
-from domadapt.estimators._adversarial import (
+from domadapt.estimators._general import (
+    AlignmentClassifier,
+    DANClassifier,
+    DANNClassifier,
+    DeepCORALClassifier,
+)
+from domadapt.estimators.named.adversarial import (
     ADDAClassifier,
     CDANClassifier,
     DSNClassifier,
@@ -8,20 +14,20 @@ from domadapt.estimators._adversarial import (
     MDDClassifier,
     WDGRLClassifier,
 )
-from domadapt.estimators._classifiers import (
-    AlignmentClassifier,
-    DANClassifier,
-    DANNClassifier,
-    DeepCORALClassifier,
-)
-from domadapt.estimators._discrepancy import (
+from domadapt.estimators.named.discrepancy import (
     CMDClassifier,
     DeepJDOTClassifier,
     DSANClassifier,
     JANClassifier,
     SWDClassifier,
 )
-from domadapt.estimators._regressors import (
+from domadapt.estimators.named.other_settings import (
+    M3SDAClassifier,
+    OSBPClassifier,
+    PADAClassifier,
+    SHOTClassifier,
+)
+from domadapt.estimators.named.regression import (
     AlignmentRegressor,
     DANNRegressor,
     DANRegressor,
@@ -29,13 +35,7 @@ from domadapt.estimators._regressors import (
     DeepJDOTRegressor,
     RSDRegressor,
 )
-from domadapt.estimators._settings import (
-    M3SDAClassifier,
-    OSBPClassifier,
-    PADAClassifier,
-    SHOTClassifier,
-)
-from domadapt.estimators._target import (
+from domadapt.estimators.named.target_regularisation import (
     AFNClassifier,
     BNMClassifier,
     BSPClassifier,

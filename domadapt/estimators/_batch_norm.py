@@ -3,9 +3,9 @@
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from domadapt.estimators._inputs import stream_rows
+from domadapt.inputs.reader import stream_rows
 from domadapt.nn import extract_features
-from domadapt.nn.split_batch_norm import SplitBatchNorm, is_frozen, one_domain
+from domadapt.nn.layers import SplitBatchNorm, is_frozen, one_domain
 
 
 @torch.no_grad()
@@ -19,7 +19,7 @@ def adapt_batch_norm(feature_extractor, rows, precision, loader, device, dtype):
     ----------
     feature_extractor : nn.Module
         Batch normalisation that takes no gradient in it stays as it is.
-    rows : :class:`domadapt.domains.Rows`
+    rows : :class:`domadapt.domains.arguments.Rows`
         Arrays or paths of images.
     precision : torch.dtype
         What it computes in.

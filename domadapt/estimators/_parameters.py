@@ -9,10 +9,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
-from domadapt.estimators._device import PRECISIONS
-from domadapt.estimators._network import dtype_of
+from domadapt.inputs.device import PRECISIONS
+from domadapt.inputs.images import ImageLoader
+from domadapt.nn.networks import training_dtype
 from domadapt.training.distributed import n_processes
-from domadapt.training.images import ImageLoader
 from domadapt.training.optimizers import OPTIMIZERS
 from domadapt.training.schedules import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
 from domadapt.training.trainer import TrainingSettings
@@ -106,7 +106,7 @@ class DeepEstimator(BaseEstimator):
                 "freeze=True needs a backbone, whose features are to be trained on. Pass one, "
                 "such as load_backbone('resnet50', weights=...), or freeze=False."
             )
-        if self.precision == "bfloat16" and dtype_of(self.backbone) == torch.float64:
+        if self.precision == "bfloat16" and training_dtype(self.backbone) == torch.float64:
             raise ValueError(
                 "precision='bfloat16' does not go with a backbone in float64. Use "
                 "precision='float32' or backbone.float()."

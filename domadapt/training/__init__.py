@@ -1,13 +1,5 @@
-"""The torch core: batches by index, one step, the loop, schedules."""
+"""The training loop: one step, its update, schedules, checkpoints, several processes."""
 
-from domadapt.training.decoding import UnreadableImageError
-from domadapt.training.images import ImageLoader
 from domadapt.training.trainer import NonFiniteLossError, Trainer, TrainingSettings
 
-__all__ = [
-    "ImageLoader",
-    "NonFiniteLossError",
-    "Trainer",
-    "TrainingSettings",
-    "UnreadableImageError",
-]
+__all__ = ["NonFiniteLossError", "Trainer", "TrainingSettings"]

@@ -4,7 +4,7 @@ import textwrap
 
 import torch
 
-from domadapt.files import read_tensors, write_tensors
+from domadapt._storage.files import read_tensors, write_tensors
 from domadapt.training.distributed import rank, wait_for_all
 
 KIND = "checkpoint"

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from domadapt.alignment.step_tensors import StepTensors
-from domadapt.nn.applied import extract_features
+from domadapt.alignment.protocol import StepTensors
+from domadapt.nn.layers import extract_features
 from domadapt.training.distributed import gather_rows
 
 

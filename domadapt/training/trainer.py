@@ -8,8 +8,8 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from domadapt.nn.split_batch_norm import is_frozen, split_batch_norm
-from domadapt.training.batches import EndlessPermutations
+from domadapt.inputs.arrays import EndlessPermutations
+from domadapt.nn.layers import is_frozen, split_batch_norm
 from domadapt.training.distributed import n_processes, rank, synchronise_batch_norm
 from domadapt.training.optimizers import make_optimizer, parameter_groups, set_learning_rate
 from domadapt.training.step import TrainingStep

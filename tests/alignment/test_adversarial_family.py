@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from domadapt.alignment import ConditionalAdversarial, DomainConfusion, WassersteinCritic
-from domadapt.alignment.criteria import WeightedCriteria
-from domadapt.alignment.step_tensors import StepTensors
+from domadapt.alignment.protocol import StepTensors
+from domadapt.training.criteria import WeightedCriteria
 
 SHAPES = [(5, 7, 3), (6, 6, 4), (1, 4, 2), (3, 1, 5), (1, 1, 1)]
 N_CLASSES = 3

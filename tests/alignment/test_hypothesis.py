@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from domadapt.alignment import ClassifierDiscrepancy, MarginDisparity, WeightedCriteria
-from domadapt.alignment.step_tensors import StepTensors
+from domadapt.alignment.protocol import StepTensors
 
 SHAPES = [(5, 7, 3), (6, 6, 4), (1, 4, 2), (3, 1, 5), (1, 1, 1)]
 N_CLASSES = 3

@@ -15,7 +15,7 @@ from domadapt import (
     DANClassifier,
     SHOTClassifier,
 )
-from domadapt.files import read_tensors
+from domadapt._storage.files import read_tensors
 from domadapt.nn import SplitBatchNorm
 from domadapt.training.trainer import Trainer
 

@@ -19,10 +19,10 @@ from domadapt import (
     pack,
 )
 from domadapt.alignment import MMD
-from domadapt.alignment.criteria import WeightedCriteria
+from domadapt.alignment.protocol import StepTensors
 from domadapt.alignment.registry import CRITERIA
-from domadapt.alignment.step_tensors import StepTensors
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
+from domadapt.training.criteria import WeightedCriteria
 
 EVERY = [getattr(estimators, name) for name in estimators.__all__]
 NAMED = [e for e in EVERY if is_classifier(e()) and e is not AlignmentClassifier]

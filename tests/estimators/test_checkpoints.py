@@ -28,8 +28,8 @@ from domadapt import (
     ImageLoader,
     pack,
 )
+from domadapt._storage.files import read_tensors, write_tensors
 from domadapt.alignment import DomainAdversarial
-from domadapt.files import read_tensors, write_tensors
 from domadapt.training.trainer import Trainer
 
 EPOCHS = 5
@@ -643,7 +643,7 @@ def test_a_damaged_checkpoint_is_refused(begun, damage):
 
 def test_a_checkpoint_of_another_format_is_refused(begun, monkeypatch):
     with monkeypatch.context() as then:
-        then.setattr("domadapt.files.FORMAT", 0)
+        then.setattr("domadapt._storage.files.FORMAT", 0)
         write_tensors(begun, {}, {}, kind="checkpoint")
     estimator, data = make_dan(None, checkpoint=begun)
     assert_refused(begun, estimator, data, "is of format 0, but this version")

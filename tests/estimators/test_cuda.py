@@ -54,7 +54,7 @@ def test_the_first_epoch_is_that_of_the_cpu_up_to_rounding(make, blobs):
 def test_rows_that_stay_on_the_cpu_give_the_same_weights(make, blobs, same, kind, monkeypatch):
     Xs, ys, Xt, _ = blobs
     moved = make(device="cuda").fit(Xs, ys, X_target=Xt)
-    monkeypatch.setattr("domadapt.training.batches._has_room", lambda tensor, device: False)
+    monkeypatch.setattr("domadapt.inputs.arrays._has_room", lambda tensor, device: False)
     assert same(moved, make(device="cuda").fit(kind(Xs), ys, X_target=kind(Xt)))
 
 

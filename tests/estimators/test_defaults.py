@@ -6,7 +6,7 @@ import pytest
 from sklearn.base import clone
 
 from domadapt import DANClassifier, DANNClassifier, DeepCORALClassifier
-from domadapt.estimators._classification import BaseAlignmentClassifier
+from domadapt.estimators._classifier import BaseAlignmentClassifier
 from domadapt.estimators._defaults import with_defaults
 
 

@@ -23,11 +23,11 @@ from domadapt import (
     ImageLoader,
     pack,
 )
-from domadapt.files import read_tensors
+from domadapt._storage.files import read_tensors
+from domadapt.inputs import UnreadableImageError
+from domadapt.inputs.decoding import to_network
 from domadapt.nn import load_backbone
 from domadapt.nn.pretrained import NamedBackbone
-from domadapt.training import UnreadableImageError
-from domadapt.training.decoding import to_network
 
 v2 = pytest.importorskip("torchvision.transforms.v2")
 

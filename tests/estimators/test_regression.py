@@ -32,10 +32,10 @@ from domadapt.alignment import (
     OpenSetBackpropagation,
     PseudoLabels,
 )
-from domadapt.alignment.criteria import WeightedCriteria
+from domadapt.alignment.protocol import StepTensors
 from domadapt.alignment.registry import REGRESSION_CRITERIA
-from domadapt.alignment.step_tensors import StepTensors
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
+from domadapt.training.criteria import WeightedCriteria
 from domadapt.training.tasks import Regression
 from domadapt.training.trainer import Trainer
 

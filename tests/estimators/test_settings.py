@@ -261,7 +261,7 @@ def tasks(monkeypatch):
         made.append(Classification(*args))
         return made[-1]
 
-    monkeypatch.setattr("domadapt.estimators._classification.Classification", noted)
+    monkeypatch.setattr("domadapt.estimators._classifier.Classification", noted)
     return made
 
 

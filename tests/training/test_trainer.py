@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from domadapt.alignment import CORAL, DomainAdversarial, WeightedCriteria
-from domadapt.domains import Rows
+from domadapt.domains.arguments import Rows
+from domadapt.inputs.arrays import ArrayBatches, EndlessPermutations
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
 from domadapt.training import NonFiniteLossError, Trainer, TrainingSettings
-from domadapt.training.batches import ArrayBatches, EndlessPermutations
 from domadapt.training.schedules import dann_alignment, dann_learning_rate
 from domadapt.training.tasks import Classification
 

@@ -1,0 +1,315 @@
+"""What a criterion is: what it may ask for, what it says of itself, and what it is given."""
+
+import copy
+import inspect
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from domadapt.nn.layers import ScaledModule, scale_gradient
+
+SHARED = (
+    "source_features",
+    "target_features",
+    "source_inputs",
+    "target_inputs",
+    "source_domains",
+    "source_indices",
+    "target_indices",
+    "source_weight",
+    "feature_extractor",
+    "classifier",
+    "progress",
+)
+OF_CLASSES = ("source_logits", "target_logits", "source_labels")
+OF_VALUES = ("source_predictions", "target_predictions", "source_values")
+# What the step hands over when it learns classes, and when it learns numbers.
+ON_OFFER = {"classes": OF_CLASSES + SHARED, "values": OF_VALUES + SHARED}
+
+
+class Criterion(nn.Module):
+    """Base of the criteria: an alignment loss that says of itself what it needs.
+
+    ``forward`` returns a scalar loss, and its signature is its declaration: each parameter
+    is named after what the training step is to pass, see :func:`declared_names`. Any
+    callable with such a signature is a criterion. Those that derive from this class can be
+    searched over, too: every parameter of the constructor is an attribute of the same name.
+
+    Attributes
+    ----------
+    default_weight : float
+        What an estimator multiplies the gradient into the network by unless told otherwise.
+    n_extra_logits : int
+        Logits that the classifier needs beyond those of the source classes.
+    needs_classes : bool
+        Whether the loss is only for classes, not for values.
+    needs_several_sources : bool
+        Whether there have to be two sources or more.
+    stackable : bool
+        Whether :func:`torch.func.vmap` can run it for several networks at once.
+    capturable : bool
+        Whether a CUDA graph can hold it: it waits for no value and never runs on the CPU.
+
+    Notes
+    -----
+    A criterion with a method ``begin_epoch(target_features, target_outputs)`` is shown all
+    target samples before every epoch, as the network is then. A callable that has none of
+    these attributes has the defaults.
+
+    Examples
+    --------
+    >>> from domadapt.alignment import Criterion
+    >>> class MeanDistance(Criterion):
+    ...     def __init__(self, *, power=2):
+    ...         super().__init__()
+    ...         self.power = power
+    ...
+    ...     def forward(self, source_features, target_features):
+    ...         return (source_features.mean(0) - target_features.mean(0)).norm() ** self.power
+    >>> MeanDistance().set_params(power=1)
+    MeanDistance(power=1)
+    """
+
+    default_weight: ClassVar[float] = 1.0
+    n_extra_logits: ClassVar[int] = 0
+    needs_classes: ClassVar[bool] = False
+    needs_several_sources: ClassVar[bool] = False
+    stackable: ClassVar[bool] = True
+    capturable: ClassVar[bool] = True
+
+    def get_params(self, deep=True):
+        """Return the parameters of the constructor.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            There for scikit-learn; nothing is nested here.
+
+        Returns
+        -------
+        parameters : dict of str to object
+            Names and values.
+        """
+        return {name: getattr(self, name) for name in _constructor_parameters(type(self))}
+
+    def set_params(self, **parameters):
+        """Set parameters of the constructor, and start anew from them.
+
+        Parameters
+        ----------
+        **parameters : object
+            What is to change. Whatever the criterion has learnt is lost.
+
+        Returns
+        -------
+        self : Criterion
+            The same object.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, or a value is not what the constructor takes.
+        """
+        known = self.get_params()
+        unknown = sorted(parameters.keys() - known.keys())
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__} has no parameters {unknown}. It has: {sorted(known)}."
+            )
+        type(self).__init__(self, **{**known, **parameters})
+        return self
+
+    def __sklearn_clone__(self):
+        return copy.deepcopy(self)
+
+    def extra_repr(self):
+        """Return the parameters, for ``repr``."""
+        return ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
+
+
+def _constructor_parameters(kind):
+    return [name for name in inspect.signature(kind).parameters if name != "self"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepTensors:
+    """What one training step has at hand when it comes to alignment.
+
+    Parameters
+    ----------
+    n_source : int
+        Rows of the batch that are source; they come first. 0 without a source.
+    features : Tensor of shape (n_source + n_target, d)
+        Output of the feature extractor.
+    outputs : Tensor of shape (n_source + n_target, n_outputs)
+        Output of the classifier: logits, or predicted values.
+    labels : Tensor of shape (n_source,), int64, or (n_source, n_outputs), or None
+        Source classes, 0 to n_outputs - 1, or source values; None without a task.
+    weight : Tensor of shape (n_source,), or None
+        Source weights of mean 1 over the whole source; None where all are alike.
+    source_indices, target_indices : Tensors of shape (n_source,) and (n_target,), int64
+        Position of each row among the rows of its domain that ``fit`` trains on.
+    classifier : nn.Module
+        Maps features to outputs.
+    progress : float
+        0 at the first step of training, towards 1 at the last.
+    feature_extractor : nn.Module or None, default=None
+        Maps inputs to features.
+    gather_inputs : callable or None, default=None
+        Gives the inputs of the batch, source rows first.
+    source_domains : Tensor of shape (n_rows, n_sources) or None, default=None
+        For every row of the whole source a one in the column of its domain. None stands
+        for a single source.
+    n_labelled : int, default=0
+        Rows between source and target that take no part: labelled rows of the target.
+    precision : torch.dtype, default=torch.float32
+        What the feature extractor computes in.
+    """
+
+    n_source: int
+    features: torch.Tensor
+    outputs: torch.Tensor
+    labels: torch.Tensor | None
+    weight: torch.Tensor | None
+    source_indices: torch.Tensor
+    target_indices: torch.Tensor
+    classifier: nn.Module
+    progress: float
+    feature_extractor: nn.Module | None = None
+    gather_inputs: Any = None
+    source_domains: torch.Tensor | None = None
+    n_labelled: int = 0
+    precision: torch.dtype = torch.float32
+
+    def hand_over(self, names, factor, *, limited=True):
+        """Give what is asked for, the gradient into the network multiplied by a factor.
+
+        Features and outputs are pulled no harder than a cross-entropy of the source rows
+        could ever pull their logits: a gradient of n rows of norm sqrt(2) / n each. Only
+        a criterion that runs away, such as a covariance distance of ever larger logits,
+        comes to that limit.
+
+        Parameters
+        ----------
+        names : tuple of str
+            Out of ``ON_OFFER``.
+        factor : float or Tensor of shape ()
+            Multiplies the gradient. A tensor is read when the gradient flows.
+        limited : bool, default=True
+            Whether the limit holds.
+
+        Returns
+        -------
+        given : dict of str to object
+            What each name stands for.
+        """
+        given: dict[str, Any] = {
+            "source_labels": self.labels,
+            "source_values": self.labels,
+            "source_indices": self.source_indices,
+            "target_indices": self.target_indices,
+            "source_weight": self.weight,
+            "progress": self.progress,
+        }
+        n_rows = self.n_source or len(self.features)
+        limit = (2.0 / n_rows) ** 0.5 if limited else None
+        for what, rows in (
+            ("features", self.features),
+            ("logits", self.outputs),
+            ("predictions", self.outputs),
+        ):
+            if _asks_for(names, what):
+                given.update(self._by_domain(what, scale_gradient(rows, factor, max_norm=limit)))
+        if _asks_for(names, "inputs"):
+            given.update(self._by_domain("inputs", self.gather_inputs()))
+        if "source_domains" in names:
+            given["source_domains"] = self._source_domains()
+        if self.weight is None and "source_weight" in names:
+            given["source_weight"] = torch.ones_like(self.features[: self.n_source, 0])
+        for what, module in (
+            ("classifier", self.classifier),
+            ("feature_extractor", self.feature_extractor),
+        ):
+            if what in names:
+                given[what] = ScaledModule(module, factor, self.precision)
+        return {name: given[name] for name in names}
+
+    def _by_domain(self, what, rows):
+        """Name the source's rows, which are the first of the batch, and the target's."""
+        n_target = len(rows) - self.n_source - self.n_labelled
+        source, _, target = rows.split([self.n_source, self.n_labelled, n_target])
+        return {f"source_{what}": source, f"target_{what}": target}
+
+    def _source_domains(self):
+        if self.source_domains is None:
+            return self.features.new_ones(self.n_source, 1)
+        return self.source_domains[self.source_indices]
+
+
+def _asks_for(names, what):
+    return f"source_{what}" in names or f"target_{what}" in names
+
+
+def declared_names(criterion):
+    """Read from a criterion's signature what it needs.
+
+    Parameters
+    ----------
+    criterion : nn.Module or callable
+        Its ``forward``, or itself, has one parameter for each thing that it needs, named
+        as in ``ON_OFFER``. Parameters with a default may stand beside them.
+
+    Returns
+    -------
+    names : tuple of str
+        What the training step has to hand over, by keyword.
+
+    Raises
+    ------
+    TypeError
+        If a parameter without a default has a name that is not on offer, or nothing on
+        offer is asked for.
+
+    Examples
+    --------
+    >>> from domadapt.alignment import MMD, declared_names
+    >>> declared_names(MMD())
+    ('source_features', 'target_features')
+    """
+    on_offer = OF_CLASSES + OF_VALUES + SHARED
+    called = criterion.forward if isinstance(criterion, nn.Module) else criterion
+    parameters = inspect.signature(called).parameters.values()
+    names = tuple(p.name for p in parameters if p.name in on_offer)
+    unknown = [
+        p.name
+        for p in parameters
+        if p.name not in on_offer
+        and p.default is p.empty
+        and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if unknown or not names:
+        asked = f"for {', '.join(map(repr, unknown))}" if unknown else "for nothing on offer"
+        raise TypeError(
+            f"The alignment criterion {name_of(criterion)} asks {asked}. The training step "
+            f"hands over what the signature names, out of: {', '.join(SHARED)}; for classes "
+            f"{', '.join(OF_CLASSES)}; for regression {', '.join(OF_VALUES)}."
+        )
+    return names
+
+
+def name_of(criterion):
+    """Name a criterion, for messages.
+
+    Parameters
+    ----------
+    criterion : nn.Module or callable
+        A criterion.
+
+    Returns
+    -------
+    name : str
+        Of its class, or its own where it is a function.
+    """
+    return getattr(criterion, "__name__", type(criterion).__name__)

@@ -1,0 +1,240 @@
+"""The ``domadapt`` command: tables of methods and pairs of domains, and single models."""
+
+import argparse
+import os
+import sys
+
+# What a person can mend; anything else is ours to mend, and shows where it happened.
+MENDABLE = (ValueError, OSError, ImportError)
+
+
+def main(argv=None):
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : list of str, default=None
+        What comes after the command's name. None takes it from the command line.
+
+    Returns
+    -------
+    status : int
+        0 if all went well, 1 if some cells of a table failed, 2 if something has to be
+        mended first, 130 if it was interrupted.
+    """
+    arguments = _make_parser().parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except MENDABLE as error:
+        print(f"domadapt: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        hint = " What is finished is kept: add --resume." if arguments.command == "bench" else ""
+        print(f"domadapt: interrupted.{hint}", file=sys.stderr)
+        return 130
+
+
+def _make_parser():
+    parser = argparse.ArgumentParser(
+        prog="domadapt",
+        description="Unsupervised domain adaptation: labels for one domain, right on another.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    _add_bench(commands)
+    _add_report(commands)
+    _add_fit(commands)
+    _add_predict(commands)
+    return parser
+
+
+def _whole(minimum):
+    def read(text):
+        number = int(text)
+        if number < minimum:
+            raise argparse.ArgumentTypeError(f"{number} is below {minimum}")
+        return number
+
+    read.__name__ = "whole number"
+    return read
+
+
+def _add_backbone(parser, *, default=None):
+    group = parser.add_argument_group("backbone, for photographs")
+    group.add_argument(
+        "--backbone",
+        default=default,
+        metavar="NAME",
+        help="a classification model of torchvision, or timm/NAME"
+        + (f" (default: {default})" if default else ""),
+    )
+    group.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="its weights: safetensors or a torch state dict; or DEFAULT to let torchvision "
+        "download them; or 'random'",
+    )
+    group.add_argument(
+        "--freeze",
+        action="store_true",
+        help="do not train the backbone: compute its features once, keep them, and train on them",
+    )
+    group.add_argument(
+        "--image-size", type=_whole(1), default=224, metavar="PIXELS", help="(default: 224)"
+    )
+    group.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="read all images first, and leave out and count those that cannot be read",
+    )
+    group.add_argument("--workers", type=_whole(0), metavar="N", help="processes that read images")
+    group.add_argument(
+        "--cache-megabytes",
+        type=float,
+        metavar="MB",
+        help="memory for decoded images; they are kept where all fit (default: 1024)",
+    )
+
+
+def _add_place(parser):
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    )
+    parser.add_argument(
+        "--precision",
+        default="float32",
+        choices=["float32", "bfloat16"],
+        help="what the feature extractor computes in (default: float32)",
+    )
+
+
+def _add_bench(commands):
+    parser = commands.add_parser(
+        "bench",
+        help="run all methods on all pairs of domains",
+        description="Run methods on pairs of domains and print the table. The folder given with "
+        "--out survives being stopped: add --resume to go on. Target labels are read for the "
+        "figures of the table and for nothing else.",
+        epilog="With torchrun --nproc-per-node=N -m domadapt bench ... each model is trained by "
+        "N processes together.",
+    )
+    parser.add_argument(
+        "dataset",
+        choices=["office31", "office_caltech10", "office_home", "folder", "features"],
+        help="what --root holds: a known set, any folder of domains with a folder of images for "
+        "each class, or features, one <domain>.npz with X and y for each domain",
+    )
+    parser.add_argument("--root", required=True, metavar="DIR", help="the folder of the data")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder of the run")
+    parser.add_argument(
+        "--methods",
+        default="source,dan,dann,deepcoral",
+        help="out of source, dan, dann, deepcoral, jan, cdan, mcc, mdd and afn, with commas "
+        "between (default: source,dan,dann,deepcoral)",
+    )
+    parser.add_argument(
+        "--pairs", help="source:target with commas between, such as A:W,D:W (default: all)"
+    )
+    parser.add_argument(
+        "--seeds", type=_whole(1), default=3, metavar="N", help="runs of every cell (default: 3)"
+    )
+    parser.add_argument(
+        "--epochs", type=_whole(1), metavar="N", help="in place of the recipe's or the default"
+    )
+    parser.add_argument(
+        "--steps-per-epoch", type=_whole(1), metavar="N", help="in place of the recipe's"
+    )
+    parser.add_argument(
+        "--batch-size", type=_whole(1), metavar="N", help="rows of each domain in a batch"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument(
+        "--jobs",
+        type=_whole(1),
+        default=1,
+        metavar="N",
+        help="processes that train cells side by side (default: 1)",
+    )
+    _add_place(parser)
+    _add_backbone(parser, default="resnet50")
+    parser.set_defaults(run=_bench)
+
+
+def _add_report(commands):
+    parser = commands.add_parser(
+        "report",
+        help="write the tables and the page of a run",
+        description="Print the table of a run, and write table.md, table.csv, table.json and "
+        "report.html into its folder. The page needs no other file and no network. The run need "
+        "not be finished.",
+    )
+    parser.add_argument("folder", help="what domadapt bench has written")
+    parser.set_defaults(run=_report)
+
+
+def _add_fit(commands):
+    parser = commands.add_parser(
+        "fit",
+        help="train a model on a labelled source and an unlabelled target",
+        description="Train a model and save it.",
+        epilog="A source is a csv file with a column of labels, an npz file with X and y, or a "
+        "folder with one folder of images for each class. A target is of the same kind; labels "
+        "in it are not read.",
+    )
+    parser.add_argument("source", help="csv file, npz file or folder of classes of images")
+    parser.add_argument("--target", required=True, help="csv file, npz file or folder of images")
+    parser.add_argument("--out", required=True, metavar="FILE", help="the model, .safetensors")
+    parser.add_argument("--method", default="dan", help="as in bench (default: dan)")
+    parser.add_argument(
+        "--label", default="y", metavar="COLUMN", help="column of labels in a csv (default: y)"
+    )
+    parser.add_argument("--epochs", type=_whole(1), metavar="N", help="in place of the default")
+    parser.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="(default: 0)")
+    _add_place(parser)
+    _add_backbone(parser)
+    parser.set_defaults(run=_fit)
+
+
+def _add_predict(commands):
+    parser = commands.add_parser(
+        "predict",
+        help="predict labels with a saved model",
+        description="Predict the label of every row or image, as csv.",
+    )
+    parser.add_argument("model", help="what domadapt fit or an estimator's save has written")
+    parser.add_argument("data", help="csv file, npz file with X, or folder of images")
+    parser.add_argument("--out", metavar="FILE", help="a csv file (default: print)")
+    parser.add_argument(
+        "--probabilities", action="store_true", help="one more column for each class"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    )
+    parser.set_defaults(run=_predict)
+
+
+# Each command imports what it needs and no more, matplotlib for one.
+
+
+def _bench(arguments):
+    from domadapt.cli.bench import bench
+
+    return bench(arguments)
+
+
+def _report(arguments):
+    from domadapt.experiments.report import write_report
+
+    print(write_report(arguments.folder))
+    print(f"written to {os.path.join(arguments.folder, 'report.html')}", file=sys.stderr)
+
+
+def _fit(arguments):
+    from domadapt.cli.single_model import fit
+
+    fit(arguments)
+
+
+def _predict(arguments):
+    from domadapt.cli.single_model import predict
+
+    predict(arguments)

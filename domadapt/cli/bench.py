@@ -1,0 +1,146 @@
+"""What ``domadapt bench`` does with its arguments."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import torch
+from torch import distributed
+
+from domadapt._storage.fingerprints import digest_of
+from domadapt.experiments.run import run, say
+from domadapt.experiments.tables import markdown_table, summarise
+from domadapt.experiments.tasks import load_data, read_methods, read_pairs
+from domadapt.inputs import ImageLoader
+from domadapt.inputs.device import resolve_device
+from domadapt.nn import load_backbone
+from domadapt.training.distributed import n_processes, rank
+
+
+def bench(arguments):
+    """Check the arguments, run the cells and print the table.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of the command line.
+
+    Returns
+    -------
+    status : int
+        0, or 1 if some cells failed.
+    """
+    with _process_group(arguments.device):
+        if n_processes() > 1 and arguments.jobs > 1:
+            raise ValueError(
+                f"--jobs {arguments.jobs} does not go with torchrun: one trains several models "
+                "side by side, the other one model in several processes."
+            )
+        resolve_device(arguments.device)
+        settings = read_settings(arguments)
+        place = {
+            "device": arguments.device,
+            "n_workers": arguments.workers,
+            "cache_megabytes": arguments.cache_megabytes,
+        }
+        results, failed = run(
+            settings, arguments.out, place, resume=arguments.resume, jobs=arguments.jobs
+        )
+        if rank() == 0:
+            print(markdown_table(summarise(settings, results)))
+            say(f"for curves and maps of the features: domadapt report {arguments.out}")
+    return 1 if failed else 0
+
+
+def read_settings(arguments):
+    """Gather what decides the figures of a run.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of the command line.
+
+    Returns
+    -------
+    settings : dict
+        As :func:`domadapt.experiments.run.run` takes them.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the data are not there or not as described, or something is unknown.
+    """
+    methods = read_methods(arguments.methods)
+    root = str(Path(arguments.root).resolve())
+    data = load_data(arguments.dataset, root)
+    left_out = _find_unreadable(data.X, arguments) if arguments.skip_unreadable else []
+    settings = {
+        "dataset": arguments.dataset,
+        "root": root,
+        "domains": list(data.domain_names),
+        "left_out": left_out,
+        "n_columns": data.X.shape[1] if data.X.ndim == 2 else None,
+        "methods": methods,
+        "pairs": read_pairs(arguments.pairs, data.domain_names),
+        "seeds": arguments.seeds,
+        "epochs": arguments.epochs,
+        "steps_per_epoch": arguments.steps_per_epoch,
+        "batch_size": arguments.batch_size,
+        "precision": arguments.precision,
+        "freeze": arguments.freeze,
+    }
+    if arguments.dataset == "features":
+        if arguments.freeze or arguments.weights or arguments.skip_unreadable:
+            raise ValueError(
+                "--freeze, --weights and --skip-unreadable are for photographs: features need none."
+            )
+        return settings | {"backbone": None, "weights": None, "image_size": None}
+    return settings | _read_backbone(arguments)
+
+
+def _find_unreadable(paths, arguments):
+    """List the images that cannot be read, by reading all of them."""
+    if arguments.dataset == "features":
+        return []
+    readable = ImageLoader(n_workers=arguments.workers).find_readable(paths)
+    say(f"{(~readable).sum()} of {len(paths)} images cannot be read and are left out")
+    return paths[~readable].tolist()
+
+
+def _read_backbone(arguments):
+    """Load the backbone once, so that what is wrong with it shows before any work."""
+    if arguments.weights is None:
+        raise ValueError(
+            "--weights is missing. Name a file with weights for "
+            f"{arguments.backbone}, or DEFAULT to let torchvision download them."
+        )
+    digest = None
+    if arguments.weights != "random":
+        backbone = load_backbone(arguments.backbone, arguments.weights)
+        digest = digest_of(backbone.state_dict())
+    is_file = os.path.exists(arguments.weights)
+    weights = str(Path(arguments.weights).resolve()) if is_file else arguments.weights
+    return {
+        "backbone": arguments.backbone,
+        "weights": weights,
+        "weights_digest": digest,
+        "image_size": arguments.image_size,
+    }
+
+
+@contextlib.contextmanager
+def _process_group(device):
+    """Join the other processes, where torchrun has started several."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield
+        return
+    on_cuda = device != "cpu" and torch.cuda.is_available()
+    if on_cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("nccl" if on_cuda else "gloo")
+    try:
+        yield
+        # One that leaves early would cut the others' connections.
+        distributed.barrier()
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,114 @@
+"""Both domains stacked into one array, and apart again."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples, column_or_1d
+
+from domadapt.domains.arguments import check_same_length, read_sample_domain
+
+
+def pack(X, y, X_target, y_target=None):
+    """Stack source and target into the spelling ``fit(X, y, sample_domain=...)``.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_source, n_features)
+        Source rows.
+    y : array-like of shape (n_source,)
+        Source labels.
+    X_target : array-like or sparse matrix of shape (n_target, n_features)
+        Target rows, of the same kind as ``X``.
+    y_target : array-like of shape (n_target,), default=None
+        Target labels, where they are known and wanted for judging; ``fit`` never reads
+        them. By default target rows get a value that is no label: -1 or the number one
+        below the smallest label, ``""`` among strings, False among booleans.
+
+    Returns
+    -------
+    X : ndarray, DataFrame or sparse array of shape (n_source + n_target, n_features)
+        Source rows, then target rows.
+    y : ndarray of shape (n_source + n_target,)
+        Source labels, then target labels or the filler.
+    sample_domain : ndarray of shape (n_source + n_target,), int64
+        1 for source rows and -1 for target rows.
+
+    Raises
+    ------
+    ValueError
+        If ``X`` and ``y``, or ``X_target`` and ``y_target``, differ in length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from domadapt import pack
+    >>> X, y, sample_domain = pack(np.zeros((2, 3)), [0, 1], np.ones((1, 3)))
+    >>> X.shape, y, sample_domain
+    ((3, 3), array([ 0,  1, -1]), array([ 1,  1, -1]))
+    """
+    n_source, n_target = _num_samples(X), _num_samples(X_target)
+    check_same_length("y", y, "X", n_source)
+    y = column_or_1d(y)
+    if y_target is None:
+        y_target = np.full(n_target, _no_label(y))
+    check_same_length("y_target", y_target, "X_target", n_target)
+    sample_domain = np.repeat([1, -1], [n_source, n_target])
+    return _stack(X, X_target), np.concatenate([y, column_or_1d(y_target)]), sample_domain
+
+
+def unpack(X, y, sample_domain):
+    """Split stacked rows into source and target.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Rows of both domains.
+    y : array-like of shape (n_samples,)
+        Their labels; what stands at target rows is handed back as it is.
+    sample_domain : array-like of shape (n_samples,)
+        Positive for source rows, negative for target rows.
+
+    Returns
+    -------
+    X, y : array-likes of shape (n_source, n_features) and (n_source,)
+        The source.
+    X_target, y_target : array-likes of shape (n_target, n_features) and (n_target,)
+        The target.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, a number in ``sample_domain`` is 0 or not finite, or a
+        domain has no rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from domadapt import unpack
+    >>> Xs, ys, Xt, yt = unpack(np.arange(6).reshape(3, 2), np.array([0, -1, 1]), [1, -1, 1])
+    >>> Xs.tolist(), ys.tolist(), Xt.tolist(), yt.tolist()
+    ([[0, 1], [4, 5]], [0, 1], [[2, 3]], [-1])
+    """
+    n_samples = _num_samples(X)
+    check_same_length("y", y, "X", n_samples)
+    _, source, target = read_sample_domain(sample_domain, n_samples)
+    return tuple(_safe_indexing(a, rows) for rows in (source, target) for a in (X, y))
+
+
+def _no_label(y):
+    """Give a value of y's kind that stands for no label, where the kind has one."""
+    if y.dtype == bool:
+        return False
+    if np.issubdtype(y.dtype, np.number):
+        return min(y.min().item(), 0) - 1
+    return ""
+
+
+def _stack(X, X_target):
+    if sparse.issparse(X):
+        return sparse.vstack([X, X_target], format="csr")
+    if hasattr(X, "iloc"):
+        import pandas as pd
+
+        return pd.concat([X, X_target], ignore_index=True)
+    return np.concatenate([np.asarray(X), np.asarray(X_target)])

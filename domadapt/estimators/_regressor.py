@@ -1,0 +1,80 @@
+"""What a deep regressor adds to fit: values, standardised for the network."""
+
+import numpy as np
+import torch
+from sklearn.base import RegressorMixin
+
+from domadapt.estimators._deep import BaseDeepEstimator
+from domadapt.estimators._defaults import with_defaults
+from domadapt.training.tasks import Regression
+
+
+# Batch normalisation takes the scale of rows away, which the values may depend on. The
+# squared error has no bound on its gradient, under which plain SGD may run away.
+@with_defaults(batch_norm=None, optimizer="adam", learning_rate=1e-3)
+class BaseAlignmentRegressor(RegressorMixin, BaseDeepEstimator):
+    """Everything of a deep regressor but the choice of its alignment criterion."""
+
+    _task_kind = "values"
+
+    def _read_labels(self, domains, alignment):
+        """Give the values in standard units, the weights of rows, and what to remember."""
+        weight = domains.sample_weight
+        y = domains.y.reshape(len(domains.y), -1)
+        mean = np.average(y, axis=0, weights=weight)
+        scale = np.sqrt(np.average(np.square(y - mean), axis=0, weights=weight))
+        # What rounding leaves of a constant's variance is no scale.
+        scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
+        fitted = {"y_mean_": mean, "y_scale_": scale, "_one_column": domains.y.ndim == 1}
+        if domains.known is not None:
+            y = np.concatenate([y, domains.y_known.reshape(len(domains.known), -1)])
+        if weight is not None:
+            weight = weight / weight.mean()
+            if domains.known is not None:
+                weight = np.concatenate([weight, np.ones(len(domains.known))])
+        return {
+            "labels": (y - mean) / scale,
+            "weight": weight,
+            "n_outputs": y.shape[1],
+            "fitted": fitted,
+        }
+
+    def _make_task(self, learnt, device, dtype):
+        labels, weight = (
+            None if values is None else torch.from_numpy(values).to(device, dtype)
+            for values in (learnt["labels"], learnt["weight"])
+        )
+        return Regression(labels, weight)
+
+    def _check_readable(self, y):
+        """Find nothing wrong: any values will do."""
+
+    def predict(self, X):
+        """Predict values, treating rows as target.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
+            Rows of the kind of those of ``fit``.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+            In the units of the values of ``fit``.
+        """
+        return self._infer(self._rows(X))
+
+    def _infer(self, rows, *, are_features=False):
+        """Predict values of rows, or of what a frozen backbone has made of them."""
+        values = self._outputs(rows, self.module_.classifier, are_features=are_features)
+        values = values.astype(np.float64) * self.y_scale_ + self.y_mean_
+        return values[:, 0] if self._one_column else values
+
+    @property
+    def _n_outputs(self):
+        return len(self.y_mean_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,254 @@
+"""Drawings of the report: curves as SVG, feature maps as PNG."""
+
+import base64
+import html
+import io
+import re
+
+import numpy as np
+
+from domadapt.experiments.tables import pair_label
+
+# Told apart on white and on black alike; the dashes are for those who see no colours.
+COLOURS = ("#8a8f98", "#3f8fe0", "#e8743b", "#2fa572", "#b266d6", "#c79a1b", "#d9538c", "#1fa8b0")
+DASHES = ((), (6, 2), (2, 1.5), (7, 2, 2, 2), (4, 1, 1, 1))
+CURVES = {"accuracy": "target_accuracy", "loss": "task_loss"}
+SOURCE_COLOUR, TARGET_COLOUR = "#3f8fe0", "#e8743b"
+# Stands for the colour of the page's text, which matplotlib does not know.
+INK = "#010203"
+
+
+def check_matplotlib():
+    """Make sure that the report can be drawn.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise ImportError("the report needs matplotlib: pip install domadapt[plot]") from error
+
+
+def line_style(number):
+    """Give the colour and the dashes of a method.
+
+    Parameters
+    ----------
+    number : int
+        The method's place in the run.
+
+    Returns
+    -------
+    colour : str
+        As ``#rrggbb``.
+    dashes : tuple of float
+        Lengths of lines and gaps in line widths; empty for a solid line.
+    """
+    return COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
+
+
+def draw_curves(curves, alt):
+    """Draw target accuracy and task loss by epoch, side by side.
+
+    Parameters
+    ----------
+    curves : list of dict
+        One for each method: ``accuracy`` and ``loss``, each a list by epoch or None.
+    alt : str
+        What the drawing shows, in words.
+
+    Returns
+    -------
+    svg : str
+        An element for the inside of a page, in the colour of its text.
+    """
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    # The salt makes the names inside of the drawing its own on the page, and the same each time.
+    looks = {"svg.fonttype": "none", "svg.hashsalt": alt, "font.size": 9, "axes.linewidth": 0.6}
+    with style.context(["default", looks]):
+        figure = Figure(figsize=(5.6, 2.1), layout="constrained")
+        titles = {"accuracy": "target accuracy, %", "loss": "task loss"}
+        for axes, (key, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+            for number, curve in enumerate(curves):
+                _draw_curve(axes, curve[key], number)
+            _dress(axes, title)
+        text = io.StringIO()
+        without = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(text, format="svg", transparent=True, metadata=without)
+    return _inline(text.getvalue(), alt)
+
+
+def _draw_curve(axes, values, number):
+    if values is None:
+        return
+    colour, dashes = line_style(number)
+    epochs = np.arange(1, len(values) + 1)
+    # One epoch alone is a point, and would be invisible as a line.
+    marker = "o" if len(values) == 1 else None
+    linestyle = (0, dashes) if dashes else "-"
+    axes.plot(epochs, values, color=colour, linestyle=linestyle, marker=marker, linewidth=1.5)
+
+
+def _dress(axes, title):
+    axes.set_title(title, color=INK, fontsize=9, loc="left")
+    axes.set_xlabel("epoch", color=INK)
+    axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
+    axes.tick_params(color=INK, labelcolor=INK, width=0.6, length=3)
+    axes.grid(color=INK, alpha=0.12, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(INK)
+
+
+def _inline(svg, alt):
+    """Fit a drawing into a page: no prolog, no size of its own, no names that others have."""
+    size = re.search(r'viewBox="[^"]*"', svg)
+    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    # The style would count for the whole page, whose typeface is to be taken.
+    for unwanted in (r"<style.*?</style>", r" font-family: [^;]*;", r'(?<=<g) id="[^"]*"'):
+        body = re.sub(unwanted, "", body, flags=re.DOTALL)
+    body = body.replace(INK, "currentColor")
+    opening = f'<svg role="img" aria-label="{html.escape(alt)}" {size.group() if size else ""}>'
+    return opening + body.strip()
+
+
+def draw_map(points):
+    """Draw a feature map: target points over source points.
+
+    Parameters
+    ----------
+    points : dict
+        ``x``, ``y`` and ``is_target``, of one length.
+
+    Returns
+    -------
+    png : bytes
+        Drawn on nothing, so that it suits a light and a dark page.
+    """
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    x, y = np.asarray(points["x"], dtype=float), np.asarray(points["y"], dtype=float)
+    is_target = np.asarray(points["is_target"], dtype=bool)
+    with style.context("default"):
+        figure = Figure(figsize=(2.4, 2.4), dpi=110)
+        axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
+        axes.scatter(x[~is_target], y[~is_target], s=10, c=SOURCE_COLOUR, alpha=0.6, linewidths=0)
+        axes.scatter(x[is_target], y[is_target], s=14, c=TARGET_COLOUR, marker="x", linewidths=0.8)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set(color="#8a8f98", linewidth=0.6)
+        png = io.BytesIO()
+        figure.savefig(png, format="png", transparent=True, metadata={"Software": None})
+    return png.getvalue()
+
+
+def curves_section(by_pair, titles):
+    """Compose the curves of all pairs, with one legend.
+
+    Parameters
+    ----------
+    by_pair : dict
+        Maps (source, target) to the records of its finished cells.
+    titles : dict
+        Maps each method to the name under which it is shown.
+
+    Returns
+    -------
+    page : str
+        HTML.
+    """
+    parts = [_legend_of_methods(titles)]
+    for pair, details in by_pair.items():
+        curves = {method: _mean_curves(details, method) for method in titles}
+        if any(curve["accuracy"] or curve["loss"] for curve in curves.values()):
+            label = pair_label(*pair)
+            ends = [
+                f"{titles[method]} {curve['accuracy'][-1]:.1f} %"
+                for method, curve in curves.items()
+                if curve["accuracy"]
+            ]
+            last = ", ".join(ends) or "not known"
+            alt = f"Curves of {label}. Target accuracy after the last epoch: {last}."
+            drawing = draw_curves(list(curves.values()), alt)
+            caption = f"<figcaption>{html.escape(label)}</figcaption>"
+            parts.append(f"<figure>{caption}{drawing}</figure>")
+    if len(parts) == 1:
+        return "<p>No curve is there yet.</p>"
+    return f'{parts[0]}\n<div class="curves">\n' + "\n".join(parts[1:]) + "\n</div>"
+
+
+def _mean_curves(details, method):
+    """Average the curves of a method over its seeds, as far as all of them go."""
+    cells = [d for d in details if d["method"] == method]
+    means = {}
+    for name, key in CURVES.items():
+        found = [d.get(key) or (d.get("history") or {}).get(key) for d in cells]
+        # By epoch, and no further than the shortest.
+        epochs = list(zip(*(values for values in found if values), strict=False))
+        means[name] = np.array(epochs, dtype=float).mean(axis=1).tolist() if epochs else None
+    return means
+
+
+def _legend_of_methods(titles):
+    entries = []
+    for number, title in enumerate(titles.values()):
+        colour, dashes = line_style(number)
+        dashed = f' stroke-dasharray="{" ".join(str(2 * d) for d in dashes)}"' if dashes else ""
+        line = f'<path d="M0 6H32" stroke="{colour}" stroke-width="2"{dashed}/>'
+        entries.append(_legend_entry(line, title))
+    return _legend(entries)
+
+
+def _legend_entry(drawing, text):
+    return (
+        f'<li><svg viewBox="0 0 32 12" aria-hidden="true">{drawing}</svg>{html.escape(text)}</li>'
+    )
+
+
+def _legend(entries):
+    return f'<ul class="legend">{"".join(entries)}</ul>'
+
+
+def maps_section(by_pair, titles):
+    """Compose the feature maps of all pairs, those of the first seed, with one legend.
+
+    Parameters
+    ----------
+    by_pair : dict
+        Maps (source, target) to the records of its finished cells.
+    titles : dict
+        Maps each method to the name under which it is shown.
+
+    Returns
+    -------
+    page : str
+        HTML.
+    """
+    parts = []
+    for pair, details in by_pair.items():
+        points = {d["method"]: d["map"] for d in details if d["seed"] == 0 and d.get("map")}
+        drawn = [_map(pair, titles[m], points[m]) for m in titles if m in points]
+        if drawn:
+            heading = f"<h3>{html.escape(pair_label(*pair))}</h3>"
+            parts.append(f'{heading}\n<div class="maps">\n' + "\n".join(drawn) + "\n</div>")
+    if not parts:
+        return "<p>No feature map is there yet.</p>"
+    circle = f'<circle cx="16" cy="6" r="4" fill="{SOURCE_COLOUR}"/>'
+    cross = f'<path d="M12 2l8 8m0-8l-8 8" stroke="{TARGET_COLOUR}" stroke-width="2"/>'
+    legend = _legend([_legend_entry(circle, "source"), _legend_entry(cross, "target")])
+    return "\n".join([legend, *parts])
+
+
+def _map(pair, title, points):
+    n_target = sum(map(bool, points["is_target"]))
+    alt = (
+        f"Feature map of {title}, {pair_label(*pair)}: {len(points['x']) - n_target} "
+        f"source points and {n_target} target points."
+    )
+    data = base64.b64encode(draw_map(points)).decode()
+    image = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
+    return f"<figure>{image}<figcaption>{html.escape(title)}</figcaption></figure>"

@@ -1,0 +1,103 @@
+"""A backbone that is not trained, and its features, kept on disk."""
+
+import copy
+import functools
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from domadapt._storage.files import read_tensors, write_tensors
+from domadapt._storage.fingerprints import describe, digest_of, digest_of_rows
+from domadapt.inputs.reader import run_over
+from domadapt.nn.layers import extract_features
+from domadapt.nn.networks import count_features, move_to
+
+
+class FrozenBackbone(nn.Module):
+    """A copy of a backbone that takes no gradient and always is in evaluation mode.
+
+    Parameters
+    ----------
+    backbone : nn.Module
+        A feature extractor.
+    sample : Tensor of shape (n, ...)
+        A few rows, on the device and of the dtype that are wanted.
+
+    Raises
+    ------
+    ValueError
+        If the backbone fails on the sample or returns anything but one row of features
+        for each row.
+    """
+
+    def __init__(self, backbone, sample):
+        super().__init__()
+        self.model = move_to(sample, copy.deepcopy(backbone))
+        # Lazy layers take their sizes from it, too.
+        count_features(self.model, sample)
+        self.model.requires_grad_(False).eval()
+
+    @functools.cached_property
+    def fingerprint(self):
+        """Say which backbone with which weights it is."""
+        return digest_of({}, describe(self.model))
+
+    def forward(self, x):
+        with torch.no_grad():
+            return self.model(x)
+
+    def train(self, mode=True):
+        """Stay in evaluation mode, whatever is asked for."""
+        return super().train(False)
+
+
+def frozen_features(rows, backbone, precision, folder, loader, device, dtype):
+    """Compute the features of rows by a backbone that is not trained, or read them.
+
+    Parameters
+    ----------
+    rows : :class:`domadapt.domains.arguments.Rows`
+        Arrays or paths of images.
+    backbone : FrozenBackbone
+        On the device.
+    precision : torch.dtype
+        What it computes in.
+    folder : str, path or None
+        Where features of images are kept, in a file that is named after the images, the
+        transform, the weights and the precision. None keeps none.
+    loader : ImageLoader
+        How images become batches.
+    device : torch.device
+        Where the backbone is.
+    dtype : torch.dtype
+        Of its weights.
+
+    Returns
+    -------
+    features : ndarray of shape (len(rows), d)
+        One row for each.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to.
+    """
+
+    def compute():
+        return run_over(
+            lambda batch: extract_features(backbone, batch, precision), rows, loader, device, dtype
+        )
+
+    if folder is None or not rows.are_paths:
+        return compute()
+    key = [digest_of_rows(rows), loader.describe(), backbone.fingerprint, str(precision)]
+    path = Path(folder) / f"features-{digest_of({}, describe(key))[:32]}.safetensors"
+    if path.is_file():
+        tensors, _ = read_tensors(path, kind="features")
+        return tensors["features"].numpy()
+    # Before the features are computed, which may take hours.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    features = compute()
+    write_tensors(path, {"features": torch.from_numpy(features)}, {}, kind="features")
+    return features

@@ -1,0 +1,337 @@
+"""The same thing has the same fingerprint anywhere, and another thing has another one."""
+
+import copy
+import functools
+import hashlib
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from torch import nn
+
+from domadapt import ImageLoader
+from domadapt._storage.fingerprints import describe, digest_of, digest_of_array, digest_of_rows
+from domadapt.alignment import CORAL, MMD
+from domadapt.alignment.registry import CRITERIA
+from domadapt.domains.arguments import Rows
+
+SCRIPT = '''
+import enum, functools, math
+import numpy as np, torch
+from torch import nn
+from torchvision.transforms import v2
+from domadapt import ImageLoader
+from domadapt.alignment import CORAL, MMD, DeepCORAL, DomainAdversarial
+from domadapt._storage.fingerprints import describe
+from domadapt.nn.pretrained import load_backbone
+
+SIZE = 3
+
+def helper(p):
+    return p in {"one", "two", "three", "four", SIZE}
+
+def function(p, start=(1, {"a", "b", "c"}), *, stop=None):
+    """Do a thing."""
+    def inner(q):
+        return [helper(r) for r in (p, q)]
+    return sorted(inner(start), key=lambda r: -r)
+
+class Colour(enum.Enum):
+    RED = 1
+
+class Plain:
+    def __init__(self):
+        self.names = {"x", "y", "z"}
+        self.itself = self
+
+class Transform(Plain):
+    def __call__(self, image):
+        return image * len(self.names)
+
+torch.manual_seed(0)
+values = [
+    1, 1.5, True, None, "text", b"bytes", [1, (2, 3)], {"a": {"b", "c", "d", "e"}}, Colour.RED,
+    np.float32(1), np.arange(5000), torch.arange(5000), torch.float32, np.log, math.sin, len,
+    function, helper, lambda p: p + SIZE, functools.partial(function, stop=lambda: 3),
+    Plain, Plain(), Transform(), Transform().__call__, {"a": 1}.get, np,
+    nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), nn.LazyLinear(3), load_backbone("resnet18"),
+    v2.Compose([v2.RandomResizedCrop(12), v2.Lambda(lambda image: image * 2)]),
+    v2.functional.hflip, ImageLoader(eval_transform=function, resize=16),
+    MMD(), CORAL(), DeepCORAL(), DomainAdversarial(),
+]
+'''
+PRINTING = """
+import sys, hashlib
+sys.path.insert(0, sys.argv[1])
+from described import describe, values
+for value in values:
+    print(hashlib.sha256(describe(value).encode()).hexdigest()[:16], str(type(value)))
+"""
+
+
+def test_two_processes_give_the_same_texts(tmp_path):
+    pytest.importorskip("torchvision")
+    (tmp_path / "described.py").write_text(SCRIPT)
+    command = [sys.executable, "-c", PRINTING, str(tmp_path)]
+    processes = [
+        subprocess.Popen(
+            command, env={**os.environ, "PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True
+        )
+        for seed in ("1", "2")
+    ]
+    first, second = (process.communicate()[0].splitlines() for process in processes)
+    assert len(first) == 36
+    assert first == second
+    assert len({line.split()[0] for line in first}) == len(first)
+
+
+def linear(seed=0):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Linear(3, 2)
+
+
+class Scaled(nn.Module):
+    """What its repr does not say is in its attributes."""
+
+    def __init__(self, factor, layers=()):
+        super().__init__()
+        self.factor, self.layers = factor, list(layers)
+
+    def forward(self, x):
+        return self.factor * x
+
+
+class Doubled(Scaled):
+    def forward(self, x):
+        return 2 * self.factor * x
+
+
+class Call:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x):
+        return self.factor * x
+
+    def scale(self, x):
+        return self.factor * x
+
+
+def closure(value):
+    return lambda p: (p, value)
+
+
+def keyword(*, value=0.5):
+    return value
+
+
+def in_two_ways(text):
+    """Define functions of one name out of texts that differ in a word."""
+
+    def define(word):
+        scope = {"__name__": "script"}
+        exec(text.replace("WORD", word), scope)
+        return scope["f"]
+
+    return define("1"), define("2")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda p: 0.5, lambda p: 0.7),
+        (lambda p: p + 1, lambda p: p - 1),
+        (lambda p: (1, 2), lambda p: (1, 3)),
+        (lambda p: p.min(), lambda p: p.max()),
+        (lambda p: lambda: 1, lambda p: lambda: 2),
+        (lambda p: p in {"a", "b"}, lambda p: p in {"a", "c"}),
+        (lambda p=1: p, lambda p=2: p),
+        (lambda *, p=1: p, lambda *, p=2: p),
+        (closure(1), closure(2)),
+        (closure([1]), closure([2])),
+        (closure(np.zeros(2)), closure(np.ones(2))),
+        (closure(closure(1)), closure(closure(2))),
+        in_two_ways("N = WORD\ndef f(p):\n    return p + N"),
+        in_two_ways("def g(p):\n    return p + WORD\ndef f(p):\n    return g(p)"),
+        in_two_ways("N = WORD\ndef f(p):\n    return [q + N for q in p]"),
+        in_two_ways("class f:\n    def __call__(self, p):\n        return WORD\nf = f()"),
+        in_two_ways(
+            "class f:\n    n = WORD\n    def __call__(self, p):\n        return p\nf = f()"
+        ),
+        (functools.partial(max, 1), functools.partial(max, 2)),
+        (functools.partial(keyword, value=1), functools.partial(keyword, value=2)),
+        (functools.partial(max, 1), functools.partial(min, 1)),
+        (Call(1), Call(2)),
+        (Call(1).scale, Call(2).scale),
+        (Call(1), Call(1).scale),
+        ({"a": 1}.get, {"a": 2}.get),
+        (np.log, np.exp),
+        (torch.sin, torch.cos),
+        (linear(0), linear(1)),
+        (linear(), linear().double()),
+        (linear(), linear().requires_grad_(False)),
+        (nn.Dropout(0.1), nn.Dropout(0.2)),
+        (nn.Sequential(nn.ReLU()), nn.Sequential(nn.Tanh())),
+        (nn.LazyLinear(2), nn.LazyLinear(3)),
+        (Scaled(1), Scaled(2)),
+        (Scaled(1), Doubled(1)),
+        (Scaled(lambda x: 1), Scaled(lambda x: 2)),
+        (Scaled(1, [linear(0)]), Scaled(1, [linear(1)])),
+        (nn.Sequential(Scaled(1)), nn.Sequential(Scaled(2))),
+        (1, 1.0),
+        (1, True),
+        (1, "1"),
+        (0.0, -0.0),
+        ([1, 2], [2, 1]),
+        ({"a": 1}, {"a": 2}),
+        ({1, 2}, {1, 3}),
+        (torch.zeros(2), torch.zeros(2, dtype=torch.float64)),
+        (np.zeros(5000), np.r_[np.zeros(2500), 1, np.zeros(2499)]),
+        (torch.zeros(5000), torch.cat([torch.zeros(2500), torch.ones(1), torch.zeros(2499)])),
+        (np.zeros(2), np.zeros(2, dtype=np.float32)),
+        (np.zeros((2, 1)), np.zeros((1, 2))),
+        (sparse.eye_array(2, 3, format="csr"), sparse.eye_array(2, 4, format="csr")),
+        (ImageLoader(), ImageLoader(crop=100)),
+        (ImageLoader(eval_transform=closure(1)), ImageLoader(eval_transform=closure(2))),
+        (MMD(), CORAL()),
+        (MMD(), MMD(bandwidth=2.0)),
+        (MMD(), MMD(unbiased=True)),
+        (linear, linear()),
+    ],
+)
+def test_other_things_have_other_texts(one, other):
+    assert describe(one) != describe(other)
+    for value in (one, other):
+        assert describe(value) == describe(value)
+        assert " at 0x" not in describe(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        linear(),
+        nn.Sequential(linear(), nn.BatchNorm1d(2), Scaled(3, [linear()])),
+        ImageLoader(eval_transform=functools.partial(keyword, value=[1, {"a"}])),
+        Call(np.arange(3)),
+        MMD(),
+        {"a": (1, [2.5, None]), "b": torch.arange(3)},
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
+)
+def test_copies_have_the_same_text(value, duplicate):
+    assert describe(duplicate(value)) == describe(value)
+
+
+def test_what_does_not_change_a_result_does_not_count():
+    module = nn.Sequential(linear(), nn.Dropout(0.5))
+    text = describe(module)
+    module.eval().register_forward_hook(lambda *_: None)
+    assert describe(module) == text
+    weight = nn.Parameter(torch.arange(24.0).reshape(2, 3, 2, 2))
+    text = describe(weight)
+    assert describe(nn.Parameter(weight.to(memory_format=torch.channels_last))) == text
+    assert describe((16, 8)) == describe([16, 8])
+
+
+def test_a_function_has_the_same_text_before_and_after_it_was_called():
+    def function(p):
+        return sum(q * 2 for q in range(p))
+
+    text = describe(function)
+    for _ in range(100):
+        function(5)
+    assert describe(function) == text
+
+
+def test_circles_come_to_an_end():
+    def forth(n):
+        return back(n - 1) if n else 0
+
+    def back(n):
+        return forth(n - 1) if n else 1
+
+    ring = [1]
+    ring.append(ring)
+    call = Call(1)
+    call.owner = call
+    module = Scaled(1)
+    module.layers.append(module)
+    for value in (forth, ring, call, module):
+        assert describe(value).count(" again") >= 1
+    late = [lambda: nothing_yet]
+    assert describe(late[0]) == describe(late[0])
+    nothing_yet = 1
+    assert late[0]() == 1
+
+
+def test_digests_of_tensors_know_names_values_shapes_and_dtypes_but_no_layout():
+    a, b = torch.arange(6.0), torch.ones(2, 3)
+    digest = digest_of({"a": a, "b": b})
+    assert digest == digest_of({"b": b, "a": a})
+    assert digest == digest_of({"a": a.clone().requires_grad_(), "b": torch.ones(3, 2).t()})
+    assert digest_of({"a": a[::6]}) == digest_of({"a": a[:1]})
+    others = [
+        digest,
+        digest_of({"a": a, "b": b}, "text"),
+        digest_of({"a": a, "c": b}),
+        digest_of({"a": a.flip(0), "b": b}),
+        digest_of({"a": a.reshape(2, 3), "b": b}),
+        digest_of({"a": a.double(), "b": b}),
+        digest_of({"a": a}),
+        digest_of({}),
+        digest_of({"a": torch.tensor(0.0)}),
+        digest_of({"a": torch.tensor([0.0])}),
+        digest_of({"a": torch.empty(0)}),
+    ]
+    assert len(set(others)) == len(others)
+    assert digest_of({}, "text") == hashlib.sha256(b"text").hexdigest()
+
+
+def test_digests_of_arrays_know_values_shapes_and_dtypes_but_no_layout():
+    X = np.arange(6.0).reshape(2, 3)
+    assert digest_of_array(X) == digest_of_array(np.asfortranarray(X))
+    assert digest_of_array(X[:, ::2]) == digest_of_array(X[:, ::2].copy())
+    others = [X, X + 1, X.T, X.ravel(), X.astype(np.float32), X.astype(int), X[:0]]
+    others += [np.array(["a", "b"]), np.array(["a", "b"], dtype=object), np.array(["a", "c"])]
+    others += [sparse.csr_array(X), sparse.csr_array(X + 1), sparse.csr_array(np.c_[X, [0, 0]])]
+    assert len({digest_of_array(array) for array in others}) == len(others)
+
+
+def test_rows_are_known_by_those_that_are_meant():
+    X = np.arange(6.0).reshape(3, 2)
+    assert digest_of_rows(Rows(X, np.array([2, 0]))) == digest_of_rows(Rows(X[[2, 0]]))
+    assert digest_of_rows(Rows(X)) != digest_of_rows(Rows(X, np.array([0, 2, 1])))
+
+
+def test_files_are_known_by_name_size_and_time(tmp_path):
+    paths = [tmp_path / name for name in ("a", "b")]
+    for path in paths:
+        path.write_text("text")
+        os.utime(path, ns=(10**18, 10**18))
+    rows = Rows(np.array([str(path) for path in paths]))
+    digest = digest_of_rows(rows)
+    paths[0].write_text("four")
+    os.utime(paths[0], ns=(10**18, 10**18))
+    assert digest_of_rows(rows) == digest
+    assert digest_of_rows(Rows(rows.X[::-1])) != digest
+    assert digest_of_rows(Rows(rows.X, np.array([0]))) != digest
+    os.utime(paths[0], ns=(10**18, 10**18 + 1000))
+    assert digest_of_rows(rows) != digest
+    paths[0].write_text("longer")
+    os.utime(paths[0], ns=(10**18, 10**18))
+    assert digest_of_rows(rows) != digest
+
+
+@pytest.mark.parametrize("name", sorted(CRITERIA))
+def test_criteria_that_are_made_alike_have_the_same_text(name):
+    # Lazy layers among them are numbered through the process.
+    assert describe(CRITERIA[name]()) == describe(CRITERIA[name]())
