@@ -78,7 +78,7 @@ def several_sources(domains):
     target : str
         Its name.
     X, y, sample_domain, Xt, yt : ndarrays
-        Rows of the sources with their domains, and of the target.
+        Samples of the sources with their domains, and of the target.
     """
     if len(domains) < 3:
         return
@@ -98,7 +98,7 @@ def half_of_the_classes(domains, setting):
     name : str
         Of the pair.
     X, y, sample_domain, Xt, yt : ndarrays
-        Rows of the source, all of domain 1, and of the target.
+        Samples of the source, all of domain 1, and of the target.
     """
     classes = np.unique(np.concatenate([y for _, y in domains.values()]))
     if len(classes) < 4:

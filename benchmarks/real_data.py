@@ -2,7 +2,7 @@
 
 The folder that the environment variable ``DOMADAPT_DATA`` names holds, at any depth,
 folders with one ``<domain>.npz`` per domain, each with ``X`` and ``y``. Every ordered
-pair of domains is a task. Rows are standardised by the mean and variance of their own
+pair of domains is a task. Samples are standardised by the mean and variance of their own
 domain. Target labels are used for the accuracy in the last columns and nothing else.
 
     DOMADAPT_DATA=... python benchmarks/real_data.py --output benchmarks/results/real_data

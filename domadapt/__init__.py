@@ -1,40 +1,8 @@
 """Unsupervised domain adaptation: scikit-learn estimators on a small torch core."""
 
+from domadapt import estimators
 from domadapt.domains.stacking import pack, unpack
-from domadapt.estimators import (
-    ADDAClassifier,
-    AFNClassifier,
-    AlignmentClassifier,
-    AlignmentRegressor,
-    BNMClassifier,
-    BSPClassifier,
-    CDANClassifier,
-    CMDClassifier,
-    DANClassifier,
-    DANNClassifier,
-    DANNRegressor,
-    DANRegressor,
-    DeepCORALClassifier,
-    DeepCORALRegressor,
-    DeepJDOTClassifier,
-    DeepJDOTRegressor,
-    DSANClassifier,
-    DSNClassifier,
-    JANClassifier,
-    M3SDAClassifier,
-    MCCClassifier,
-    MCDClassifier,
-    MDDClassifier,
-    MeanTeacherClassifier,
-    OSBPClassifier,
-    PADAClassifier,
-    PseudoLabelClassifier,
-    RSDRegressor,
-    SHOTClassifier,
-    SWDClassifier,
-    VADAClassifier,
-    WDGRLClassifier,
-)
+from domadapt.estimators import *
 from domadapt.inputs import ImageLoader, UnreadableImageError
 from domadapt.saving import load
 from domadapt.training import NonFiniteLossError
@@ -42,42 +10,11 @@ from domadapt.training import NonFiniteLossError
 __version__ = "0.1.0"
 
 __all__ = [
-    "ADDAClassifier",
-    "AFNClassifier",
-    "AlignmentClassifier",
-    "AlignmentRegressor",
-    "BNMClassifier",
-    "BSPClassifier",
-    "CDANClassifier",
-    "CMDClassifier",
-    "DANClassifier",
-    "DANNClassifier",
-    "DANNRegressor",
-    "DANRegressor",
-    "DSANClassifier",
-    "DSNClassifier",
-    "DeepCORALClassifier",
-    "DeepCORALRegressor",
-    "DeepJDOTClassifier",
-    "DeepJDOTRegressor",
     "ImageLoader",
-    "JANClassifier",
-    "M3SDAClassifier",
-    "MCCClassifier",
-    "MCDClassifier",
-    "MDDClassifier",
-    "MeanTeacherClassifier",
     "NonFiniteLossError",
-    "OSBPClassifier",
-    "PADAClassifier",
-    "PseudoLabelClassifier",
-    "RSDRegressor",
-    "SHOTClassifier",
-    "SWDClassifier",
     "UnreadableImageError",
-    "VADAClassifier",
-    "WDGRLClassifier",
     "load",
     "pack",
     "unpack",
 ]
+__all__ += estimators.__all__

@@ -1,1 +1,1 @@
-"""Files that are whole or not there, and fingerprints of data, weights and settings."""
+"""Atomic writing of files, tensors in files, and digests of data, weights and settings."""

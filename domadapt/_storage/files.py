@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and tensors in them without pickle."""
+"""Files that are written completely or not at all, and tensors in them without pickle."""
 
 import contextlib
 import json
@@ -14,14 +14,7 @@ FORMAT = 1
 
 
 def atomic_write(path, data):
-    """Write a file, or leave what is there as it is.
-
-    Parameters
-    ----------
-    path : str or path
-        What is to be written.
-    data : str or bytes
-        The whole content; text is written in UTF-8.
+    """Write text (in UTF-8) or bytes to a file, or leave the old file unchanged.
 
     Raises
     ------
@@ -29,41 +22,30 @@ def atomic_write(path, data):
         If the folder cannot be written to or the disk is full. Nothing is left behind.
     """
     path = Path(path)
-    # Of its own for each writer: several fits may keep the same features at once.
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    # One for each writer: several fits may store the same features at the same time.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        with open(beside, "wb") as file:
+        with open(temporary, "wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            beside.unlink()
+            temporary.unlink()
         if isinstance(error, OSError):
-            # The name in the message is to be the one that the person knows.
+            # The message has to name the file that the user knows.
             raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
 
 
 def write_tensors(path, tensors, info, *, kind):
-    """Write tensors and what goes with them as one safetensors file.
-
-    Parameters
-    ----------
-    path : str or path
-        What is to be written.
-    tensors : dict of str to Tensor
-        On any device, in any memory format.
-    info : dict
-        Anything that JSON can hold.
-    kind : str
-        What the file is, such as ``"model"``. It has to be named again to read it.
+    """Write tensors and a JSON-serialisable dict as one safetensors file of a named kind.
 
     Raises
     ------
     OSError
-        If the folder cannot be written to or the disk is full.
+        As :func:`atomic_write`.
     """
     from safetensors.torch import save
 
@@ -74,33 +56,19 @@ def write_tensors(path, tensors, info, *, kind):
     }
     header = json.dumps({"kind": kind, "format": FORMAT, "info": info})
     metadata = {"domadapt": header, "digest": digest_of(copies, header)}
-    # Safetensors can write a file itself, but its errors do not say what the system said.
+    # Safetensors can write a file itself, but its errors lack the message of the system.
     atomic_write(path, save(copies, metadata))
 
 
 def read_tensors(path, *, kind):
-    """Read what :func:`write_tensors` wrote. No code of the file is run.
-
-    Parameters
-    ----------
-    path : str or path
-        The file.
-    kind : str
-        What it has to be.
-
-    Returns
-    -------
-    tensors : dict of str to Tensor
-        On the CPU.
-    info : dict
-        What went with them.
+    """Read the tensors (on the CPU) and the dict of :func:`write_tensors`, running no code.
 
     Raises
     ------
     FileNotFoundError
-        If it is not there.
+        If the file does not exist.
     ValueError
-        If it is cut short, was changed, or is of another kind or version.
+        If it is cut short, was changed, or is of another kind or format.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -123,7 +91,7 @@ def read_tensors(path, *, kind):
         version = header["format"]
     except (KeyError, RecursionError, TypeError, ValueError):
         raise changed from None
-    # First of all, since another version may have another digest.
+    # Checked first, since another format may have another digest.
     if version != FORMAT:
         raise ValueError(
             f"{str(path)!r} is of format {version}, but this version of domadapt reads format "

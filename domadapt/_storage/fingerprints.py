@@ -1,4 +1,4 @@
-"""Fingerprints: texts by which data, weights and settings are known again in another process."""
+"""Digests and descriptions that identify data, weights and settings in any process."""
 
 import functools
 import hashlib
@@ -15,27 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 
 def digest_of(tensors, text=""):
-    """Give a digest of tensors by name, and of a text.
-
-    Parameters
-    ----------
-    tensors : dict of str to Tensor
-        On any device. Their order does not count.
-    text : str, default=""
-        What else counts.
-
-    Returns
-    -------
-    digest : str
-        Hexadecimal.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from domadapt._storage.fingerprints import digest_of
-    >>> digest_of({"a": torch.zeros(2)}) == digest_of({"a": torch.zeros(3)})
-    False
-    """
+    """Return a hexadecimal digest of tensors by name, in any order, and of a text."""
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -46,22 +26,9 @@ def digest_of(tensors, text=""):
     return digest.hexdigest()
 
 
-def digest_of_rows(rows):
-    """Give a digest of the rows of an array, or of the files that paths name.
-
-    Of files, their names, sizes and times count, not their content.
-
-    Parameters
-    ----------
-    rows : :class:`domadapt.domains.arguments.Rows`
-        Rows of a dense or sparse array, or paths.
-
-    Returns
-    -------
-    digest : str
-        Hexadecimal.
-    """
-    taken = rows.take(slice(None))
+def digest_of_samples(samples):
+    """Return a digest of the samples of an array, or of the names, sizes and times of files."""
+    taken = samples.take(slice(None))
     if taken.dtype.kind == "U":
         states = [(path, os.stat(path)) for path in taken.tolist()]
         text = "\n".join(f"{path} {s.st_size} {s.st_mtime_ns}" for path, s in states)
@@ -69,19 +36,18 @@ def digest_of_rows(rows):
     return digest_of_array(taken)
 
 
+def digest_of_files(paths):
+    """Return a digest of the contents of files in order; their names and times do not count."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            # A digest for each file, so that it counts where one ends and the next begins.
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
 def digest_of_array(array):
-    """Give a digest of an array or a sparse matrix.
-
-    Parameters
-    ----------
-    array : ndarray or CSR matrix
-        Of any dtype.
-
-    Returns
-    -------
-    digest : str
-        Hexadecimal.
-    """
+    """Return a digest of a dense array or a sparse matrix."""
     if sparse.issparse(array):
         parts = (array.data, array.indices, array.indptr)
         text = f"{array.format} {array.shape} {''.join(map(digest_of_array, parts))}"
@@ -93,48 +59,35 @@ def digest_of_array(array):
     return digest.hexdigest()
 
 
-# What repr says of where an object lies in memory.
+# The address of an object in its repr.
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
-# Hooks, and whether it is in training mode, are no part of what a module is.
-OF_ANY_MODULE = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules"}
+# Hooks and the training mode do not count.
+ATTRIBUTES_OF_ANY_MODULE = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules"}
 
 
 def describe(value):
-    """Say what a parameter is, in a text that does not change from process to process.
-
-    Of a function, its code counts, with its defaults, what it encloses, and the plain
-    values and functions of its own module that it uses. Of a module or another object
-    that can be called, the code of its class and its attributes count. Other classes
-    count by name.
-
-    Parameters
-    ----------
-    value : object
-        A number, a text, an array, a module, a function, an estimator, or a list or dict
-        of such.
-
-    Returns
-    -------
-    text : str
-        Two values with the same text are taken for the same.
-    """
+    """Describe a parameter in a text that is the same in every process."""
+    # Of a function, its code counts, with its defaults, its closure, and the plain values and
+    # functions of its own module that it uses. Of a module or another callable object, the code
+    # of its class and its attributes count. Other classes count by name.
     return _describe(value, ())
 
 
-def _describe(value, outer):
-    """Describe a value that is part of others, whose objects end a circle."""
+def _describe(value, enclosing):
+    """Describe a value within others; a reference back to one of these ends there."""
     if isinstance(value, PLAIN):
         return repr(value)
-    if any(value is other for other in outer):
+    if any(value is other for other in enclosing):
         return f"{_name_of(value)} again"
-    tell = functools.partial(_describe, outer=(*outer, value))
+    describe_part = functools.partial(_describe, enclosing=(*enclosing, value))
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(tell, value))}]"
+        return f"[{', '.join(map(describe_part, value))}]"
     if isinstance(value, (set, frozenset)):
-        return f"{{{', '.join(sorted(map(tell, value)))}}}"
+        return f"{{{', '.join(sorted(map(describe_part, value)))}}}"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{tell(k)}: {tell(v)}' for k, v in value.items())}}}"
+        items = (f"{describe_part(k)}: {describe_part(v)}" for k, v in value.items())
+        return f"{{{', '.join(items)}}}"
     if nn.parameter.is_lazy(value):
         return f"{_name_of(value)} {value.requires_grad}"
     if isinstance(value, torch.Tensor):
@@ -142,58 +95,58 @@ def _describe(value, outer):
     if isinstance(value, np.ndarray) or sparse.issparse(value):
         return f"array {digest_of_array(value)}"
     if isinstance(value, BaseEstimator):
-        return f"{_name_of(value)} {tell(value.get_params(deep=False))}"
+        return f"{_name_of(value)} {describe_part(value.get_params(deep=False))}"
     if isinstance(value, functools.partial):
-        return f"partial {tell([value.func, value.args, value.keywords])}"
+        return f"partial {describe_part([value.func, value.args, value.keywords])}"
     if isinstance(value, (type, types.ModuleType)):
         return _name_of(value)
     if isinstance(value, RemovableHandle):
-        # Its number, which lazy layers keep, counts all hooks of the process so far.
+        # Its number, which lazy layers store, counts all hooks of the process so far.
         return "hook"
     if isinstance(value, nn.Module):
-        own = {name: v for name, v in vars(value).items() if name not in OF_ANY_MODULE}
-        return f"{_describe_class(type(value), tell)} {tell(own)}"
+        own = {name: v for name, v in vars(value).items() if name not in ATTRIBUTES_OF_ANY_MODULE}
+        return f"{_describe_class(type(value), describe_part)} {describe_part(own)}"
     if hasattr(value, "__code__"):
-        return f"{_name_of(value)} {_describe_function(value, tell)}"
+        return f"{_name_of(value)} {_describe_function(value, describe_part)}"
     if callable(value):
-        # That which a built-in method belongs to, such as a dict with its get.
-        owner = getattr(value, "__self__", None)
-        return f"{_describe_class(type(value), tell)} {tell([owner, _state_of(value)])}"
-    return f"{_name_of(value)} {tell(_state_of(value))}"
+        # The object of a built-in method, such as the dict of its get.
+        state = [getattr(value, "__self__", None), _state_of(value)]
+        return f"{_describe_class(type(value), describe_part)} {describe_part(state)}"
+    return f"{_name_of(value)} {describe_part(_state_of(value))}"
 
 
-def _describe_function(function, tell):
-    """Describe what a function does; it may be changed and keep its name."""
+def _describe_function(function, describe_part):
+    """Describe the code of a function and the values that it uses."""
     used = [function.__defaults__, function.__kwdefaults__, getattr(function, "__self__", None)]
     for cell in function.__closure__ or ():
         try:
             used.append(cell.cell_contents)
-        except ValueError:  # Nothing in it yet.
+        except ValueError:  # The cell is still empty.
             used.append(None)
     for name in sorted(_names_in(function.__code__)):
         found = function.__globals__.get(name)
-        is_beside = getattr(found, "__globals__", None) is function.__globals__
-        if isinstance(found, PLAIN) or is_beside:
+        in_same_module = getattr(found, "__globals__", None) is function.__globals__
+        if isinstance(found, PLAIN) or in_same_module:
             used += [name, found]
-    return f"{_describe_code(function.__code__, tell)} {tell(used)}"
+    return f"{_describe_code(function.__code__, describe_part)} {describe_part(used)}"
 
 
-def _describe_code(code, tell):
-    # Functions within have an address in their repr.
+def _describe_code(code, describe_part):
+    # The repr of the code of an inner function has an address.
     constants = [
-        _describe_code(c, tell) if isinstance(c, types.CodeType) else tell(c)
+        _describe_code(c, describe_part) if isinstance(c, types.CodeType) else describe_part(c)
         for c in code.co_consts
     ]
     return f"({code.co_code.hex()} {code.co_names} {constants})"
 
 
 def _names_in(code):
-    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
-    return set(code.co_names).union(*map(_names_in, inner))
+    nested = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return set(code.co_names).union(*map(_names_in, nested))
 
 
-def _describe_class(kind, tell):
-    """Describe a class whose objects are used: its plain attributes and its functions."""
+def _describe_class(kind, describe_part):
+    """Describe a class by its name, its plain attributes and its functions."""
     parts = [_name_of(kind)]
     for base in kind.__mro__:
         if base in (nn.Module, object):
@@ -202,12 +155,12 @@ def _describe_class(kind, tell):
             value = getattr(value, "fget", getattr(value, "__func__", value))
             is_data = isinstance(value, PLAIN) and not name.startswith("__")
             if is_data or hasattr(value, "__code__"):
-                parts.append(f"{name} {tell(value)}")
+                parts.append(f"{name} {describe_part(value)}")
     return " ".join(parts)
 
 
 def _state_of(value):
-    """Give the attributes of an object, or what it says of itself where it has no way."""
+    """Return the attributes of an object, or its repr."""
     if callable(value) and getattr(value, "__dict__", None):
         return vars(value)
     if type(value).__repr__ is object.__repr__:

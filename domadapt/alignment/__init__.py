@@ -30,8 +30,6 @@ from domadapt.alignment.subspace_distance import RSD
 from domadapt.alignment.untied_adversarial import UntiedAdversarial
 from domadapt.alignment.virtual_adversarial import VirtualAdversarial
 from domadapt.alignment.wasserstein_critic import WassersteinCritic
-from domadapt.training.criteria import WeightedCriteria
-from domadapt.training.loss_weights import GradNormWeights, UncertaintyWeights
 
 __all__ = [
     "AFN",
@@ -53,7 +51,6 @@ __all__ = [
     "DomainConfusion",
     "DomainSeparation",
     "EntropyMinimization",
-    "GradNormWeights",
     "JointMMD",
     "KernelMMD",
     "LinearTimeMMD",
@@ -65,10 +62,8 @@ __all__ = [
     "PartialAdversarial",
     "PseudoLabels",
     "SlicedWasserstein",
-    "UncertaintyWeights",
     "UntiedAdversarial",
     "VirtualAdversarial",
     "WassersteinCritic",
-    "WeightedCriteria",
     "declared_names",
 ]

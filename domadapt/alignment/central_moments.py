@@ -4,13 +4,15 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+
+from domadapt.alignment.checks import check_counts
+from domadapt.alignment.protocol import Criterion
 
 # Norms are rounded off below this length.
 ROUNDING = 1e-6
 
 
-class CentralMoments(nn.Module):
+class CentralMoments(Criterion):
     r"""Distances between the means and the central moments of two domains.
 
     .. math::
@@ -47,7 +49,7 @@ class CentralMoments(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from domadapt.alignment.central_moments import CentralMoments
+    >>> from domadapt.alignment import CentralMoments
     >>> source, target = torch.tensor([[0.2], [0.4]]), torch.tensor([[0.1], [0.5]])
     >>> CentralMoments()(source, source)
     tensor(0.)
@@ -55,28 +57,26 @@ class CentralMoments(nn.Module):
     tensor(0.0300)
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 3.0
 
     def __init__(self, *, n_moments=5, squash=True, interval=(0.0, 1.0)):
         super().__init__()
-        if n_moments < 1:
-            raise ValueError(f"n_moments={n_moments!r} must be an integer of at least 1.")
+        check_counts(n_moments=n_moments)
         if not (len(interval) == 2 and 0.0 < interval[1] - interval[0] < math.inf):
             raise ValueError(
                 f"interval={interval!r} must be two finite numbers, the lower one first."
             )
-        self.n_moments, self.squash, self.interval = n_moments, squash, tuple(interval)
+        self.n_moments, self.squash, self.interval = n_moments, squash, interval
 
     def forward(self, source_features, target_features):
-        """Compare two batches.
+        """Compare two mini-batches.
 
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
 
         Returns
         -------
@@ -86,20 +86,16 @@ class CentralMoments(nn.Module):
         both = source_features, target_features
         if self.squash:
             both = F.softsign(source_features), F.softsign(target_features)
-        source, target = (_moments(rows, self.n_moments) for rows in both)
+        source, target = (_moments(features, self.n_moments) for features in both)
         distances = _rounded_norms(source - target)
         orders = torch.arange(1, self.n_moments + 1, dtype=source.dtype, device=source.device)
         return (distances / (self.interval[1] - self.interval[0]) ** orders).sum()
 
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"n_moments={self.n_moments}, squash={self.squash}, interval={self.interval}"
 
-
-def _moments(rows, n_moments):
-    """Give the mean of each column and its central moments from order 2 on, one row each."""
-    mean = rows.mean(0)
-    centred = rows - mean
+def _moments(features, n_moments):
+    """Return the mean of each column, and its central moments from order 2 on, as rows."""
+    mean = features.mean(0)
+    centred = features - mean
     moments, power = [mean], centred
     for _ in range(n_moments - 1):
         power = power * centred
@@ -108,6 +104,6 @@ def _moments(rows, n_moments):
 
 
 def _rounded_norms(rows):
-    """Give sqrt(|x|^2 + e^2) - e of each row, in a form that is 0 at zero to the last digit."""
+    """Return sqrt(|x|^2 + e^2) - e of each row, in a form that is 0 at zero to the last digit."""
     squares = rows.square().sum(1)
     return squares / ((squares + ROUNDING**2).sqrt() + ROUNDING)

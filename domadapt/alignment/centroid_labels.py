@@ -1,16 +1,17 @@
-"""Labels for target rows by the nearest of the class centroids in their features."""
+"""Labels for target samples by the nearest of the class centroids in their features."""
 
 import math
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+
+from domadapt.alignment.protocol import Criterion
 
 
-class CentroidLabels(nn.Module):
-    r"""Cross-entropy of target rows against the class whose centroid is nearest.
+class CentroidLabels(Criterion):
+    r"""Cross-entropy of target samples against the class whose centroid is nearest.
 
-    Before every epoch each target row gets a label. With :math:`f_i` a row's features, a
+    Before every epoch each target sample gets a label. With :math:`f_i` its features, a
     1 appended and brought to unit length, and :math:`p_{ik}` its class probabilities,
 
     .. math::
@@ -18,15 +19,15 @@ class CentroidLabels(nn.Module):
         \hat y_i = \operatorname*{arg\,max}_k \cos(f_i, c_k) .
 
     Both are done once more with the labels in place of the probabilities; a class that
-    no row has is left out then. During the epoch the loss is the cross-entropy of the
-    batch with these labels. The structure of the target features thus corrects single
+    no sample has is left out then. During the epoch the loss is the cross-entropy of the
+    mini-batch with these labels. The structure of the target features thus corrects single
     predictions, as long as most of them are right: begin with a network that has learnt
     from the source.
 
     Attributes
     ----------
     labels : Tensor of shape (n_target,), int64
-        Class of each target row; of no length before the first epoch. No part of the
+        Class of each target sample; of no length before the first epoch. No part of the
         saved state, for every epoch makes them anew.
 
     References
@@ -42,13 +43,12 @@ class CentroidLabels(nn.Module):
     >>> features = torch.tensor([[9.0, 0.0], [8.0, 1.0], [0.0, 9.0], [1.0, 9.0]])
     >>> logits = torch.tensor([[3.0, 0.0], [0.0, 0.1], [0.0, 3.0], [0.0, 3.0]])
     >>> criterion.begin_epoch(features, logits)
-    >>> criterion.labels  # The second row is not what it was predicted to be.
+    >>> criterion.labels  # The second sample is not what it was predicted to be.
     tensor([0, 0, 1, 1])
     >>> criterion(logits[1:2], target_indices=torch.tensor([1]))
     tensor(0.7444)
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 0.3
 
     labels: torch.Tensor
@@ -65,9 +65,9 @@ class CentroidLabels(nn.Module):
         Parameters
         ----------
         target_features : Tensor of shape (n_target, d)
-            All rows of the target, in the order that ``target_indices`` counts in.
+            All samples of the target, in the order that ``target_indices`` counts in.
         target_logits : Tensor of shape (n_target, n_classes)
-            The classifier's logits of these rows.
+            The classifier's logits of these samples.
         """
         labels = _nearest_centroids(target_features, F.log_softmax(target_logits, dim=1))
         if self.labels.shape == labels.shape:
@@ -77,14 +77,14 @@ class CentroidLabels(nn.Module):
             self.labels = labels
 
     def forward(self, target_logits, target_indices):
-        """Compare a batch with its labels.
+        """Compare a mini-batch with its labels.
 
         Parameters
         ----------
         target_logits : Tensor of shape (n_batch, n_classes)
-            Logits of target rows.
+            Logits of target samples.
         target_indices : Tensor of shape (n_batch,), int64
-            Position of each of them among all target rows.
+            Position of each of them among all target samples.
 
         Returns
         -------
@@ -99,10 +99,10 @@ class CentroidLabels(nn.Module):
 
 
 def _nearest_centroids(features, log_p):
-    """Give each row the class of the nearest centroid, in two rounds."""
-    # With the 1 appended no row has the length zero, and no mean of rows either.
+    """Return the class of the centroid that is nearest to each sample, in two rounds."""
+    # With the 1 appended no sample has the length zero, and no mean of samples either.
     rows = F.normalize(F.pad(features, (0, 1), value=1.0), dim=1)
-    # A softmax over the rows: weights of sum 1 also where a class has next to no mass.
+    # A softmax over the samples: weights of sum 1 also where a class has next to no mass.
     labels = _cosines(rows, log_p.softmax(dim=0)).argmax(1)
     members = F.one_hot(labels, log_p.shape[1])
     cosines = _cosines(rows, members.to(rows.dtype))
@@ -110,5 +110,5 @@ def _nearest_centroids(features, log_p):
 
 
 def _cosines(rows, weight):
-    """Compare rows of unit length with the centroid that each column of weights gives."""
+    """Return the cosines of rows of unit length with the centroid of each column of weights."""
     return rows @ F.normalize(weight.T @ rows, dim=1).T

@@ -1,18 +1,20 @@
-"""Minimum class confusion: target rows that a classifier shares out between classes."""
+"""Minimum class confusion: target samples that a classifier shares out between classes."""
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+
+from domadapt.alignment.checks import check_positive
+from domadapt.alignment.protocol import Criterion
 
 # A class of less mass than this counts as one without any; its inverse is a float32.
 SMALLEST_MASS = 1e-30
 
 
-class MCC(nn.Module):
+class MCC(Criterion):
     r"""Share of each class's predictions that goes to other classes.
 
-    With :math:`p_i` the softmax of row i's logits divided by a temperature, and weights
-    :math:`w_i = 1 + e^{-H(p_i)}` that trust a row the more the lower its entropy H is,
+    With :math:`p_i` the softmax of sample i's logits divided by a temperature, and weights
+    :math:`w_i = 1 + e^{-H(p_i)}` that trust a sample the more the lower its entropy H is,
     the class correlation and the loss are
 
     .. math::
@@ -28,9 +30,9 @@ class MCC(nn.Module):
     Notes
     -----
     Only the diagonal of C is needed: a row of C has the sum
-    :math:`\sum_i w_i \, p_{ij}`, because the predictions of a row of the batch add up to
-    1. A class without any mass contributes nothing. No gradient flows through the
-    weights, and their scale cancels.
+    :math:`\sum_i w_i \, p_{ij}`, because the predictions of a sample add up to
+    1. A class without any mass contributes nothing. No gradient flows through the weights,
+    and their scale cancels.
 
     References
     ----------
@@ -47,22 +49,20 @@ class MCC(nn.Module):
     0.0
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 4.0
 
     def __init__(self, *, temperature=2.5):
         super().__init__()
-        if not 0.0 < temperature < float("inf"):
-            raise ValueError(f"temperature={temperature!r} must be a finite number above 0.")
+        check_positive(temperature=temperature)
         self.temperature = temperature
 
     def forward(self, target_logits):
-        """Measure the confusion in a batch.
+        """Measure the confusion in a mini-batch.
 
         Parameters
         ----------
         target_logits : Tensor of shape (n_target, n_classes)
-            Logits of target rows.
+            Logits of target samples.
 
         Returns
         -------
@@ -77,11 +77,7 @@ class MCC(nn.Module):
         confused = (weighted * (1.0 - p)).sum(0)
         return (confused / mass.clamp_min(SMALLEST_MASS)).mean()
 
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"temperature={self.temperature}"
-
 
 def _row_weights(p, log_p):
-    """Give one plus the exponential of minus the entropy, as a column."""
+    """Return one plus the exponential of minus the entropy, as a column."""
     return torch.exp((p * log_p).sum(1, keepdim=True)) + 1.0

@@ -2,13 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from domadapt.alignment.protocol import Criterion
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
 
 
-class ClassifierDiscrepancy(nn.Module):
+class ClassifierDiscrepancy(Criterion):
     r"""Two classifiers disagree on the target; a reversed gradient makes them agree.
 
     .. math::
@@ -20,7 +20,7 @@ class ClassifierDiscrepancy(nn.Module):
     number of classes. Both heads learn the source labels, the first by the task loss,
     and descend the second term: they disagree on the target as far as the source
     leaves them free. Through a gradient reversal, on the target alone, the feature
-    extractor moves target rows to where they agree.
+    extractor moves target samples to where they agree.
 
     The paper takes these steps in turns; here they are one loss and one backward pass.
     The network predicts by its own classifier.
@@ -29,8 +29,8 @@ class ClassifierDiscrepancy(nn.Module):
     ----------
     hidden_layer_sizes : tuple of int, default=()
         Units in each hidden layer of the second head, with ReLU between. All its layers
-        are sized at the first batch, as torch's lazy modules do: send one batch through
-        before handing the parameters to an optimizer.
+        are sized at the first mini-batch, as torch's lazy modules do: send one through
+        before passing the parameters to an optimizer.
 
     Attributes
     ----------
@@ -53,11 +53,9 @@ class ClassifierDiscrepancy(nn.Module):
     (torch.Size([]), 5)
     """
 
-    # What an estimator multiplies the gradient into the network by unless told otherwise.
-    default_weight = 1.0
-
     def __init__(self, *, hidden_layer_sizes=()):
         super().__init__()
+        self.hidden_layer_sizes = hidden_layer_sizes
         self.reversal = GradientReversal()
         self.second_head = mlp_head(0, hidden_layer_sizes)
 
@@ -69,15 +67,15 @@ class ClassifierDiscrepancy(nn.Module):
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
         source_labels : Tensor of shape (n_source,), int64
-            Classes of the source rows, 0 to n_classes - 1.
+            Classes of the source samples, 0 to n_classes - 1.
         classifier : callable
             The network's classifier: maps features to logits of shape (n, n_classes).
         source_weight : Tensor of shape (n_source,), or None
-            Weights of the source rows in the second head's cross-entropy; None for 1.
+            Weights of the source samples in the second head's cross-entropy; None for 1.
 
         Returns
         -------
@@ -88,7 +86,7 @@ class ClassifierDiscrepancy(nn.Module):
         features = torch.cat([source_features, self.reversal(target_features)])
         n_source = len(source_features)
         logits = classifier(features[n_source:])
-        # The last layer reads this when it takes its size, at the first batch.
+        # The last layer reads this when it takes its size, at the first mini-batch.
         self.second_head[-1].out_features = logits.shape[1]
         second_logits = self.second_head(features)
         losses = F.cross_entropy(second_logits[:n_source], source_labels, reduction="none")

@@ -4,17 +4,19 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from domadapt.alignment._domain_discriminator import domain_cross_entropy, domain_logits
+from domadapt.alignment.adversarial import domain_cross_entropy, domain_logits
+from domadapt.alignment.checks import check_counts
+from domadapt.alignment.protocol import Criterion
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
 
 PROJECTIONS = ("feature_projection", "class_projection")
 
 
-class ConditionalAdversarial(nn.Module):
+class ConditionalAdversarial(Criterion):
     r"""A discriminator of features and predicted classes; a reversed gradient works against it.
 
-    The discriminator :math:`D` sees the outer product :math:`f \otimes p` of a row's
+    The discriminator :math:`D` sees the outer product :math:`f \otimes p` of a sample's
     features and its class probabilities, flattened, so that it tells the domains apart
     class by class. The loss is its cross-entropy in which each domain counts one half:
 
@@ -26,24 +28,24 @@ class ConditionalAdversarial(nn.Module):
     The discriminator descends it; through a gradient reversal the feature extractor
     ascends it. No gradient flows through the probabilities. With k > 1 sources the
     discriminator tells all k + 1 domains apart by a softmax, each counting 1 / (k + 1)
-    in place of one half. Where the outer product
-    would be too wide, a product of two random projections stands for it,
+    in place of one half. Where the outer product would be too wide, a product of two random
+    projections stands for it,
 
     .. math:: \frac1{\sqrt m} \, (R_f f) \odot (R_p p)
 
     with standard normal entries, whose inner products have those of the outer product
-    as their mean. The projections are drawn at the first batch and then stay.
+    as their mean. The projections are drawn at the first mini-batch and then stay.
 
-    All sizes are taken at the first batch, as torch's lazy modules do: send one batch
-    through before handing the parameters to an optimizer.
+    All sizes are taken at the first mini-batch, as torch's lazy modules do: send one through
+    before passing the parameters to an optimizer.
 
     Parameters
     ----------
     hidden_layer_sizes : tuple of int, default=(256,)
         Units in each hidden layer of the discriminator, with ReLU between.
     entropy : bool, default=True
-        Weigh rows by :math:`1 + \exp(-H(p))`, H the entropy in nats, so that rows of a
-        sure class count up to twice as much as the others (CDAN+E); else all alike (CDAN).
+        Weigh samples by :math:`1 + \exp(-H(p))`, H the entropy in nats, so that those of
+        a sure class count up to twice as much as the others (CDAN+E); else all alike (CDAN).
     max_product : int, default=512
         The outer product is used as long as it has no more columns than this: features
         times classes.
@@ -77,12 +79,16 @@ class ConditionalAdversarial(nn.Module):
     (torch.Size([]), 15)
     """
 
-    # What an estimator multiplies the reversed gradient by unless told otherwise.
-    default_weight = 1.0
-
     def __init__(self, *, hidden_layer_sizes=(256,), entropy=True, max_product=512, n_random=256):
         super().__init__()
-        self.entropy = entropy
+        if max_product < 0:
+            raise ValueError(
+                f"max_product={max_product!r} must be an integer of at least 0; with 0 the "
+                "random projections are always used."
+            )
+        check_counts(n_random=n_random)
+        self.hidden_layer_sizes, self.entropy = hidden_layer_sizes, entropy
+        self.max_product, self.n_random = max_product, n_random
         self.reversal = GradientReversal()
         self.product = _Product(max_product, n_random)
         self.discriminator = mlp_head(1, hidden_layer_sizes)
@@ -90,27 +96,27 @@ class ConditionalAdversarial(nn.Module):
     def forward(
         self, source_features, target_features, source_logits, target_logits, source_domains=None
     ):
-        """Compare two batches.
+        """Compare two mini-batches.
 
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
         source_logits : Tensor of shape (n_source, n_classes)
-            The classifier's logits of the source rows.
+            The classifier's logits of the source samples.
         target_logits : Tensor of shape (n_target, n_classes)
-            The classifier's logits of the target rows.
+            The classifier's logits of the target samples.
         source_domains : Tensor of shape (n_source, n_sources), or None
-            Which source each source row is from, one-hot; None where there is one source.
-            A source without rows in the batch counts nothing.
+            Which source each source sample is from, one-hot; None where there is one
+            source. A source without samples in the mini-batch counts nothing.
 
         Returns
         -------
         loss : Tensor of shape ()
             The discriminator's cross-entropy in nats: ln 2 where it cannot tell, and
-            ln (k + 1) with k > 1 sources, all of them in the batch.
+            ln (k + 1) with k > 1 sources, all of them in the mini-batch.
 
         Raises
         ------
@@ -125,13 +131,9 @@ class ConditionalAdversarial(nn.Module):
         certainty = _certainty(classes, log_classes) if self.entropy else None
         return domain_cross_entropy(logits, len(source_features), source_domains, certainty)
 
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"entropy={self.entropy}"
-
 
 def _certainty(classes, log_classes):
-    """Give 1 + exp(-H) of each row."""
+    """Return 1 + exp(-H) of each sample."""
     # Log-probabilities of a log-softmax are finite, so 0 log 0 comes out as 0.
     return 1.0 + (classes * log_classes).sum(1).exp()
 
@@ -144,15 +146,8 @@ class _Product(nn.Module):
 
     def __init__(self, max_product, n_random):
         super().__init__()
-        if max_product < 0:
-            raise ValueError(
-                f"max_product={max_product!r} must be an integer of at least 0; with 0 the "
-                "random projections are always used."
-            )
-        if n_random < 1:
-            raise ValueError(f"n_random={n_random!r} must be an integer of at least 1.")
         self.max_product, self.n_random = max_product, n_random
-        # Empty until the first batch, and for good where the outer product is used.
+        # Empty until the first mini-batch, and for good where the outer product is used.
         for name in PROJECTIONS:
             self.register_buffer(name, torch.empty(0, n_random))
 
@@ -171,12 +166,9 @@ class _Product(nn.Module):
             setattr(self, name, empty.new_empty(n, self.n_random).normal_())
 
     def _load_from_state_dict(self, state_dict, prefix, *others):
-        # Before the first batch the projections have no size: they take that of the saved.
+        # Before the first mini-batch the projections have no size: they take that of the saved.
         for name in PROJECTIONS:
             own, saved = getattr(self, name), state_dict.get(prefix + name)
             if len(own) == 0 and saved is not None:
                 setattr(self, name, own.new_empty(saved.shape))
         super()._load_from_state_dict(state_dict, prefix, *others)
-
-    def extra_repr(self):
-        return f"max_product={self.max_product}, n_random={self.n_random}"

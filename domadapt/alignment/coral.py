@@ -1,8 +1,10 @@
 """Correlation alignment: the distance between two covariance matrices."""
 
 import torch
-from torch import nn
 from torch.autograd.function import once_differentiable
+
+from domadapt.alignment.protocol import Criterion
+from domadapt.nn.functions import keep_signature
 
 # What the squared Frobenius norm is multiplied by, for d columns.
 SCALINGS = {
@@ -14,15 +16,18 @@ SCALINGS = {
 class _CovarianceDistance(torch.autograd.Function):
     """Squared Frobenius distance of two covariances, by the cheaper of two forms.
 
-    Let H be the rows of both domains, each centred by its domain's mean and divided by
+    Let H be the samples of both domains, each centred by its domain's mean and divided by
     the root of its n - 1, and S the diagonal matrix with 1 at source and -1 at target
-    rows. Then D = C_s - C_t = H'SH, the distance is tr(DD) = <H, S(HH')SH>, and its
+    samples. Then D = C_s - C_t = H'SH, the distance is tr(DD) = <H, S(HH')SH>, and its
     gradient with respect to H is 4 SHD = 4 S(HH')SH. One form has d x d products, the
     other n x n ones.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, source, target):
+    @keep_signature
+    def forward(source, target):
         n_source = len(source)
         rows = torch.cat([_centred(source), _centred(target)])
         signed = torch.cat([rows[:n_source], -rows[n_source:]])
@@ -34,20 +39,25 @@ class _CovarianceDistance(torch.autograd.Function):
             difference = signed.T @ rows
             pull = signed @ difference
             distance = difference.square().sum()
-        ctx.save_for_backward(pull)
-        ctx.n_source = n_source
-        return distance
+        return distance, pull
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        # No gradient comes for the pull: backward is to be given None, not zeros.
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(output[1])
+        ctx.n_source = len(inputs[0])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx, grad, _):
         (pull,) = ctx.saved_tensors
         both = pull[: ctx.n_source], pull[ctx.n_source :]
         return tuple(rows * (grad * (4.0 * _inverse_root(rows))) for rows in both)
 
 
 def _inverse_root(rows):
-    # A domain of one row has no covariance: its only centred row is zero.
+    # A domain of one sample has no covariance: its only centred row is zero.
     return max(len(rows) - 1, 1) ** -0.5
 
 
@@ -55,7 +65,7 @@ def _centred(rows):
     return (rows - rows.mean(0)).mul_(_inverse_root(rows))
 
 
-class CORAL(nn.Module):
+class CORAL(Criterion):
     r"""Squared Frobenius distance between the covariances of two domains.
 
     .. math:: c(d) \, \| C_s - C_t \|_F^2
@@ -87,7 +97,6 @@ class CORAL(nn.Module):
     tensor(9.)
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 6.0
 
     def __init__(self, *, scaling="deep_coral"):
@@ -97,26 +106,22 @@ class CORAL(nn.Module):
         self.scaling = scaling
 
     def forward(self, source_features, target_features):
-        """Compare two batches.
+        """Compare two mini-batches.
 
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
 
         Returns
         -------
         loss : Tensor of shape ()
             The distance, 0 or more.
         """
-        distance = _CovarianceDistance.apply(source_features, target_features)
+        distance, _ = _CovarianceDistance.apply(source_features, target_features)
         return SCALINGS[self.scaling](source_features.shape[1]) * distance
-
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"scaling={self.scaling!r}"
 
 
 class DeepCORAL(CORAL):
@@ -145,14 +150,14 @@ class DeepCORAL(CORAL):
     """
 
     def forward(self, source_logits, target_logits):
-        """Compare the logits of two batches.
+        """Compare the logits of two mini-batches.
 
         Parameters
         ----------
         source_logits : Tensor of shape (n_source, n_classes)
-            Logits of source rows.
+            Logits of source samples.
         target_logits : Tensor of shape (n_target, n_classes)
-            Logits of target rows.
+            Logits of target samples.
 
         Returns
         -------

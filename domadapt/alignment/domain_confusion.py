@@ -2,14 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
-from torch.func import functional_call
 
-from domadapt.alignment._domain_discriminator import two_domains
+from domadapt.alignment.adversarial import call_fixed, two_domains
+from domadapt.alignment.protocol import Criterion
 from domadapt.nn.networks import mlp_head
 
 
-class DomainConfusion(nn.Module):
+class DomainConfusion(Criterion):
     r"""A discriminator learns the domains; the features are pulled to where it is undecided.
 
     .. math::
@@ -17,7 +16,7 @@ class DomainConfusion(nn.Module):
         \frac12 \sum_{d} \log \bar q_d(x)
 
     where :math:`q_d(x)` is the discriminator's probability of domain :math:`d`,
-    :math:`d(x)` the domain that a row is from, and a bar marks what takes no gradient.
+    :math:`d(x)` the domain that a sample is from, and a bar marks what takes no gradient.
     The weights :math:`w` add up to one half in each domain. In the first term the
     discriminator learns from features that are held fixed. In the second, a
     cross-entropy to the uniform distribution, the features learn from a discriminator
@@ -29,9 +28,9 @@ class DomainConfusion(nn.Module):
     hidden_layer_sizes : tuple of int, default=(256,)
         Units in each hidden layer of the discriminator, with ReLU between.
     in_features : int or None, default=None
-        Columns of the features. None sizes the layers at the first batch, as
-        torch's lazy modules do: send one batch through before handing the parameters
-        to an optimizer.
+        Columns of the features. None sizes the layers at the first mini-batch, as
+        torch's lazy modules do: send one through before passing the parameters to an
+        optimizer.
 
     References
     ----------
@@ -51,22 +50,20 @@ class DomainConfusion(nn.Module):
     (torch.Size([]), 3)
     """
 
-    # What an estimator multiplies the pull on the features by unless told otherwise.
-    default_weight = 1.0
-
     def __init__(self, *, hidden_layer_sizes=(256,), in_features=None):
         super().__init__()
+        self.hidden_layer_sizes, self.in_features = hidden_layer_sizes, in_features
         self.discriminator = mlp_head(1, hidden_layer_sizes, in_features=in_features)
 
     def forward(self, source_features, target_features):
-        """Compare two batches.
+        """Compare two mini-batches.
 
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
 
         Returns
         -------
@@ -77,8 +74,7 @@ class DomainConfusion(nn.Module):
         features = torch.cat([source_features, target_features])
         # First, since it is this call that sizes lazy layers.
         learning = self.discriminator(features.detach()).squeeze(1)
-        fixed = {name: p.detach() for name, p in self.discriminator.named_parameters()}
-        confused = functional_call(self.discriminator, fixed, (features,)).squeeze(1)
+        confused = call_fixed(self.discriminator, features).squeeze(1)
         is_source, weight = two_domains(
             len(source_features), len(target_features), learning.dtype, learning.device
         )

@@ -1,18 +1,17 @@
 """Alignment that gives each domain private features for what the domains do not share."""
 
-from numbers import Real
-
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from domadapt.alignment.checks import check_not_negative
+from domadapt.alignment.protocol import Criterion
 from domadapt.nn.networks import mlp_head
 
 # Its inverse is still a float32.
 SMALLEST_SQUARE = 1e-30
 
 
-class DomainSeparation(nn.Module):
+class DomainSeparation(Criterion):
     r"""Private and shared features differ, and together they rebuild the inputs.
 
     Each domain has an encoder of its own, whose output is private. For each of both,
@@ -21,9 +20,9 @@ class DomainSeparation(nn.Module):
         \alpha \, \frac1{n p} \sum_i \bigl\| x_i - G(f_i + e(x_i)) \bigr\|^2
         + \beta \, \frac1{n^2} \bigl\| \hat E^\top \hat F \bigr\|_F^2
 
-    with n rows of p inputs :math:`x_i`, the network's features :math:`f_i`, the domain's
+    with n samples of p inputs :math:`x_i`, the network's features :math:`f_i`, the domain's
     encoder e and a decoder G for both domains. :math:`\hat F` and :math:`\hat E` are the
-    batch matrices of shared and private features, their columns centred and their rows
+    matrices of shared and private features, their columns centred and their rows
     then scaled to unit length. The first term, the reconstruction, keeps what is in the
     inputs; the second, the difference, is 0 where no private feature goes together with a
     shared one. Divided by :math:`n^2` it is at most 1 and independent of the batch size:
@@ -36,8 +35,8 @@ class DomainSeparation(nn.Module):
     ----------
     hidden_layer_sizes : tuple of int, default=(32,)
         Units in each hidden layer of the encoders and of the decoder, with ReLU between.
-        All layers are sized at the first batch, as torch's lazy modules do: send one
-        batch through before handing the parameters to an optimizer.
+        All layers are sized at the first mini-batch, as torch's lazy modules do: send one
+        through before passing the parameters to an optimizer.
     reconstruction_weight : float, default=0.01
         Multiplies the reconstruction, :math:`\alpha`.
     difference_weight : float, default=0.075
@@ -57,8 +56,8 @@ class DomainSeparation(nn.Module):
 
     Notes
     -----
-    A row that is the mean of its batch, up to the root of rounding, has no direction: it
-    is not scaled to unit length and counts next to nothing.
+    A sample that is the mean of its mini-batch, up to the root of rounding, has no
+    direction: it is not scaled to unit length and counts next to nothing.
 
     References
     ----------
@@ -75,15 +74,14 @@ class DomainSeparation(nn.Module):
     (torch.Size([]), 3, 6)
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
-    default_weight = 1.0
-
     def __init__(
         self, *, hidden_layer_sizes=(32,), reconstruction_weight=0.01, difference_weight=0.075
     ):
         super().__init__()
-        _check_weight("reconstruction_weight", reconstruction_weight)
-        _check_weight("difference_weight", difference_weight)
+        check_not_negative(
+            reconstruction_weight=reconstruction_weight, difference_weight=difference_weight
+        )
+        self.hidden_layer_sizes = hidden_layer_sizes
         self.reconstruction_weight = reconstruction_weight
         self.difference_weight = difference_weight
         self.source_encoder = mlp_head(0, hidden_layer_sizes)
@@ -91,7 +89,7 @@ class DomainSeparation(nn.Module):
         self.decoder = mlp_head(0, hidden_layer_sizes)
 
     def forward(self, source_inputs, target_inputs, source_features, target_features):
-        """Separate two batches.
+        """Separate two mini-batches.
 
         Parameters
         ----------
@@ -100,9 +98,9 @@ class DomainSeparation(nn.Module):
         target_inputs : Tensor of shape (n_target, ...)
             The same of the target.
         source_features : Tensor of shape (n_source, d)
-            Shared features: rows of the source.
+            Shared features: samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
 
         Returns
         -------
@@ -112,11 +110,11 @@ class DomainSeparation(nn.Module):
         inputs = source_inputs.flatten(1), target_inputs.flatten(1)
         shared = source_features, target_features
         encoders = self.source_encoder, self.target_encoder
-        # The last layers read these when they take their sizes, at the first batch.
+        # The last layers read these when they take their sizes, at the first mini-batch.
         for encoder in encoders:
             encoder[-1].out_features = source_features.shape[1]
         self.decoder[-1].out_features = inputs[0].shape[1]
-        private = [encoder(rows) for encoder, rows in zip(encoders, inputs, strict=True)]
+        private = [encoder(samples) for encoder, samples in zip(encoders, inputs, strict=True)]
         rebuilt = self.decoder(torch.cat(shared) + torch.cat(private)).split(
             [len(source_inputs), len(target_inputs)]
         )
@@ -124,30 +122,15 @@ class DomainSeparation(nn.Module):
         difference = sum(map(_difference, private, shared))
         return self.reconstruction_weight * reconstruction + self.difference_weight * difference
 
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return (
-            f"reconstruction_weight={self.reconstruction_weight}, "
-            f"difference_weight={self.difference_weight}"
-        )
-
-
-def _check_weight(name, weight):
-    if not (isinstance(weight, Real) and 0.0 <= float(weight) < float("inf")):
-        raise ValueError(f"{name}={weight!r} must be a finite number of at least 0.")
-
 
 def _difference(private, shared):
-    """Give the squared norm of the product of two batch matrices, over n squared."""
+    """Return the squared norm of the product of two matrices of n rows, over n squared."""
     # |E'F|^2 is the sum of (EE') * (FF'): n x n entries, mostly fewer than features squared.
     return _cosines(torch.stack([private, shared])).prod(0).mean()
 
 
 def _cosines(rows):
-    """Give the products of all pairs of rows, relative to their mean and of unit length.
-
-    The first axis is of matrices, which have nothing to do with each other.
-    """
+    """Return the products of all pairs of rows of each matrix, centred and of unit length."""
     centred = rows - rows.mean(1, keepdim=True)
     gram = centred @ centred.mT
     # Shorter than this there is rounding in place of a direction.

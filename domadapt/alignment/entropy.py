@@ -1,27 +1,29 @@
-"""Entropy of the target predictions, of each row and of all rows together."""
+"""Entropy of the target predictions, of each sample and of all samples together."""
 
 import math
 
 import torch.nn.functional as F
-from torch import nn
+
+from domadapt.alignment.checks import check_not_negative
+from domadapt.alignment.protocol import Criterion
 
 
-class EntropyMinimization(nn.Module):
+class EntropyMinimization(Criterion):
     r"""Mean entropy of the predictions, and minus that of the mean prediction.
 
     With p the softmax of the logits and H the Shannon entropy in nats,
 
     .. math:: \frac1n \sum_i H(p_i) - \gamma \, H\Bigl(\frac1n \sum_i p_i\Bigr) .
 
-    The first term moves the boundaries between classes away from target rows. It is
+    The first term moves the boundaries between classes away from target samples. It is
     content with putting all of them into one class; the second term, left out unless
     asked for, is not. With :math:`\gamma = 1` the loss is minus the mutual information
-    between row and prediction.
+    between sample and prediction.
 
     Parameters
     ----------
     diversity : float, default=0.0
-        The factor :math:`\gamma`. It wants the classes of a batch to be equally
+        The factor :math:`\gamma`. It wants the classes of a mini-batch to be equally
         frequent, so take it only where they more or less are.
 
     References
@@ -47,25 +49,20 @@ class EntropyMinimization(nn.Module):
     tensor(-0.6931)
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 0.1
 
     def __init__(self, *, diversity=0.0):
         super().__init__()
-        if not 0.0 <= diversity < float("inf"):
-            raise ValueError(
-                f"diversity={diversity!r} must be a finite number of at least 0; 0 leaves the "
-                "term out."
-            )
+        check_not_negative(diversity=diversity)
         self.diversity = diversity
 
     def forward(self, target_logits):
-        """Measure the uncertainty in a batch.
+        """Measure the uncertainty in a mini-batch.
 
         Parameters
         ----------
         target_logits : Tensor of shape (n_target, n_classes)
-            Logits of target rows.
+            Logits of target samples.
 
         Returns
         -------
@@ -81,11 +78,7 @@ class EntropyMinimization(nn.Module):
         log_mean = log_p.logsumexp(0) - math.log(len(log_p))
         return loss - self.diversity * _entropy(log_mean)
 
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"diversity={self.diversity}"
-
 
 def _entropy(log_p):
-    """Sum the entropies of distributions that are given by their logarithms."""
+    """Sum the entropies of distributions of which the logarithms came."""
     return (log_p.exp() * -log_p).sum()

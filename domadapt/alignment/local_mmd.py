@@ -2,13 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from domadapt.alignment.joint_mmd import _check_kernels
-from domadapt.nn.kernels import rbf_pair_sum
+from domadapt.alignment.protocol import Criterion
+from domadapt.nn.kernels import check_kernels, rbf_pair_sum
 
 
-class LocalMMD(nn.Module):
+class LocalMMD(Criterion):
     r"""Squared maximum mean discrepancy of each class, averaged over the classes.
 
     .. math::
@@ -18,15 +17,15 @@ class LocalMMD(nn.Module):
         b_{jc} = \frac{p_{jc}}{\sum_k p_{kc}}
 
     where :math:`\phi` is the feature map of the Gaussian family of :class:`MMD`,
-    :math:`p` are the predicted probabilities of the target rows, and :math:`C` the
-    classes that the source rows of the batch have. No gradient flows through the
+    :math:`p` are the predicted probabilities of the target samples, and :math:`C` the
+    classes that the source samples of the mini-batch have. No gradient flows through the
     probabilities: the features move, the weights do not.
 
     Parameters
     ----------
     bandwidth : float or None, default=None
         The central squared bandwidth. None takes the mean squared distance between
-        different rows of the batch, both domains together.
+        different samples of the mini-batch, both domains together.
     n_kernels : int, default=5
         How many kernels are added up, as in :class:`MMD`.
 
@@ -38,37 +37,34 @@ class LocalMMD(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from domadapt.alignment.local_mmd import LocalMMD
-    >>> rows = torch.tensor([[0.0], [1.0]])
+    >>> from domadapt.alignment import LocalMMD
+    >>> samples = torch.tensor([[0.0], [1.0]])
     >>> labels = torch.tensor([0, 1])
     >>> sure = torch.tensor([[20.0, -20.0], [-20.0, 20.0]])
-    >>> LocalMMD()(rows, rows, labels, target_logits=sure).abs().item() < 1e-6
+    >>> LocalMMD()(samples, samples, labels, target_logits=sure).abs().item() < 1e-6
     True
-    >>> LocalMMD()(rows, rows, labels, target_logits=-sure).item() > 1.0
+    >>> LocalMMD()(samples, samples, labels, target_logits=-sure).item() > 1.0
     True
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
-    default_weight = 1.0
-
     def __init__(self, *, bandwidth=None, n_kernels=5):
         super().__init__()
-        _check_kernels(bandwidth, n_kernels)
+        check_kernels(bandwidth, n_kernels)
         self.bandwidth, self.n_kernels = bandwidth, n_kernels
 
     def forward(self, source_features, target_features, source_labels, target_logits):
-        """Compare two batches.
+        """Compare two mini-batches.
 
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
         source_labels : Tensor of shape (n_source,), int64
-            Classes of the source rows, 0 to n_classes - 1.
+            Classes of the source samples, 0 to n_classes - 1.
         target_logits : Tensor of shape (n_target, n_classes)
-            Logits of the target rows.
+            Logits of the target samples.
 
         Returns
         -------
@@ -79,18 +75,14 @@ class LocalMMD(nn.Module):
         weights = _pair_weights_of_classes(source_labels, target_logits)
         return rbf_pair_sum(features, weights, bandwidth=self.bandwidth, n_kernels=self.n_kernels)
 
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"bandwidth={self.bandwidth}, n_kernels={self.n_kernels}"
-
 
 @torch.no_grad()
 def _pair_weights_of_classes(source_labels, target_logits):
-    """Give the mean over classes of w_c w_c', w_c the signed weights of the rows in class c."""
+    """Return the mean over classes c of w_c w_c', w_c the signed weights of its samples."""
     classes = torch.arange(target_logits.shape[1], device=target_logits.device)
     is_of_class = (source_labels[:, None] == classes).to(target_logits.dtype)
     counts = is_of_class.sum(0)
-    # In logarithms, so that a class whose probability vanishes in every row has a sum too.
+    # In logarithms, so that a class whose probability vanishes in every sample has a sum too.
     share_of_class = F.log_softmax(target_logits, dim=1).softmax(dim=0)
     is_present = counts.clamp_max(1.0)
     signed = torch.cat([is_of_class / counts.clamp_min(1.0), -share_of_class * is_present])

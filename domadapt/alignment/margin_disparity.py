@@ -2,13 +2,14 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from domadapt.alignment.checks import check_positive
+from domadapt.alignment.protocol import Criterion
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
 
 
-class MarginDisparity(nn.Module):
+class MarginDisparity(Criterion):
     r"""A head disagrees with the classifier on the target; a reversed gradient opposes it.
 
     .. math::
@@ -16,7 +17,7 @@ class MarginDisparity(nn.Module):
         - \frac1{n_t} \sum_j \log\Bigl(1 - \sigma_{\hat y(t_j)}\bigl(f'(t_j)\bigr)\Bigr)
 
     where :math:`f'` is the criterion's own head, :math:`\sigma` the softmax and
-    :math:`\hat y(x)` the class that the network's classifier gives a row. The head
+    :math:`\hat y(x)` the class that the network's classifier predicts. The head
     descends it: it learns the classifier's decisions on the source and their opposite
     on the target, which it can where the domains lie apart. Through a gradient reversal
     the feature extractor ascends it.
@@ -25,8 +26,8 @@ class MarginDisparity(nn.Module):
     ----------
     hidden_layer_sizes : tuple of int, default=(256,)
         Units in each hidden layer of the head, with ReLU between. All its layers are
-        sized at the first batch, as torch's lazy modules do: send one batch through
-        before handing the parameters to an optimizer.
+        sized at the first mini-batch, as torch's lazy modules do: send one through
+        before passing the parameters to an optimizer.
     margin : float, default=4.0
         The factor :math:`\gamma`. Its logarithm is the margin by which the head is to
         disagree.
@@ -39,7 +40,7 @@ class MarginDisparity(nn.Module):
     Raises
     ------
     ValueError
-        If ``margin`` is not above 0, or, at a batch, there are fewer than two classes.
+        If ``margin`` is not above 0, or, at a mini-batch, there are fewer than two classes.
 
     References
     ----------
@@ -56,14 +57,12 @@ class MarginDisparity(nn.Module):
     (torch.Size([]), 5)
     """
 
-    # What an estimator multiplies the reversed gradient by unless told otherwise.
     default_weight = 0.1
 
     def __init__(self, *, hidden_layer_sizes=(256,), margin=4.0):
         super().__init__()
-        if not margin > 0:
-            raise ValueError(f"margin={margin!r} must be a number above 0.")
-        self.margin = margin
+        check_positive(margin=margin)
+        self.hidden_layer_sizes, self.margin = hidden_layer_sizes, margin
         self.reversal = GradientReversal()
         self.head = mlp_head(0, hidden_layer_sizes)
 
@@ -73,14 +72,14 @@ class MarginDisparity(nn.Module):
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
         source_logits : Tensor of shape (n_source, n_classes)
-            The classifier's logits of the source rows. Only the largest of each row
-            counts, so no gradient flows back through them.
+            The classifier's logits of the source samples. Only the largest of each
+            sample counts, so no gradient flows back through them.
         target_logits : Tensor of shape (n_target, n_classes)
-            The classifier's logits of the target rows, likewise.
+            The classifier's logits of the target samples, likewise.
 
         Returns
         -------
@@ -93,7 +92,7 @@ class MarginDisparity(nn.Module):
                 f"source_logits has {n_classes} columns: MarginDisparity needs 2 classes or "
                 "more, since a head cannot disagree about one."
             )
-        # The last layer reads this when it takes its size, at the first batch.
+        # The last layer reads this when it takes its size, at the first mini-batch.
         self.head[-1].out_features = n_classes
         features = self.reversal(torch.cat([source_features, target_features]))
         on_source, on_target = self.head(features).split(
@@ -102,13 +101,9 @@ class MarginDisparity(nn.Module):
         agreement = F.cross_entropy(on_source, source_logits.argmax(dim=1))
         return self.margin * agreement + _disagreement(on_target, target_logits.argmax(dim=1))
 
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"margin={self.margin}"
-
 
 def _disagreement(logits, labels):
-    """Give the mean of -log(1 - softmax) at the labels.
+    """Return the mean of -log(1 - softmax) at the labels.
 
     1 - softmax is the logistic function of the logarithm of the odds of all other
     classes against the labelled one, whose logarithm has no cancellation and no log 0.

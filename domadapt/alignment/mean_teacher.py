@@ -3,15 +3,16 @@
 import copy
 
 import torch
-from torch import nn
 
+from domadapt.alignment.checks import check_confidence
+from domadapt.alignment.protocol import Criterion
 from domadapt.nn.networks import FeatureClassifier
 
 # Standard deviation of the noise where there is no augmentation, as a share of a column's.
 NOISE = 0.5
 
 
-class MeanTeacher(nn.Module):
+class MeanTeacher(Criterion):
     r"""Squared distance of the network's target predictions to those of its running mean.
 
     .. math::
@@ -30,7 +31,7 @@ class MeanTeacher(nn.Module):
     once a step, with momentum m. It takes no gradient. Where the teacher is sure, the
     network learns to predict the same under another augmentation.
 
-    The teacher is a copy of the network that is made at the first batch: send one batch
+    The teacher is a copy of the network that is made at the first mini-batch: send one
     through before loading a saved state. One criterion serves one network.
 
     Parameters
@@ -38,27 +39,27 @@ class MeanTeacher(nn.Module):
     augmentation : callable or None, default=None
         Maps a batch of inputs to one of the same shape that means the same, at random.
         None adds Gaussian noise, of a standard deviation of 0.5 times that of each column
-        (or pixel) over the batch, from torch's default generator.
+        (or pixel) over the mini-batch, from torch's default generator.
     momentum : float, default=0.99
         What the teacher keeps of itself in a step, at least 0 and below 1.
     confidence : float, default=0.8
-        The least probability, from 0 to 1, of the teacher's prediction at which a row is
-        learnt from. The paper has 0.968, which a network that learns from smoothed labels
+        The least probability, from 0 to 1, of the teacher's prediction at which a sample
+        is learnt from. The paper has 0.968, which a network that learns from smoothed labels
         may never come to.
 
     Attributes
     ----------
     teacher : FeatureClassifier or None
-        The averaged network, from inputs to logits; None before the first batch. A layer
+        The averaged network, from inputs to logits; None before the first mini-batch. A layer
         of it is in training mode where the network's is.
 
     Raises
     ------
     TypeError
-        If ``augmentation`` is not callable or gives no tensor.
+        If ``augmentation`` is not callable or returns no tensor.
     ValueError
-        If ``momentum`` or ``confidence`` is out of its range, or ``augmentation`` gives
-        another shape.
+        If ``momentum`` or ``confidence`` is out of its range, or ``augmentation``
+        returns another shape.
 
     References
     ----------
@@ -82,7 +83,6 @@ class MeanTeacher(nn.Module):
     True
     """
 
-    # What an estimator multiplies the gradient into the network by unless told otherwise.
     default_weight = 30.0
     # It compares probabilities, which no signature says.
     needs_classes = True
@@ -99,13 +99,10 @@ class MeanTeacher(nn.Module):
                 f"momentum={momentum!r} must be a number of at least 0 and below 1, where the "
                 "teacher would never learn."
             )
-        if not 0.0 <= confidence <= 1.0:
-            raise ValueError(
-                f"confidence={confidence!r} must be a probability, from 0 (every row) to 1."
-            )
-        self.augmentation = augmentation
-        self.momentum = momentum
-        self.confidence = confidence
+        check_confidence(confidence=confidence)
+        self.augmentation, self.momentum, self.confidence = augmentation, momentum, confidence
+        # Nothing is known of an augmentation: it may draw on the CPU, or branch on values.
+        self.stackable = self.capturable = augmentation is None  # type: ignore[misc]
         self.teacher: FeatureClassifier | None = None
 
     def forward(self, target_inputs, feature_extractor, classifier):
@@ -126,11 +123,11 @@ class MeanTeacher(nn.Module):
         Returns
         -------
         loss : Tensor of shape ()
-            Mean squared distance over rows and classes, from 0 to 2 / n_classes. Rows of
+            Mean squared distance over samples and classes, from 0 to 2 / n_classes. Those of
             which the teacher is not sure count 0, with a gradient of zero.
         """
         student = FeatureClassifier(feature_extractor, classifier)
-        # The student comes first: layers that are sized at the first batch have to be, to
+        # The student comes first: layers that are sized at the first mini-batch have to be, to
         # be copied.
         p = student(self._augment(target_inputs)).softmax(dim=1)
         if self.teacher is None:
@@ -150,14 +147,10 @@ class MeanTeacher(nn.Module):
         augmented = self.augmentation(inputs)
         expected = f"a tensor of the shape of the batch, {tuple(inputs.shape)}, was expected."
         if not isinstance(augmented, torch.Tensor):
-            raise TypeError(f"augmentation gave {type(augmented).__name__}: {expected}")
+            raise TypeError(f"augmentation returned {type(augmented).__name__}: {expected}")
         if augmented.shape != inputs.shape:
-            raise ValueError(f"augmentation gave shape {tuple(augmented.shape)}: {expected}")
+            raise ValueError(f"augmentation returned shape {tuple(augmented.shape)}: {expected}")
         return augmented
-
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"momentum={self.momentum}, confidence={self.confidence}"
 
 
 @torch.inference_mode(False)  # What is made in inference mode would be of no use in training.
@@ -168,11 +161,33 @@ def _copy_without_gradient(network):
 @torch.no_grad()
 def _move_towards(teacher, student, share):
     """Move weights and running statistics a share of the way, in place."""
-    torch._foreach_lerp_(_averaged(teacher), _averaged(student), share)
+    taught, own = _averaged(teacher), _averaged(student)
+    _LerpInPlace.apply(share, len(taught), *taught, *own)
+
+
+class _LerpInPlace(torch.autograd.Function):
+    """Moves some tensors towards others in one call, which vmap has no rule for."""
+
+    @staticmethod
+    def forward(share, n, *tensors):
+        torch._foreach_lerp_(tensors[:n], tensors[n:], share)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Keep nothing: no gradient flows here."""
+
+    @staticmethod
+    def vmap(info, in_dims, share, n, *tensors):
+        """Move those of all networks at once."""
+        stacked = [
+            tensor if at is None else tensor.movedim(at, 0)
+            for tensor, at in zip(tensors, in_dims[2:], strict=True)
+        ]
+        return _LerpInPlace.apply(share, n, *stacked), None
 
 
 def _averaged(network):
-    """Give all tensors of floating point: counters and the like stand for themselves."""
+    """Return all tensors of floating point: counters and the like stand for themselves."""
     tensors = (*network.parameters(), *network.buffers())
     return [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
 

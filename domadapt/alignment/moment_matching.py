@@ -1,23 +1,23 @@
 """Alignment of several sources and the target by the moments of their features."""
 
-from numbers import Integral
-
 import torch
-from torch import nn
+
+from domadapt.alignment.checks import check_counts
+from domadapt.alignment.protocol import Criterion
 
 
-class MomentMatching(nn.Module):
+class MomentMatching(Criterion):
     r"""Distances between the moments of every two domains, for several sources.
 
-    With :math:`m^k_i` the mean over rows of source i of their features to the power k, taken
+    With :math:`m^k_i` the mean over samples of source i of their features to the power k, taken
     column by column, :math:`m^k_t` that of the target, and N sources,
 
     .. math::
         \sum_{k=1}^K \Bigl( \frac1N \sum_i \bigl\| m^k_i - m^k_t \bigr\|_2
         + \binom N2^{-1} \sum_{i < j} \bigl\| m^k_i - m^k_j \bigr\|_2 \Bigr)
 
-    The sources come closer to the target and to each other. Sources without rows in the
-    batch are left out, N being how many there are.
+    The sources come closer to the target and to each other. Sources without samples in the
+    mini-batch are left out, N being how many there are.
 
     Parameters
     ----------
@@ -56,28 +56,26 @@ class MomentMatching(nn.Module):
     tensor(4.5000)
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 0.1
     # Read before training, so that the message comes early.
     needs_several_sources = True
 
     def __init__(self, *, n_moments=2):
         super().__init__()
-        if not (isinstance(n_moments, Integral) and int(n_moments) >= 1):
-            raise ValueError(f"n_moments={n_moments!r} must be an integer of at least 1.")
+        check_counts(n_moments=n_moments)
         self.n_moments = n_moments
 
     def forward(self, source_features, target_features, source_domains):
-        """Compare the domains of two batches.
+        """Compare the domains of two mini-batches.
 
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the sources.
+            Samples of the sources.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
         source_domains : Tensor of shape (n_source, n_sources)
-            Which source each source row is from, one-hot.
+            Which source each source sample is from, one-hot.
 
         Returns
         -------
@@ -103,15 +101,11 @@ class MomentMatching(nn.Module):
         moments = moments.unflatten(1, (self.n_moments, -1))
         one, other = _pairs(len(moments), moments.device)
         distances = torch.linalg.vector_norm(moments[one] - moments[other], dim=2).sum(1)
-        return torch.dot(_pair_weights(counts, one, other), distances)
-
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"n_moments={self.n_moments}"
+        return torch.dot(_weights_of_pairs(counts, one, other), distances)
 
 
 def _powers(features, highest):
-    """Give the powers of all entries side by side, shape (n, highest * d)."""
+    """Return the powers of all entries side by side, shape (n, highest * d)."""
     powers = [features]
     for _ in range(highest - 1):
         powers.append(powers[-1] * features)
@@ -122,8 +116,8 @@ def _pairs(n_domains, device):
     return torch.triu_indices(n_domains, n_domains, offset=1, device=device)
 
 
-def _pair_weights(counts, one, other):
-    """Give each pair's share in its mean; the target is the last domain."""
+def _weights_of_pairs(counts, one, other):
+    """Return each pair's share in its mean; the target is the last domain."""
     n_sources = len(counts)
     present = torch.cat([(counts > 0).to(counts.dtype), counts.new_ones(1)])
     both = present[one] * present[other]

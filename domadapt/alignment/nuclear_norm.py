@@ -3,7 +3,8 @@
 import math
 
 import torch
-from torch import nn
+
+from domadapt.alignment.protocol import Criterion
 
 # Singular values below this part of the Frobenius norm fade out of the gradient. In
 # float32 those of pure rounding are some hundred times smaller.
@@ -11,8 +12,8 @@ SMALLEST_SINGULAR_VALUE = 1e-5
 SMALLEST_NORM = 1e-30
 
 
-class BNM(nn.Module):
-    r"""Minus the nuclear norm of a batch of predictions.
+class BNM(Criterion):
+    r"""Minus the nuclear norm of a mini-batch of predictions.
 
     .. math:: -\frac1n \, \| P \|_* = -\frac1n \sum_k \sigma_k(P)
 
@@ -51,16 +52,17 @@ class BNM(nn.Module):
     tensor(-0.5000)
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 4.0
+    # The library that solves by Cholesky factors may do part of its work on the CPU.
+    capturable = False
 
     def forward(self, target_logits):
-        """Measure a batch.
+        """Measure a mini-batch.
 
         Parameters
         ----------
         target_logits : Tensor of shape (n_target, n_classes)
-            Logits of target rows.
+            Logits of target samples.
 
         Returns
         -------
@@ -73,7 +75,7 @@ class BNM(nn.Module):
 
 
 def _halley_weights(smallest):
-    """Give the weights of Halley's iteration that raise [smallest, 1] to 1 the fastest."""
+    """Return the weights of Halley's iteration that raise [smallest, 1] to 1 the fastest."""
     weights = []
     while smallest < 1.0 - 1e-12:
         square = smallest**2
@@ -91,7 +93,7 @@ WEIGHTS = _halley_weights(SMALLEST_SINGULAR_VALUE)
 
 
 def _polar_factor(matrix):
-    """Give U V' of a matrix U S V', by steps that bring every singular value to 1.
+    """Return U V' of a matrix U S V', by steps that bring every singular value to 1.
 
     A step maps each singular value x to x (a + b x^2) / (1 + c x^2) and leaves the
     singular vectors as they are. The squares in it would cost a float32 half its

@@ -4,59 +4,57 @@ from numbers import Real
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from domadapt.alignment.protocol import Criterion
 from domadapt.nn.layers import GradientReversal
 
 
-class OpenSetBackpropagation(nn.Module):
-    r"""The classifier is kept undecided whether a target row is known; the features decide.
+class OpenSetBackpropagation(Criterion):
+    r"""The classifier is kept undecided whether a target sample is known; the features decide.
 
-    The classifier has one column more than there are source classes. The last stands
-    for whatever the source does not know; no source row has this label. With
-    :math:`u_j` the softmax probability of the last column at target row j, and the
-    threshold t, the loss is
+        The classifier has one column more than there are source classes. The last stands
+        for whatever the source does not know; no source sample has this label. With
+        :math:`u_j` the softmax probability of the last column at target sample j, and the
+        threshold t, the loss is
 
-    .. math::
-        -\frac1n \sum_j \bigl( t \log u_j + (1 - t) \log(1 - u_j) \bigr) .
+        .. math::
+            -\frac1n \sum_j \bigl( t \log u_j + (1 - t) \log(1 - u_j) \bigr) .
 
-    The classifier descends it, and holds :math:`u_j` at the threshold. Through a gradient
-    reversal the feature extractor ascends it, and moves each row to either side: towards
-    a source class or away from all of them.
+        The classifier descends it, and holds :math:`u_j` at the threshold. Through a gradient
+        reversal the feature extractor ascends it, and moves each sample to either side: towards
+        a source class or away from all of them.
 
-    Parameters
-    ----------
-    threshold : float, default=0.5
-        The probability t, above 0 and below 1. The higher, the more rows come out as
-        unknown.
+        Parameters
+        ----------
+        threshold : float, default=0.5
+            The probability t, above 0 and below 1. The higher, the more samples come out as
+            unknown.
 
-    Raises
-    ------
-    ValueError
-        If ``threshold`` is no such number.
+        Raises
+        ------
+        ValueError
+            If ``threshold`` is no such number.
 
-    References
-    ----------
-    Saito, Yamamoto, Ushiku, Harada (2018). "Open set domain adaptation by
-    backpropagation". ECCV.
+        References
+        ----------
+        Saito, Yamamoto, Ushiku, Harada (2018). "Open set domain adaptation by
+        backpropagation". ECCV.
 
-    Examples
-    --------
-    >>> import torch
-    >>> from domadapt.alignment import OpenSetBackpropagation
-    >>> logits = torch.tensor([[0.25, 0.25, 0.5]]).log()  # two classes, and unknown
-    >>> OpenSetBackpropagation()(logits, classifier=torch.nn.Identity())  # ln 2, the least
-    tensor(0.6931)
-    >>> OpenSetBackpropagation(threshold=0.9)(logits, classifier=torch.nn.Identity())
-    tensor(0.6931)
+        Examples
+        --------
+        >>> from numbers import Real
+
+    import torch
+        >>> from domadapt.alignment import OpenSetBackpropagation
+        >>> logits = torch.tensor([[0.25, 0.25, 0.5]]).log()  # two classes, and unknown
+        >>> OpenSetBackpropagation()(logits, classifier=torch.nn.Identity())  # ln 2, the least
+        tensor(0.6931)
+        >>> OpenSetBackpropagation(threshold=0.9)(logits, classifier=torch.nn.Identity())
+        tensor(0.6931)
     """
 
-    # What an estimator multiplies the gradient into the network by unless told otherwise.
-    default_weight = 1.0
     # It compares probabilities, which no signature says.
     needs_classes = True
-
-    # Columns that the classifier has beside one for each source class.
     n_extra_logits = 1
 
     def __init__(self, *, threshold=0.5):
@@ -66,7 +64,7 @@ class OpenSetBackpropagation(nn.Module):
                 f"threshold={threshold!r}: open-set adaptation needs a threshold such as 0.5, "
                 "a number above 0 and below 1."
             )
-        self.threshold = float(threshold)
+        self.threshold = threshold
         self.reversal = GradientReversal()
 
     def forward(self, target_features, classifier):
@@ -75,7 +73,7 @@ class OpenSetBackpropagation(nn.Module):
         Parameters
         ----------
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
         classifier : callable
             The network's classifier: maps features to logits of shape
             (n, n_classes + 1), the last column for unknown.
@@ -88,20 +86,16 @@ class OpenSetBackpropagation(nn.Module):
         Raises
         ------
         ValueError
-            If the classifier gives fewer than two columns.
+            If the classifier returns fewer than two columns.
         """
         logits = classifier(self.reversal(target_features))
         if logits.shape[1] < 2:
             raise ValueError(
-                f"classifier gave {logits.shape[1]} columns: open-set adaptation needs one for "
+                f"classifier returned {logits.shape[1]} columns: open-set adaptation needs one for "
                 "each source class and one more, the last, for unknown. Widen its last layer."
             )
         # The log odds of unknown: both logarithms come from them without a rounded 1 - u.
         log_odds = logits[:, -1] - logits[:, :-1].logsumexp(1)
         return F.binary_cross_entropy_with_logits(
-            log_odds, torch.full_like(log_odds, self.threshold)
+            log_odds, torch.full_like(log_odds, float(self.threshold))
         )
-
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"threshold={self.threshold}"

@@ -1,23 +1,32 @@
-"""Optimal transport between batches, by features and predictions jointly."""
+"""Optimal transport between mini-batches, by features and predictions jointly."""
 
 import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+
+from domadapt.alignment.checks import check_not_negative, check_positive
+from domadapt.alignment.protocol import Criterion
 
 
-class DeepJDOT(nn.Module):
+class _OfTransport(Criterion):
+    """A criterion of which the plan is computed on the CPU."""
+
+    stackable = False
+    capturable = False
+
+
+class DeepJDOT(_OfTransport):
     r"""Cost of moving the source onto the target by the best plan.
 
     .. math::
         \min_{P} \sum_{ij} P_{ij} C_{ij}, \qquad
         C_{ij} = \alpha \|s_i - t_j\|^2 - \beta \log q_j(y_i)
 
-    where :math:`q_j(y_i)` is the predicted probability that target row j has the class
-    of source row i, and the plan :math:`P` gives every source row :math:`1/n_s` and every
-    target row :math:`1/n_t`. So a target row learns the class of the source rows that
+    where :math:`q_j(y_i)` is the predicted probability that target sample j has the class
+    of source sample i, and the plan :math:`P` gives every source sample :math:`1/n_s` and every
+    target sample :math:`1/n_t`. So a target sample learns the class of the source samples that
     the plan leads to it. The gradient flows through the cost and not through the plan.
 
     The plan is computed on the CPU: on another device each step waits for it.
@@ -40,14 +49,13 @@ class DeepJDOT(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from domadapt.alignment.optimal_transport import DeepJDOT
+    >>> from domadapt.alignment import DeepJDOT
     >>> source, target = torch.tensor([[0.0], [5.0]]), torch.tensor([[6.0], [1.0]])
     >>> labels, logits = torch.tensor([0, 1]), torch.zeros(2, 2)
     >>> DeepJDOT(alpha=1.0, beta=0.0)(source, target, labels, logits)
     tensor(1.)
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 3.0
 
     def __init__(self, *, alpha=0.001, beta=0.0001, regularization=None):
@@ -56,18 +64,18 @@ class DeepJDOT(nn.Module):
         self.alpha, self.beta, self.regularization = alpha, beta, regularization
 
     def forward(self, source_features, target_features, source_labels, target_logits):
-        """Compare two batches.
+        """Compare two mini-batches.
 
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
         source_labels : Tensor of shape (n_source,), int64
-            Classes of the source rows, 0 to n_classes - 1.
+            Classes of the source samples, 0 to n_classes - 1.
         target_logits : Tensor of shape (n_target, n_classes)
-            Logits of the target rows.
+            Logits of the target samples.
 
         Returns
         -------
@@ -79,21 +87,17 @@ class DeepJDOT(nn.Module):
         cost = self.alpha * distances + self.beta * entropies
         return _cost_of_best_plan(cost, self.regularization)
 
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"alpha={self.alpha}, beta={self.beta}, regularization={self.regularization}"
 
-
-class DeepJDOTRegression(nn.Module):
+class DeepJDOTRegression(_OfTransport):
     r"""Cost of moving the source onto the target by the best plan, for a regression.
 
     .. math::
         \min_{P} \sum_{ij} P_{ij} C_{ij}, \qquad
         C_{ij} = \alpha \|s_i - t_j\|^2 + \frac{\beta}{m} \|y_i - \hat y_j\|^2
 
-    where :math:`y_i` are the m values of source row i and :math:`\hat y_j` those predicted
-    for target row j. The plan :math:`P` is that of ``DeepJDOT``: a target row learns the
-    values of the source rows that it leads there. Their squared error is a mean over the
+    where :math:`y_i` are the m values of source sample i and :math:`\hat y_j` those predicted
+    for target sample j. The plan :math:`P` is that of ``DeepJDOT``: a target sample learns the
+    values of the source samples that it leads there. Their squared error is a mean over the
     outputs, so that its weight does not depend on how many there are.
 
     Parameters
@@ -121,9 +125,6 @@ class DeepJDOTRegression(nn.Module):
     tensor(2.)
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
-    default_weight = 1.0
-
     def __init__(self, *, feature_weight=0.001, value_weight=0.03, regularization=None):
         super().__init__()
         _check_settings(regularization, feature_weight=feature_weight, value_weight=value_weight)
@@ -131,18 +132,18 @@ class DeepJDOTRegression(nn.Module):
         self.regularization = regularization
 
     def forward(self, source_features, target_features, source_values, target_predictions):
-        """Compare two batches.
+        """Compare two mini-batches.
 
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
         source_values : Tensor of shape (n_source, n_outputs)
-            Values of the source rows.
+            Values of the source samples.
         target_predictions : Tensor of shape (n_target, n_outputs)
-            Values that are predicted for the target rows.
+            Values that are predicted for the target samples.
 
         Returns
         -------
@@ -154,22 +155,13 @@ class DeepJDOTRegression(nn.Module):
         cost = self.feature_weight * distances + self.value_weight * errors
         return _cost_of_best_plan(cost, self.regularization)
 
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        weights = f"feature_weight={self.feature_weight}, value_weight={self.value_weight}"
-        return f"{weights}, regularization={self.regularization}"
-
 
 def _check_settings(regularization, **weights):
-    for name, value in weights.items():
-        if not 0.0 <= value < math.inf:
-            raise ValueError(f"{name}={value!r} must be a finite number of at least 0.")
+    check_not_negative(**weights)
     if not any(weights.values()):
         raise ValueError(f"{'=0 and '.join(weights)}=0 leave no cost: set at least one above 0.")
-    if regularization is not None and not 0.0 < regularization < math.inf:
-        raise ValueError(
-            f"regularization={regularization!r} must be a finite number above 0, or None."
-        )
+    if regularization is not None:
+        check_positive(regularization=regularization)
 
 
 def _squared_distances(source, target):

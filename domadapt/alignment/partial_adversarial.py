@@ -2,8 +2,9 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from domadapt.alignment.checks import check_not_negative
+from domadapt.alignment.protocol import Criterion
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
 
@@ -11,18 +12,18 @@ from domadapt.nn.networks import mlp_head
 SMALLEST_MEAN = 1e-30
 
 
-class PartialAdversarial(nn.Module):
+class PartialAdversarial(Criterion):
     r"""A discriminator that looks away from source classes which the target lacks.
 
     A class that is not in the target is rarely predicted there, so the weight of class k
-    is its mean probability over all m target rows, and that of the likeliest class is 1:
+    is its mean probability over all m target samples, and that of the likeliest class is 1:
 
     .. math::
         \bar p_k = \frac1m \sum_j p_{jk}, \qquad \gamma_k = \frac{\bar p_k}{\max_l \bar p_l} .
 
     It is taken before every epoch, before the first from a network that has learnt nothing
     yet, so let the weight of the criterion rise with training, as an estimator does. With
-    :math:`\bar\gamma` the mean of :math:`\gamma_{y_i}` over the source rows of the batch,
+    :math:`\bar\gamma` the mean of :math:`\gamma_{y_i}` over the source samples of the mini-batch,
     :math:`w_i` their weights and :math:`\ell` the cross-entropy, the loss is
 
     .. math::
@@ -46,9 +47,9 @@ class PartialAdversarial(nn.Module):
     hidden_layer_sizes : tuple of int, default=(256,)
         Units in each hidden layer of the discriminator, with ReLU between.
     in_features : int or None, default=None
-        Columns of the features. None sizes the layers at the first batch, as
-        torch's lazy modules do: send one batch through before handing the parameters
-        to an optimizer.
+        Columns of the features. None sizes the layers at the first mini-batch, as
+        torch's lazy modules do: send one through before passing the parameters to an
+        optimizer.
 
     Attributes
     ----------
@@ -77,17 +78,13 @@ class PartialAdversarial(nn.Module):
     (torch.Size([]), 3)
     """
 
-    # What an estimator multiplies the gradient into the network by unless told otherwise.
-    default_weight = 1.0
-
     class_weight: torch.Tensor
 
     def __init__(self, *, adversarial_weight=0.1, hidden_layer_sizes=(256,), in_features=None):
         super().__init__()
-        if not 0.0 <= adversarial_weight < float("inf"):
-            raise ValueError(
-                f"adversarial_weight={adversarial_weight!r} must be a finite number of at least 0."
-            )
+        check_not_negative(adversarial_weight=adversarial_weight)
+        self.adversarial_weight = adversarial_weight
+        self.hidden_layer_sizes, self.in_features = hidden_layer_sizes, in_features
         self.reversal = GradientReversal(adversarial_weight)
         self.discriminator = mlp_head(1, hidden_layer_sizes, in_features=in_features)
         self.register_buffer("class_weight", torch.empty(0), persistent=False)
@@ -100,9 +97,9 @@ class PartialAdversarial(nn.Module):
         Parameters
         ----------
         target_features : Tensor of shape (n_target, d)
-            All rows of the target. They are not used.
+            All samples of the target. They are not used.
         target_logits : Tensor of shape (n_target, n_classes)
-            The classifier's logits of these rows.
+            The classifier's logits of these samples.
         """
         share = target_logits.softmax(dim=1).mean(0)
         class_weight = share / share.max()
@@ -115,20 +112,20 @@ class PartialAdversarial(nn.Module):
     def forward(
         self, source_features, target_features, source_logits, source_labels, source_weight=None
     ):
-        """Compare two batches.
+        """Compare two mini-batches.
 
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
         source_logits : Tensor of shape (n_source, n_classes)
-            The classifier's logits of the source rows.
+            The classifier's logits of the source samples.
         source_labels : Tensor of shape (n_source,), int64
-            Classes of the source rows, 0 to n_classes - 1.
+            Classes of the source samples, 0 to n_classes - 1.
         source_weight : Tensor of shape (n_source,), or None
-            Weights of the source rows in the task loss; None for 1.
+            Weights of the source samples in the task loss; None for 1.
 
         Returns
         -------
@@ -147,11 +144,11 @@ class PartialAdversarial(nn.Module):
         return adversarial + ((row_weight - 1.0) * losses).mean()
 
     def _adversarial(self, source_features, target_features, row_weight):
-        """Give the discriminator's cross-entropy, each domain counting one half."""
+        """Return the discriminator's cross-entropy, each domain counting one half."""
         features = torch.cat([source_features, target_features])
         logits = self.discriminator(self.reversal(features)).squeeze(1)
         on_source, on_target = logits[: len(source_features)], logits[len(source_features) :]
-        # All rows may be of classes whose probability has come to zero.
+        # All samples may be of classes whose probability has come to zero.
         relative = row_weight / row_weight.mean().clamp_min(SMALLEST_MEAN)
         source_part = (relative * F.logsigmoid(on_source)).mean()
         return -0.5 * (source_part + F.logsigmoid(-on_target).mean())

@@ -25,7 +25,7 @@ SHARED = (
 )
 OF_CLASSES = ("source_logits", "target_logits", "source_labels")
 OF_VALUES = ("source_predictions", "target_predictions", "source_values")
-# What the step hands over when it learns classes, and when it learns numbers.
+# What the step passes when it learns classes, and when it learns numbers.
 ON_OFFER = {"classes": OF_CLASSES + SHARED, "values": OF_VALUES + SHARED}
 
 
@@ -140,7 +140,7 @@ class StepTensors:
     Parameters
     ----------
     n_source : int
-        Rows of the batch that are source; they come first. 0 without a source.
+        Samples of the mini-batch that are source; they come first. 0 without a source.
     features : Tensor of shape (n_source + n_target, d)
         Output of the feature extractor.
     outputs : Tensor of shape (n_source + n_target, n_outputs)
@@ -150,20 +150,20 @@ class StepTensors:
     weight : Tensor of shape (n_source,), or None
         Source weights of mean 1 over the whole source; None where all are alike.
     source_indices, target_indices : Tensors of shape (n_source,) and (n_target,), int64
-        Position of each row among the rows of its domain that ``fit`` trains on.
+        Position of each sample among those of its domain that ``fit`` trains on.
     classifier : nn.Module
         Maps features to outputs.
-    progress : float
+    progress : Tensor of shape ()
         0 at the first step of training, towards 1 at the last.
     feature_extractor : nn.Module or None, default=None
         Maps inputs to features.
     gather_inputs : callable or None, default=None
-        Gives the inputs of the batch, source rows first.
-    source_domains : Tensor of shape (n_rows, n_sources) or None, default=None
-        For every row of the whole source a one in the column of its domain. None stands
+        Returns the inputs of the mini-batch, source samples first.
+    source_domains : Tensor of shape (n_samples, n_sources) or None, default=None
+        For every sample of the whole source a one in the column of its domain. None stands
         for a single source.
     n_labelled : int, default=0
-        Rows between source and target that take no part: labelled rows of the target.
+        Samples between source and target that take no part: labelled ones of the target.
     precision : torch.dtype, default=torch.float32
         What the feature extractor computes in.
     """
@@ -176,36 +176,22 @@ class StepTensors:
     source_indices: torch.Tensor
     target_indices: torch.Tensor
     classifier: nn.Module
-    progress: float
+    progress: Any
     feature_extractor: nn.Module | None = None
     gather_inputs: Any = None
     source_domains: torch.Tensor | None = None
     n_labelled: int = 0
     precision: torch.dtype = torch.float32
 
-    def hand_over(self, names, factor, *, limited=True):
-        """Give what is asked for, the gradient into the network multiplied by a factor.
+    def select(self, names, factor, *, limited=True):
+        """Return what is asked for by name, the gradient into the network times a factor.
 
-        Features and outputs are pulled no harder than a cross-entropy of the source rows
-        could ever pull their logits: a gradient of n rows of norm sqrt(2) / n each. Only
-        a criterion that runs away, such as a covariance distance of ever larger logits,
-        comes to that limit.
-
-        Parameters
-        ----------
-        names : tuple of str
-            Out of ``ON_OFFER``.
-        factor : float or Tensor of shape ()
-            Multiplies the gradient. A tensor is read when the gradient flows.
-        limited : bool, default=True
-            Whether the limit holds.
-
-        Returns
-        -------
-        given : dict of str to object
-            What each name stands for.
+        Features and outputs are pulled no harder than a cross-entropy of the source samples
+        could ever pull their logits: a gradient of n rows of norm sqrt(2) / n each. Only a
+        criterion that runs away, such as a covariance distance of ever larger logits, comes
+        to that limit, which holds where ``limited`` is True.
         """
-        given: dict[str, Any] = {
+        selected: dict[str, Any] = {
             "source_labels": self.labels,
             "source_values": self.labels,
             "source_indices": self.source_indices,
@@ -213,31 +199,30 @@ class StepTensors:
             "source_weight": self.weight,
             "progress": self.progress,
         }
-        n_rows = self.n_source or len(self.features)
-        limit = (2.0 / n_rows) ** 0.5 if limited else None
+        n_samples = self.n_source or len(self.features)
+        limit = (2.0 / n_samples) ** 0.5 if limited else None
         for what, rows in (
             ("features", self.features),
             ("logits", self.outputs),
             ("predictions", self.outputs),
         ):
             if _asks_for(names, what):
-                given.update(self._by_domain(what, scale_gradient(rows, factor, max_norm=limit)))
+                selected.update(self._by_domain(what, scale_gradient(rows, factor, max_norm=limit)))
         if _asks_for(names, "inputs"):
-            given.update(self._by_domain("inputs", self.gather_inputs()))
+            selected.update(self._by_domain("inputs", self.gather_inputs()))
         if "source_domains" in names:
-            given["source_domains"] = self._source_domains()
+            selected["source_domains"] = self._source_domains()
         if self.weight is None and "source_weight" in names:
-            given["source_weight"] = torch.ones_like(self.features[: self.n_source, 0])
+            selected["source_weight"] = torch.ones_like(self.features[: self.n_source, 0])
         for what, module in (
             ("classifier", self.classifier),
             ("feature_extractor", self.feature_extractor),
         ):
             if what in names:
-                given[what] = ScaledModule(module, factor, self.precision)
-        return {name: given[name] for name in names}
+                selected[what] = ScaledModule(module, factor, self.precision)
+        return {name: selected[name] for name in names}
 
     def _by_domain(self, what, rows):
-        """Name the source's rows, which are the first of the batch, and the target's."""
         n_target = len(rows) - self.n_source - self.n_labelled
         source, _, target = rows.split([self.n_source, self.n_labelled, n_target])
         return {f"source_{what}": source, f"target_{what}": target}
@@ -253,7 +238,7 @@ def _asks_for(names, what):
 
 
 def declared_names(criterion):
-    """Read from a criterion's signature what it needs.
+    """Return what a criterion needs, read from its signature.
 
     Parameters
     ----------
@@ -264,7 +249,7 @@ def declared_names(criterion):
     Returns
     -------
     names : tuple of str
-        What the training step has to hand over, by keyword.
+        What the training step passes by keyword.
 
     Raises
     ------
@@ -293,23 +278,12 @@ def declared_names(criterion):
         asked = f"for {', '.join(map(repr, unknown))}" if unknown else "for nothing on offer"
         raise TypeError(
             f"The alignment criterion {name_of(criterion)} asks {asked}. The training step "
-            f"hands over what the signature names, out of: {', '.join(SHARED)}; for classes "
+            f"passes what the signature names, out of: {', '.join(SHARED)}; for classes "
             f"{', '.join(OF_CLASSES)}; for regression {', '.join(OF_VALUES)}."
         )
     return names
 
 
 def name_of(criterion):
-    """Name a criterion, for messages.
-
-    Parameters
-    ----------
-    criterion : nn.Module or callable
-        A criterion.
-
-    Returns
-    -------
-    name : str
-        Of its class, or its own where it is a function.
-    """
+    """Return the name of a criterion: that of its class, or its own where it is a function."""
     return getattr(criterion, "__name__", type(criterion).__name__)

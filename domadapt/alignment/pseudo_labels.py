@@ -1,18 +1,20 @@
-"""Self-training: target rows with the classes that the classifier gives them."""
+"""Self-training: target samples with the classes that are predicted for them."""
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+
+from domadapt.alignment.checks import check_confidence
+from domadapt.alignment.protocol import Criterion
 
 
-class PseudoLabels(nn.Module):
-    r"""Cross-entropy of target rows against the classes that are predicted for them.
+class PseudoLabels(Criterion):
+    r"""Cross-entropy of target samples against the classes that are predicted for them.
 
     .. math::
         \frac1{\sum_i w_i} \sum_i -w_i \log p_i(\hat y_i), \qquad
         \hat y_i = \operatorname*{arg\,max}_k p_i(k)
 
-    where p is the softmax of the logits. Rows whose :math:`p_i(\hat y_i)` is below the
+    where p is the softmax of the logits. Samples whose :math:`p_i(\hat y_i)` is below the
     threshold have the weight 0. The others have 1 or, balanced, 1 divided by how many
     of them have the same :math:`\hat y`. Neither weights nor classes carry a gradient.
 
@@ -51,51 +53,44 @@ class PseudoLabels(nn.Module):
     0.0
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 3.0
 
     def __init__(self, *, threshold=0.8, balanced=True, ramp_up=True):
         super().__init__()
-        if not 0.0 <= threshold <= 1.0:
-            raise ValueError(
-                f"threshold={threshold!r} must be a probability, from 0 (every row) to 1."
-            )
-        self.threshold = threshold
-        self.balanced = balanced
-        self.ramp_up = ramp_up
+        check_confidence(threshold=threshold)
+        self.threshold, self.balanced, self.ramp_up = threshold, balanced, ramp_up
 
     def forward(self, target_logits, progress):
-        """Compare a batch with its own predictions.
+        """Compare a mini-batch with its own predictions.
 
         Parameters
         ----------
         target_logits : Tensor of shape (n_target, n_classes)
-            Logits of target rows.
-        progress : float
+            Logits of target samples.
+        progress : float or Tensor of shape ()
             0 at the first step of training, towards 1 at the last. It is only used with
             ``ramp_up``.
 
         Returns
         -------
         loss : Tensor of shape ()
-            Mean cross-entropy in nats of the rows above the threshold; 0, with a
+            Mean cross-entropy in nats of the samples above the threshold; 0, with a
             gradient of zero, where there is none.
         """
         # The gradient of a maximum flows to nothing but the class in which it was found.
         log_p, labels = F.log_softmax(target_logits, dim=1).max(1)
         weight = (log_p.detach().exp() >= self.threshold).to(log_p.dtype)
         if self.balanced:
-            weight = weight / _rows_of_same_label(weight, labels, target_logits.shape[1])
-        # The weights add up to the confident rows, or to their classes: 1 at least.
+            weight = weight / _samples_of_same_label(weight, labels, target_logits.shape[1])
+        # The weights add up to the confident samples, or to their classes: 1 at least.
         loss = torch.dot(weight, -log_p) / weight.sum().clamp_min(1.0)
-        return progress * loss if self.ramp_up else loss
+        if not self.ramp_up:
+            return loss
+        # Progress in float64 would be of as many dimensions, and make the loss one.
+        return torch.as_tensor(progress, dtype=loss.dtype) * loss
 
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"threshold={self.threshold}, balanced={self.balanced}, ramp_up={self.ramp_up}"
 
-
-def _rows_of_same_label(confident, labels, n_classes):
-    """Count for each row the confident rows of its label; 1 at least, to divide by."""
+def _samples_of_same_label(confident, labels, n_classes):
+    """Count for each sample the confident ones of its label; 1 at least, to divide by."""
     counts = confident.new_zeros(n_classes).index_add_(0, labels, confident)
     return counts[labels].clamp_min(1.0)

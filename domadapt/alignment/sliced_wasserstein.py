@@ -4,19 +4,21 @@ import functools
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+
+from domadapt.alignment.checks import check_counts
+from domadapt.alignment.protocol import Criterion
 
 
-class SlicedWasserstein(nn.Module):
+class SlicedWasserstein(Criterion):
     r"""Squared 2-Wasserstein distance in one dimension, averaged over random directions.
 
     .. math::
         \frac1L \sum_{l=1}^{L} W_2^2(S\theta_l, T\theta_l), \qquad
         W_2^2(u, v) = \int_0^1 \big( F_u^{-1}(\tau) - F_v^{-1}(\tau) \big)^2 d\tau
 
-    where the rows of :math:`S` and :math:`T` are projected on unit vectors
+    where the samples :math:`S` and :math:`T` are projected on unit vectors
     :math:`\theta`. The quantile functions :math:`F^{-1}` step through the sorted
-    projections, and the integral over the steps of both is exact: in batches of one
+    projections, and the integral over the steps of both is exact: in mini-batches of one
     size it is the mean squared difference of the sorted projections.
 
     The directions are drawn anew in each call, from torch's generator of the device that
@@ -39,30 +41,28 @@ class SlicedWasserstein(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from domadapt.alignment.sliced_wasserstein import SlicedWasserstein
+    >>> from domadapt.alignment import SlicedWasserstein
     >>> source, target = torch.tensor([[0.0], [4.0]]), torch.tensor([[5.0], [1.0]])
     >>> SlicedWasserstein()(source, target)
     tensor(1.)
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 3.0
 
     def __init__(self, *, n_projections=64):
         super().__init__()
-        if n_projections < 1:
-            raise ValueError(f"n_projections={n_projections!r} must be an integer of at least 1.")
+        check_counts(n_projections=n_projections)
         self.n_projections = n_projections
 
     def forward(self, source_features, target_features, directions=None):
-        """Compare two batches.
+        """Compare two mini-batches.
 
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
         directions : Tensor of shape (n_projections, d), or None, default=None
             Unit vectors to project on; None draws them.
 
@@ -89,29 +89,25 @@ class SlicedWasserstein(nn.Module):
         Parameters
         ----------
         features : Tensor of shape (n, d)
-            What they are for: gives d, the dtype and the device.
+            What they are for, and of whose d, dtype and device they are.
 
         Returns
         -------
         directions : Tensor of shape (n_projections, d)
             One unit vector per row.
         """
-        drawn = features.new_empty(self.n_projections, features.shape[1]).normal_()
-        return F.normalize(drawn, dim=1)
-
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"n_projections={self.n_projections}"
+        shape = self.n_projections, features.shape[1]
+        return F.normalize(torch.randn(shape, dtype=features.dtype, device=features.device), dim=1)
 
 
 # Batches keep their size, and so do the steps.
 @functools.lru_cache(maxsize=8)
 @torch.inference_mode(False)  # What is made in inference mode would be of no use in training.
 def _common_steps(n_source, n_target, dtype, device):
-    """Give the steps on which both quantile functions are constant: row, row and width.
+    """Return the steps on which both quantile functions are constant: sample, sample and width.
 
-    Counted in units of 1 / (n_source n_target), sorted source row i ends at
-    (i + 1) n_target and target row j at (j + 1) n_source. Where both end at once, a step
+    Counted in units of 1 / (n_source n_target), sorted source sample i ends at
+    (i + 1) n_target and target sample j at (j + 1) n_source. Where both end at once, a step
     of no width comes out, which does no harm.
     """
     source_ends = torch.arange(1, n_source + 1, device=device) * n_target

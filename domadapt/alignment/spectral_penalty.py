@@ -1,16 +1,16 @@
 """Batch spectral penalty: no direction may dominate the features of a domain."""
 
-from numbers import Integral
-
 import torch
-from torch import nn
+
+from domadapt.alignment.checks import check_counts
+from domadapt.alignment.protocol import Criterion
 
 # Each costs a matrix product and doubles the power.
 N_SQUARINGS = 14
 SMALLEST_TRACE = 1e-30
 
 
-class BSP(nn.Module):
+class BSP(Criterion):
     r"""Squares of the largest singular values of the features of each domain.
 
     .. math:: \sum_{j=1}^k \sigma_j(F_s)^2 + \sigma_j(F_t)^2
@@ -55,37 +55,31 @@ class BSP(nn.Module):
     tensor(15.)
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 1e-4
 
     def __init__(self, *, n_singular=1):
         super().__init__()
-        if not (isinstance(n_singular, Integral) and int(n_singular) >= 1):
-            raise ValueError(f"n_singular={n_singular!r} must be an integer of at least 1.")
+        check_counts(n_singular=n_singular)
         self.n_singular = n_singular
 
     def forward(self, source_features, target_features):
-        """Measure two batches.
+        """Measure two mini-batches.
 
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
 
         Returns
         -------
         loss : Tensor of shape ()
-            The sum of squares, 0 or more. A batch with fewer singular values than
-            ``n_singular`` gives all it has.
+            The sum of squares, 0 or more. A mini-batch with fewer singular values than
+            ``n_singular`` has all of them in it.
         """
         in_source = _top_energy(source_features, self.n_singular)
         return in_source + _top_energy(target_features, self.n_singular)
-
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"n_singular={self.n_singular}"
 
 
 def _top_energy(matrix, n_singular):
@@ -104,7 +98,7 @@ def _top_energy(matrix, n_singular):
 
 
 def _top_left_vector(matrix):
-    """Give the left singular vector of the largest singular value, or zeros for zeros."""
+    """Return the left singular vector of the largest singular value, or zeros for zeros."""
     power = _at_trace_one(matrix @ matrix.T)
     for _ in range(N_SQUARINGS):
         power = _at_trace_one(power @ power)

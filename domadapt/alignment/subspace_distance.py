@@ -1,12 +1,12 @@
 """Representation subspace distance: the directions of the features, not their scale."""
 
-import math
-from numbers import Integral
-
 import torch
-from torch import nn
+import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
-from torch.nn.utils.rnn import pad_sequence
+
+from domadapt.alignment.checks import check_counts, check_not_negative
+from domadapt.alignment.protocol import Criterion
+from domadapt.nn.functions import keep_signature
 
 # Shares of the sum of all squared singular values. Below the first, or ten rounding errors,
 # a direction counts as missing; closer than the second two are not told apart.
@@ -16,7 +16,7 @@ SMALLEST_ROOT = 1e-4
 SMALLEST_NORM = 1e-15
 
 
-class RSD(nn.Module):
+class RSD(Criterion):
     r"""Angles between the subspaces that the features of two domains lie in.
 
     Let the columns of :math:`U_s` and :math:`U_t` be the leading k right singular vectors
@@ -33,10 +33,10 @@ class RSD(nn.Module):
     Parameters
     ----------
     n_components : int or None, default=None
-        How many directions k of each domain are compared, at most the rows of either batch
-        and the columns. None takes half of that. Subspaces of more than half of the
+        How many directions k of each domain are compared, at most the samples of either
+        mini-batch and the columns. None takes half of that. Subspaces of more than half of the
         columns always meet, and those of all columns are the whole space. The paper, with
-        far more columns than rows, takes as many directions as rows.
+        far more columns than samples, takes as many directions as samples.
     mismatch_weight : float, default=0.1
         The factor :math:`\gamma`.
 
@@ -68,28 +68,26 @@ class RSD(nn.Module):
     tensor(1.)
     """
 
-    # What an estimator multiplies the loss by unless told otherwise.
     default_weight = 0.1
+    # On a GPU each step waits for the decompositions.
+    capturable = False
 
     def __init__(self, *, n_components=None, mismatch_weight=0.1):
         super().__init__()
-        if not (
-            n_components is None or (isinstance(n_components, Integral) and int(n_components) >= 1)
-        ):
-            raise ValueError(f"n_components={n_components!r} must be an integer above 0, or None.")
-        if not 0.0 <= mismatch_weight < math.inf:
-            raise ValueError(f"mismatch_weight={mismatch_weight!r} must be finite and at least 0.")
+        if n_components is not None:
+            check_counts(n_components=n_components)
+        check_not_negative(mismatch_weight=mismatch_weight)
         self.n_components, self.mismatch_weight = n_components, mismatch_weight
 
     def forward(self, source_features, target_features):
-        """Compare two batches.
+        """Compare two mini-batches.
 
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
 
         Returns
         -------
@@ -98,32 +96,41 @@ class RSD(nn.Module):
         """
         most = min(*source_features.shape, len(target_features))
         k = max(most // 2, 1) if self.n_components is None else min(self.n_components, most)
-        return _SubspaceDistance.apply(source_features, target_features, k, self.mismatch_weight)
-
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"n_components={self.n_components}, mismatch_weight={self.mismatch_weight}"
+        weight = self.mismatch_weight
+        return _SubspaceDistance.apply(source_features, target_features, k, weight)[0]
 
 
 class _SubspaceDistance(torch.autograd.Function):
     """The loss with its slope written down, which saves a good part of the work."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, source, target, k, mismatch_weight):
-        # Rows of zeros, which the shorter batch is filled up with, change no direction.
-        rows = pad_sequence([source, target], batch_first=True)
+    @keep_signature
+    def forward(source, target, k, mismatch_weight):
+        # Samples of zeros, which the shorter batch is filled up with, change no direction.
+        longer = max(len(source), len(target))
+        rows = torch.stack(
+            [F.pad(part, (0, 0, 0, longer - len(part))) for part in (source, target)]
+        )
         norm = torch.linalg.vector_norm(rows, dim=(1, 2), keepdim=True)
         # The decompositions would raise an error where they are to give a loss of NaN.
         rows = torch.where(norm.isfinite(), rows / norm.clamp_min(SMALLEST_NORM), 0.0)
         axes = _LeadingAxes(rows, k)
         loss, slope = _compare(axes, mismatch_weight)
-        ctx.sizes = len(source), len(target)
-        ctx.save_for_backward(axes.slope_in_rows(slope).div_(norm.clamp_min(SMALLEST_NORM)))
-        return loss + (0.0 * norm).sum()
+        slope = axes.slope_in_rows(slope).div_(norm.clamp_min(SMALLEST_NORM))
+        return loss + (0.0 * norm).sum(), slope
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        # No gradient comes for the slope: backward is to be given None, not zeros.
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(output[1])
+        ctx.sizes = len(inputs[0]), len(inputs[1])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx, grad, _):
         (slope,) = ctx.saved_tensors
         return *(grad * part[:n] for part, n in zip(slope, ctx.sizes, strict=True)), None, None
 
@@ -164,14 +171,14 @@ class _LeadingAxes:
         return through_vectors.baddbmm_(self.first, slope.mT)
 
     def _slope_in_gram(self, slope):
-        """Give twice the symmetric part: the rows are in a Gram matrix two times."""
+        """Return twice the symmetric part: the rows are in a Gram matrix two times."""
         turns = _turn_rates(self.energy)[:, :, : slope.shape[2]] * (self.vectors.mT @ slope)
         half = self.vectors @ turns @ self.first.mT
         return half + half.mT
 
 
 def _compare(axes, mismatch_weight):
-    """Give the loss of both domains' axes and its slope in each."""
+    """Return the loss of both domains' axes and its slope in each."""
     source, target = axes.axes
     product = source.T @ target + torch.diag(axes.missing[0] * axes.missing[1])
     left, cosines, right = torch.linalg.svd(product)

@@ -5,13 +5,14 @@ import copy
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.func import functional_call
 
+from domadapt.alignment.adversarial import call_fixed
+from domadapt.alignment.protocol import Criterion
 from domadapt.nn.networks import mlp_head
 
 
-class UntiedAdversarial(nn.Module):
-    r"""The feature extractor learns to give target rows the features of a frozen source copy.
+class UntiedAdversarial(Criterion):
+    r"""Target features become like source features of a frozen copy of the feature extractor.
 
     .. math::
         -\frac1{2 n_s} \sum_i \log D\bigl(\bar M_s(x^s_i)\bigr)
@@ -19,7 +20,7 @@ class UntiedAdversarial(nn.Module):
         - \frac1{n_t} \sum_j \log \bar D(t_j)
 
     where :math:`t_j` are the target features, :math:`M_s` is the feature extractor as it
-    was at the first batch, D the discriminator's probability of the source, and a bar
+    was at the first mini-batch, D the discriminator's probability of the source, and a bar
     marks what takes no gradient. By the first two terms the discriminator learns to tell
     the domains apart, each counting alike. By the third the target features learn from
     the labels inverted: that pull, unlike a reversed gradient, does not vanish where the
@@ -34,15 +35,15 @@ class UntiedAdversarial(nn.Module):
     hidden_layer_sizes : tuple of int, default=(256,)
         Units in each hidden layer of the discriminator, with ReLU between.
     in_features : int or None, default=None
-        Columns of the features. None sizes the layers at the first batch, as
-        torch's lazy modules do: send one batch through before handing the parameters
-        to an optimizer.
+        Columns of the features. None sizes the layers at the first mini-batch, as
+        torch's lazy modules do: send one through before passing the parameters to an
+        optimizer.
 
     Attributes
     ----------
     source_extractor : nn.Module or None
-        The frozen copy, in evaluation mode always; None before the first batch. Send a
-        batch through before loading a saved state.
+        The frozen copy, in evaluation mode always; None before the first mini-batch. Send one
+        through before loading a saved state.
     discriminator : nn.Sequential
         Maps features to one logit, positive for the source.
 
@@ -63,13 +64,13 @@ class UntiedAdversarial(nn.Module):
     (False, True)
     """
 
-    # What an estimator multiplies the pull on the features by unless told otherwise.
     default_weight = 0.1
 
     source_extractor: nn.Module | None
 
     def __init__(self, *, hidden_layer_sizes=(256,), in_features=None):
         super().__init__()
+        self.hidden_layer_sizes, self.in_features = hidden_layer_sizes, in_features
         self.register_module("source_extractor", None)
         self.discriminator = mlp_head(1, hidden_layer_sizes, in_features=in_features)
 
@@ -79,9 +80,9 @@ class UntiedAdversarial(nn.Module):
         Parameters
         ----------
         source_inputs : Tensor of shape (n_source, ...)
-            Rows of the source, as the feature extractor takes them.
+            Samples of the source, as the feature extractor takes them.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target.
+            Samples of the target.
         feature_extractor : nn.Module
             Maps inputs to features. It is copied at the first call and not used after.
 
@@ -97,8 +98,7 @@ class UntiedAdversarial(nn.Module):
             source_features = self.source_extractor(source_inputs)
         # First, since it is this call that sizes lazy layers.
         learning = self.discriminator(torch.cat([source_features, target_features.detach()]))
-        fixed = {name: p.detach() for name, p in self.discriminator.named_parameters()}
-        inverted = functional_call(self.discriminator, fixed, (target_features,))
+        inverted = call_fixed(self.discriminator, target_features)
         on_source, on_target = learning.split([len(source_features), len(target_features)])
         # softplus(-z) is -log D and softplus(z) is -log(1 - D), safe at any logit z.
         told_apart = (F.softplus(-on_source).mean() + F.softplus(on_target).mean()) / 2.0

@@ -2,10 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+
+from domadapt.alignment.checks import check_counts, check_positive
+from domadapt.alignment.protocol import Criterion
 
 
-class VirtualAdversarial(nn.Module):
+class VirtualAdversarial(Criterion):
     r"""Change of the predictions under the small step of each input that changes them most.
 
     .. math::
@@ -15,13 +17,13 @@ class VirtualAdversarial(nn.Module):
         s^2 = \frac1{n_t} \sum_j \|t_j - \bar t\|_2^2
 
     where :math:`p(t)` is the softmax of the network's logits at the input t,
-    :math:`\bar t` the batch's mean and :math:`\rho` the radius. A power iteration finds
+    :math:`\bar t` the mini-batch's mean and :math:`\rho` the radius. A power iteration finds
     :math:`r_j`: from a random direction, each step goes along the gradient of the
     divergence at a point nearby. No gradient flows through :math:`p(t_j)` and
     :math:`r_j`.
 
-    A network that gives up where rows are dense costs the most, so that the boundary
-    between classes moves to where target rows are few. It keeps the predictions that it
+    A network whose predictions change where samples are dense costs the most, so that the boundary
+    between classes moves to where target samples are few. It keeps the predictions that it
     has: on its own it brings no domains together. The VADA paper has it beside a
     discriminator and the entropy of the target's predictions.
 
@@ -29,11 +31,11 @@ class VirtualAdversarial(nn.Module):
     ----------
     radius : float, default=0.25
         Length of the steps :math:`\rho`, as a share of the root mean square distance s
-        of the batch's inputs from their mean: at 1 a step is as long as a row is
+        of the mini-batch's inputs from their mean: at 1 a step is as long as a sample is
         typically far from the middle of the data. Whatever the unit of the data, it
-        means the same. One row alone, or rows that are all alike, have steps of length
-        0. Steps that reach into other classes leave one prediction for all rows as the
-        only steady one.
+        means the same. One sample alone, or samples that are all alike, have steps of
+        length 0. Steps that reach into other classes leave one prediction for all samples
+        as the only steady one.
     probe_length : float, default=0.01
         How far from the input the gradient is taken, as a share of s too. Short, so that
         the divergence is close to a quadratic; not so short that its gradient drowns in
@@ -72,24 +74,17 @@ class VirtualAdversarial(nn.Module):
     (torch.Size([]), True)
     """
 
-    # What an estimator multiplies the gradient into the network by unless told otherwise.
     default_weight = 0.1
 
     def __init__(self, *, radius=0.25, probe_length=0.01, n_power_iterations=1):
         super().__init__()
-        for name, length in (("radius", radius), ("probe_length", probe_length)):
-            if not 0.0 < length < float("inf"):
-                raise ValueError(f"{name}={length!r} must be a finite number above 0.")
-        if not (n_power_iterations >= 1 and n_power_iterations % 1 == 0):
-            raise ValueError(
-                f"n_power_iterations={n_power_iterations!r} must be an integer of at least 1."
-            )
-        self.radius = radius
-        self.probe_length = probe_length
+        check_positive(radius=radius, probe_length=probe_length)
+        check_counts(n_power_iterations=n_power_iterations)
+        self.radius, self.probe_length = radius, probe_length
         self.n_power_iterations = n_power_iterations
 
     def forward(self, target_inputs, target_logits, feature_extractor, classifier):
-        """Perturb a batch and compare.
+        """Perturb a mini-batch and compare.
 
         Parameters
         ----------
@@ -120,34 +115,39 @@ class VirtualAdversarial(nn.Module):
     @torch.inference_mode(False)
     @torch.enable_grad()
     def _perturb(self, inputs, log_p, log_q):
-        """Move each row by the step that changes its prediction most."""
+        """Move each sample by the step that changes its prediction most."""
         p, distance = log_p.exp(), _distance_from_mean(inputs)
         direction = torch.randn_like(inputs)
-        for _ in range(int(self.n_power_iterations)):
-            step = (self.probe_length * distance * _unit(direction)).requires_grad_()
+
+        def cross_entropy(step):
             # It differs from the divergence by the entropy of p, which has no slope here.
-            cross_entropy = -(p * log_q(inputs + step)).sum()
-            # Of the step alone: the gradients of the weights stay as they are.
-            (direction,) = torch.autograd.grad(cross_entropy, step)
+            return -(p * log_q(inputs + step)).sum()
+
+        for _ in range(self.n_power_iterations):
+            direction = _slope(cross_entropy, self.probe_length * distance * _unit(direction))
         return inputs + self.radius * distance * _unit(direction)
 
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return (
-            f"radius={self.radius}, probe_length={self.probe_length}, "
-            f"n_power_iterations={self.n_power_iterations}"
-        )
+
+def _slope(function, at):
+    """Return the gradient in the argument alone: those of the weights stay as they are."""
+    try:
+        at.requires_grad_()
+    except RuntimeError:
+        # Only this works inside of vmap. It takes longer.
+        with torch.no_grad():
+            return torch.func.grad(function)(at)
+    return torch.autograd.grad(function(at), at)[0]
 
 
 def _distance_from_mean(inputs):
-    """Give the root mean square distance of rows from their mean; 0 for one row."""
+    """Return the root mean square distance of samples from their mean; 0 for one sample."""
     return inputs.flatten(1).var(0, correction=0).sum().sqrt()
 
 
-def _unit(rows):
-    """Scale each row to length 1; zeros stay zeros."""
-    flat, tiny = rows.flatten(1), torch.finfo(rows.dtype).tiny
+def _unit(samples):
+    """Scale each sample to length 1; zeros stay zeros."""
+    flat, tiny = samples.flatten(1), torch.finfo(samples.dtype).tiny
     # The gradient of a sure prediction is so small that its square would be 0.
     flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(tiny)
     length = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
-    return (flat / length.clamp_min(tiny)).view_as(rows)
+    return (flat / length.clamp_min(tiny)).view_as(samples)

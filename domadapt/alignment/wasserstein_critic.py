@@ -3,19 +3,21 @@
 import torch
 from torch import nn
 
+from domadapt.alignment.checks import check_not_negative
+from domadapt.alignment.protocol import Criterion
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
 
 
-class WassersteinCritic(nn.Module):
+class WassersteinCritic(Criterion):
     r"""A critic estimates the Wasserstein distance; a reversed gradient works against it.
 
     .. math::
         -\Bigl(\frac1{n_s}\sum_i c(s_i) - \frac1{n_t}\sum_j c(t_j)\Bigr)
         + \gamma \, \frac1m \sum_x \bigl(\|\nabla c(x)\|_2 - 1\bigr)^2
 
-    where :math:`x` runs over the rows of both domains and one point on the line between
-    each source row and a target row. The critic :math:`c` descends this: it drives the
+    where :math:`x` runs over the samples of both domains and one point on the line between
+    each source sample and a target sample. The critic :math:`c` descends this: it drives the
     domains' means apart under a slope of about 1. Through a gradient reversal the
     feature extractor brings them together; the penalty on the slope is the critic's alone.
 
@@ -30,9 +32,9 @@ class WassersteinCritic(nn.Module):
     gradient_penalty : float, default=10.0
         The factor :math:`\gamma`.
     in_features : int or None, default=None
-        Columns of the features. None sizes the layers at the first batch, as
-        torch's lazy modules do: send one batch through before handing the parameters
-        to an optimizer.
+        Columns of the features. None sizes the layers at the first mini-batch, as
+        torch's lazy modules do: send one through before passing the parameters to an
+        optimizer.
 
     Raises
     ------
@@ -49,26 +51,23 @@ class WassersteinCritic(nn.Module):
     >>> import torch
     >>> from domadapt.alignment import WassersteinCritic
     >>> criterion = WassersteinCritic(gradient_penalty=0.0)
-    >>> rows = torch.arange(6.0).reshape(3, 2)
-    >>> criterion(rows, rows).abs().item() < 1e-6
+    >>> samples = torch.arange(6.0).reshape(3, 2)
+    >>> criterion(samples, samples).abs().item() < 1e-6
     True
     """
 
-    # What an estimator multiplies the reversed gradient by unless told otherwise.
     default_weight = 0.1
 
     def __init__(self, *, hidden_layer_sizes=(100,), gradient_penalty=10.0, in_features=None):
         super().__init__()
-        if not gradient_penalty >= 0:
-            raise ValueError(
-                f"gradient_penalty={gradient_penalty!r} must be a number of at least 0."
-            )
+        check_not_negative(gradient_penalty=gradient_penalty)
+        self.hidden_layer_sizes, self.in_features = hidden_layer_sizes, in_features
         self.gradient_penalty = gradient_penalty
         self.reversal = GradientReversal()
         self.critic = mlp_head(1, hidden_layer_sizes, in_features=in_features)
 
     def forward(self, source_features, target_features):
-        """Compare two batches.
+        """Compare two mini-batches.
 
         In training mode the points between the domains are drawn from torch's default
         generator; in evaluation mode they are the midpoints.
@@ -76,9 +75,9 @@ class WassersteinCritic(nn.Module):
         Parameters
         ----------
         source_features : Tensor of shape (n_source, d)
-            Rows of the source.
+            Samples of the source.
         target_features : Tensor of shape (n_target, d)
-            Rows of the target. The shorter batch is repeated to pair its rows with those
+            Samples of the target. The shorter mini-batch is repeated to pair its samples with those
             of the longer.
 
         Returns
@@ -98,39 +97,35 @@ class WassersteinCritic(nn.Module):
         return self.gradient_penalty * (steepness - 1.0).square().mean() - distance
 
     def _points_between(self, source, target):
-        n_rows = max(len(source), len(target))
-        source, target = _repeated(source, n_rows), _repeated(target, n_rows)
+        n_pairs = max(len(source), len(target))
+        source, target = _repeated(source, n_pairs), _repeated(target, n_pairs)
         if not self.training:
             return torch.lerp(source, target, 0.5)
-        share = torch.rand(n_rows, 1, dtype=source.dtype, device=source.device)
+        share = torch.rand(n_pairs, 1, dtype=source.dtype, device=source.device)
         return torch.lerp(source, target, share)
 
-    def extra_repr(self):
-        """Name the settings, for ``repr``."""
-        return f"gradient_penalty={self.gradient_penalty}"
+
+def _repeated(samples, n):
+    return samples if len(samples) == n else samples.repeat(-(-n // len(samples)), 1)[:n]
 
 
-def _repeated(rows, n_rows):
-    return rows if len(rows) == n_rows else rows.repeat(-(-n_rows // len(rows)), 1)[:n_rows]
-
-
-def _scores(critic, rows):
-    """Give the critic's output, and for each hidden layer which units are active."""
+def _scores(critic, samples):
+    """Return the critic's output, and for each hidden layer which units are active."""
     *hidden, last = critic
     active = []
     for layer in hidden:
-        rows = layer(rows)
+        samples = layer(samples)
         if isinstance(layer, nn.ReLU):
-            active.append(rows > 0)
-    return last(rows).squeeze(1), active
+            active.append(samples > 0)
+    return last(samples).squeeze(1), active
 
 
 def _slopes(critic, active):
-    """Give the critic's gradient at each row, as a function of its weights.
+    """Return the critic's gradient at each sample, as a function of its weights.
 
     By the chain rule it is the product of the weights, with the units left out that are
-    not active at the row. Which ones are is constant almost everywhere, so it takes no
-    gradient. A linear critic has one slope for all rows.
+    not active at the sample. Which ones are is constant almost everywhere, so it takes no
+    gradient. A linear critic has one slope for all samples.
     """
     *hidden, last = (layer for layer in critic if isinstance(layer, nn.Linear))
     slopes = last.weight

@@ -1,11 +1,14 @@
 """The ``domadapt`` command: tables of methods and pairs of domains, and single models."""
 
 import argparse
+import itertools
 import os
 import sys
 
-# What a person can mend; anything else is ours to mend, and shows where it happened.
-MENDABLE = (ValueError, OSError, ImportError)
+from domadapt.experiments.tasks import DATASETS, ON_PAIRS
+
+# What a person can correct; anything else is a bug, and shows where it happened.
+CORRECTABLE = (ValueError, OSError, ImportError)
 
 
 def main(argv=None):
@@ -14,18 +17,18 @@ def main(argv=None):
     Parameters
     ----------
     argv : list of str, default=None
-        What comes after the command's name. None takes it from the command line.
+        The arguments after the command's name. None takes them from the command line.
 
     Returns
     -------
     status : int
         0 if all went well, 1 if some cells of a table failed, 2 if something has to be
-        mended first, 130 if it was interrupted.
+        corrected first, 130 if it was interrupted.
     """
     arguments = _make_parser().parse_args(argv)
     try:
         return arguments.run(arguments) or 0
-    except MENDABLE as error:
+    except CORRECTABLE as error:
         print(f"domadapt: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -58,6 +61,16 @@ def _whole(minimum):
     return read
 
 
+def _method_names():
+    """Return the names of the methods, by family."""
+    families = itertools.groupby(ON_PAIRS.values(), key=lambda method: method.family)
+    return "; ".join(
+        f"{family.replace('_', ' ')}: {', '.join(method.name for method in methods)}"
+        for family, methods in families
+        if family != "index"
+    )
+
+
 def _add_backbone(parser, *, default=None):
     group = parser.add_argument_group("backbone, for photographs")
     group.add_argument(
@@ -76,7 +89,7 @@ def _add_backbone(parser, *, default=None):
     group.add_argument(
         "--freeze",
         action="store_true",
-        help="do not train the backbone: compute its features once, keep them, and train on them",
+        help="do not train the backbone: compute its features once, and train on them",
     )
     group.add_argument(
         "--image-size", type=_whole(1), default=224, metavar="PIXELS", help="(default: 224)"
@@ -93,12 +106,16 @@ def _add_backbone(parser, *, default=None):
         metavar="MB",
         help="memory for decoded images; they are kept where all fit (default: 1024)",
     )
+    return group
 
 
-def _add_place(parser):
+def _add_device(parser):
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
     )
+
+
+def _add_precision(parser):
     parser.add_argument(
         "--precision",
         default="float32",
@@ -111,15 +128,15 @@ def _add_bench(commands):
     parser = commands.add_parser(
         "bench",
         help="run all methods on all pairs of domains",
-        description="Run methods on pairs of domains and print the table. The folder given with "
-        "--out survives being stopped: add --resume to go on. Target labels are read for the "
-        "figures of the table and for nothing else.",
+        description="Run methods on pairs of domains and print the table. A run that was stopped "
+        "is continued with --resume, and may then have more methods, pairs and seeds. Target "
+        "labels are read for the figures of the table and for nothing else.",
         epilog="With torchrun --nproc-per-node=N -m domadapt bench ... each model is trained by "
         "N processes together.",
     )
     parser.add_argument(
         "dataset",
-        choices=["office31", "office_caltech10", "office_home", "folder", "features"],
+        choices=DATASETS,
         help="what --root holds: a known set, any folder of domains with a folder of images for "
         "each class, or features, one <domain>.npz with X and y for each domain",
     )
@@ -128,8 +145,8 @@ def _add_bench(commands):
     parser.add_argument(
         "--methods",
         default="source,dan,dann,deepcoral",
-        help="out of source, dan, dann, deepcoral, jan, cdan, mcc, mdd and afn, with commas "
-        "between (default: source,dan,dann,deepcoral)",
+        help="names with commas between them, or all (default: source,dan,dann,deepcoral); source "
+        f"is trained without a target. {_method_names()}",
     )
     parser.add_argument(
         "--pairs", help="source:target with commas between, such as A:W,D:W (default: all)"
@@ -144,9 +161,11 @@ def _add_bench(commands):
         "--steps-per-epoch", type=_whole(1), metavar="N", help="in place of the recipe's"
     )
     parser.add_argument(
-        "--batch-size", type=_whole(1), metavar="N", help="rows of each domain in a batch"
+        "--batch-size", type=_whole(1), metavar="N", help="samples of each domain in a mini-batch"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the run in --out, or add to it"
+    )
     parser.add_argument(
         "--jobs",
         type=_whole(1),
@@ -154,8 +173,14 @@ def _add_bench(commands):
         metavar="N",
         help="processes that train cells side by side (default: 1)",
     )
-    _add_place(parser)
-    _add_backbone(parser, default="resnet50")
+    _add_device(parser)
+    _add_precision(parser)
+    _add_backbone(parser, default="resnet50").add_argument(
+        "--features",
+        metavar="DIR",
+        help="the folder of the features of a frozen backbone; other runs with the same folder "
+        "do not compute them again (default: features in --out)",
+    )
     parser.set_defaults(run=_bench)
 
 
@@ -167,7 +192,7 @@ def _add_report(commands):
         "report.html into its folder. The page needs no other file and no network. The run need "
         "not be finished.",
     )
-    parser.add_argument("folder", help="what domadapt bench has written")
+    parser.add_argument("folder", help="the folder of a run of domadapt bench")
     parser.set_defaults(run=_report)
 
 
@@ -183,13 +208,18 @@ def _add_fit(commands):
     parser.add_argument("source", help="csv file, npz file or folder of classes of images")
     parser.add_argument("--target", required=True, help="csv file, npz file or folder of images")
     parser.add_argument("--out", required=True, metavar="FILE", help="the model, .safetensors")
-    parser.add_argument("--method", default="dan", help="as in bench (default: dan)")
+    parser.add_argument(
+        "--method",
+        default="dan",
+        help=f"a name (default: dan); source is trained without the target. {_method_names()}",
+    )
     parser.add_argument(
         "--label", default="y", metavar="COLUMN", help="column of labels in a csv (default: y)"
     )
     parser.add_argument("--epochs", type=_whole(1), metavar="N", help="in place of the default")
     parser.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="(default: 0)")
-    _add_place(parser)
+    _add_device(parser)
+    _add_precision(parser)
     _add_backbone(parser)
     parser.set_defaults(run=_fit)
 
@@ -198,17 +228,15 @@ def _add_predict(commands):
     parser = commands.add_parser(
         "predict",
         help="predict labels with a saved model",
-        description="Predict the label of every row or image, as csv.",
+        description="Predict the label of every sample, as csv.",
     )
-    parser.add_argument("model", help="what domadapt fit or an estimator's save has written")
+    parser.add_argument("model", help="a file of domadapt fit or of an estimator's save")
     parser.add_argument("data", help="csv file, npz file with X, or folder of images")
     parser.add_argument("--out", metavar="FILE", help="a csv file (default: print)")
     parser.add_argument(
         "--probabilities", action="store_true", help="one more column for each class"
     )
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
-    )
+    _add_device(parser)
     parser.set_defaults(run=_predict)
 
 

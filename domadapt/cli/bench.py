@@ -8,9 +8,9 @@ import torch
 from torch import distributed
 
 from domadapt._storage.fingerprints import digest_of
-from domadapt.experiments.run import run, say
+from domadapt.experiments.run import log, run
 from domadapt.experiments.tables import markdown_table, summarise
-from domadapt.experiments.tasks import load_data, read_methods, read_pairs
+from domadapt.experiments.tasks import Experiment, load_data, read_methods, read_pairs
 from domadapt.inputs import ImageLoader
 from domadapt.inputs.device import resolve_device
 from domadapt.nn import load_backbone
@@ -18,12 +18,7 @@ from domadapt.training.distributed import n_processes, rank
 
 
 def bench(arguments):
-    """Check the arguments, run the cells and print the table.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        Of the command line.
+    """Check the arguments of the command line, run the cells and print the table.
 
     Returns
     -------
@@ -37,38 +32,36 @@ def bench(arguments):
                 "side by side, the other one model in several processes."
             )
         resolve_device(arguments.device)
-        settings = read_settings(arguments)
-        place = {
-            "device": arguments.device,
-            "n_workers": arguments.workers,
-            "cache_megabytes": arguments.cache_megabytes,
-        }
-        results, failed = run(
-            settings, arguments.out, place, resume=arguments.resume, jobs=arguments.jobs
+        if arguments.features is not None and not arguments.freeze:
+            raise ValueError("--features is for a frozen backbone: add --freeze.")
+        out = Path(arguments.out)
+        experiment = Experiment(
+            read_settings(arguments),
+            out,
+            out / "features" if arguments.features is None else Path(arguments.features),
+            device=arguments.device,
+            n_workers=arguments.workers,
+            cache_megabytes=arguments.cache_megabytes,
         )
+        settings, results, failed = run(experiment, resume=arguments.resume, jobs=arguments.jobs)
         if rank() == 0:
             print(markdown_table(summarise(settings, results)))
-            say(f"for curves and maps of the features: domadapt report {arguments.out}")
+            log(f"for curves and maps of the features: domadapt report {arguments.out}")
     return 1 if failed else 0
 
 
 def read_settings(arguments):
-    """Gather what decides the figures of a run.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        Of the command line.
+    """Read from the command line what decides the figures of a run.
 
     Returns
     -------
     settings : dict
-        As :func:`domadapt.experiments.run.run` takes them.
+        As :class:`domadapt.experiments.tasks.Experiment` takes them.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If the data are not there or not as described, or something is unknown.
+        If the data are missing or not as described, or something is unknown.
     """
     methods = read_methods(arguments.methods)
     root = str(Path(arguments.root).resolve())
@@ -103,12 +96,12 @@ def _find_unreadable(paths, arguments):
     if arguments.dataset == "features":
         return []
     readable = ImageLoader(n_workers=arguments.workers).find_readable(paths)
-    say(f"{(~readable).sum()} of {len(paths)} images cannot be read and are left out")
+    log(f"{(~readable).sum()} of {len(paths)} images cannot be read and are left out")
     return paths[~readable].tolist()
 
 
 def _read_backbone(arguments):
-    """Load the backbone once, so that what is wrong with it shows before any work."""
+    """Load the backbone once, so that errors in it show before any work."""
     if arguments.weights is None:
         raise ValueError(
             "--weights is missing. Name a file with weights for "

@@ -12,38 +12,25 @@ from sklearn.base import is_regressor
 
 from domadapt._storage.files import atomic_write
 from domadapt.datasets._folders import IMAGE_ENDINGS
-from domadapt.experiments.recipes import METHODS, named_backbone, on_vectors, recipe_loader
+from domadapt.experiments.recipes import named_backbone, on_vectors, recipe_loader
+from domadapt.experiments.tasks import find_method
 from domadapt.saving import load
 
 
 def fit(arguments):
-    """Train a model and save it.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        Of the command line.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If something is missing, unknown or not as described.
-    """
-    if arguments.method not in METHODS:
-        raise ValueError(
-            f"method {arguments.method!r} is unknown. There are: {', '.join(METHODS)}."
-        )
+    """Train a model by the arguments of the command line and save it."""
+    method = find_method(arguments.method)
     _check_writable(arguments.out)
     X, y = read_labelled(arguments.source, arguments.label)
-    X_target = read_rows(arguments.target, arguments.label)
+    X_target = read_samples(arguments.target, arguments.label)
     parameters = {"random_state": arguments.seed, "device": arguments.device, "verbose": True}
     parameters["precision"] = arguments.precision
     if Path(arguments.source).is_dir():
         parameters |= _image_parameters(arguments)
-    clf = on_vectors(arguments.method, epochs=arguments.epochs, **parameters)
+    clf = on_vectors(method, epochs=arguments.epochs, **parameters)
     # What is printed is for the person who waits; results of a command go to its files.
     with contextlib.redirect_stdout(sys.stderr):
-        clf.fit(X, y, X_target=None if arguments.method == "source" else X_target)
+        clf.fit(X, y, X_target=None if method == "source" else X_target)
     clf.save(arguments.out)
     print(f"written to {arguments.out}", file=sys.stderr)
 
@@ -68,22 +55,11 @@ def _image_parameters(arguments):
 
 
 def predict(arguments):
-    """Predict the label, or the values, of every row or image and write them as csv.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        Of the command line.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If something is missing, unknown or not as described.
-    """
+    """Predict the label, or the values, of every sample and write them as csv."""
     if arguments.out is not None:
         _check_writable(arguments.out)
     clf = load(arguments.model, device=arguments.device)
-    X = read_rows(arguments.data)
+    X = read_samples(arguments.data)
     if hasattr(X, "columns") and hasattr(clf, "feature_names_in_"):
         missing = [name for name in clf.feature_names_in_ if name not in X.columns]
         if missing:
@@ -107,7 +83,7 @@ def predict(arguments):
 
 
 def _predicted(estimator, X, with_probabilities):
-    """Give the titles of the columns, and what they hold for each row."""
+    """Return the titles of the columns, and their entries for each sample."""
     if is_regressor(estimator):
         if with_probabilities:
             raise ValueError("--probabilities was given, but the model predicts values.")
@@ -116,7 +92,7 @@ def _predicted(estimator, X, with_probabilities):
         return [f"value{number}" for number in numbers], [[f"{v:.6g}" for v in r] for r in values]
     if not with_probabilities:
         return ["label"], [[label] for label in estimator.predict(X)]
-    # Not classes_, which lacks the label of unknown rows.
+    # Not classes_, which lacks the label of unknown samples.
     labels, probabilities = estimator._all_labels, estimator.predict_proba(X)
     best = labels[probabilities.argmax(1)]
     rows = [
@@ -127,28 +103,7 @@ def _predicted(estimator, X, with_probabilities):
 
 
 def read_labelled(path, label):
-    """Read rows with their labels.
-
-    Parameters
-    ----------
-    path : str
-        A csv file, an npz file with ``X`` and ``y``, or a folder with one folder of
-        images for each class.
-    label : str
-        The column of labels in a csv file.
-
-    Returns
-    -------
-    X : DataFrame of shape (n_samples, n_features) or ndarray of shape (n_samples, ...)
-        Rows, or paths of images.
-    y : ndarray of shape (n_samples,)
-        Labels; of images the names of their folders.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If something is missing or not as described.
-    """
+    """Read samples and labels from a csv file, an npz file or a folder of classes of images."""
     if Path(path).is_dir():
         paths = _images_below(path)
         loose = [p for p in paths if p.parent == Path(path)]
@@ -169,26 +124,8 @@ def read_labelled(path, label):
     return frame.drop(columns=label), frame[label].to_numpy()
 
 
-def read_rows(path, label=None):
-    """Read rows without labels.
-
-    Parameters
-    ----------
-    path : str
-        A csv file, an npz file with ``X``, or a folder of images, at any depth.
-    label : str, default=None
-        A column of a csv file that is left out where it is there.
-
-    Returns
-    -------
-    X : DataFrame of shape (n_samples, n_features) or ndarray of shape (n_samples, ...)
-        Rows, or paths of images.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If something is missing or not as described.
-    """
+def read_samples(path, label=None):
+    """Read samples from a csv file (without the column of labels), an npz file or a folder."""
     if Path(path).is_dir():
         return np.array([str(p) for p in _images_below(path)])
     if _ending(path) == ".npz":

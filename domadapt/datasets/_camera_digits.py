@@ -1,4 +1,4 @@
-"""Handwritten digits and the same kind of digits as a poor camera would see them."""
+"""Two domains of handwritten digits: clean scans, and photographs of a poor camera."""
 
 import numpy as np
 from scipy import ndimage
@@ -15,14 +15,14 @@ def load_camera_digits(*, random_state=None):
 
     Both domains come from :func:`sklearn.datasets.load_digits`, so nothing is
     downloaded. Its 1797 digits are split into two disjoint halves. One half is the
-    source as it stands. The digits of the other half are turned by about 15 degrees,
+    source, unchanged. The digits of the other half are rotated by about 15 degrees,
     blurred, reduced to half the contrast and laid over patches of scikit-learn's two
     sample photographs: they are the target.
 
     Parameters
     ----------
     random_state : int, RandomState instance or None, default=None
-        Draws the split, the angles and the patches.
+        Seeds the split, the angles and the patches.
 
     Returns
     -------
@@ -30,13 +30,13 @@ def load_camera_digits(*, random_state=None):
         Dictionary-like object with
 
         X_source : ndarray of shape (898, 64), float32
-            Clean digits, row by row, grey levels from 0 to 1.
+            Clean digits, the pixels row by row, grey levels from 0 to 1.
         y_source : ndarray of shape (898,), int64
             The digits, 0 to 9.
         X_target : ndarray of shape (899, 64), float32
-            Digits as the camera sees them, grey levels from 0 to 1.
+            Photographed digits, grey levels from 0 to 1.
         y_target : ndarray of shape (899,), int64
-            Their labels, for judging a result and for nothing else.
+            Their labels, for evaluation only.
 
     Notes
     -----
@@ -55,17 +55,17 @@ def load_camera_digits(*, random_state=None):
     order = rng.permutation(len(images))
     source, target = np.split(order, [len(images) // 2])
     photographs = [photo.mean(axis=2) / 255.0 for photo in load_sample_images().images]
-    seen = np.stack([_photograph(image, photographs, rng) for image in images[target]])
+    photographed = np.stack([_photograph(image, photographs, rng) for image in images[target]])
     return Bunch(
         X_source=images[source].reshape(len(source), -1).astype(np.float32),
         y_source=digits.target[source].astype(np.int64),
-        X_target=seen.reshape(len(target), -1).astype(np.float32),
+        X_target=photographed.reshape(len(target), -1).astype(np.float32),
         y_target=digits.target[target].astype(np.int64),
     )
 
 
 def _photograph(image, photographs, rng):
-    """Turn, blur and fade one digit, and lay it over a random patch of a photograph."""
+    """Rotate, blur and fade one digit, and lay it over a random patch of a photograph."""
     angle = rng.normal(ROTATION_DEGREES, ROTATION_DEGREES / 5)
     ink = ndimage.rotate(image, angle, reshape=False, order=1)
     ink = np.clip(ndimage.gaussian_filter(ink, BLUR_PIXELS), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Domains in folders: photographs as paths, or features as arrays."""
+"""Loaders of domains in folders: photographs as paths, or features as arrays."""
 
 import warnings
 from pathlib import Path
@@ -12,8 +12,8 @@ IMAGE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".w
 def load_image_folder(root):
     """List the photographs of a folder of domains.
 
-    The folder holds one folder for each domain, and this, directly or further down, one
-    folder of images for each class: ``amazon/back_pack/*.jpg`` as well as
+    The folder holds one folder for each domain, and each of these, directly or further
+    down, one folder of images for each class: ``amazon/back_pack/*.jpg`` as well as
     ``amazon/images/back_pack/*.jpg``. No image is read.
 
     Parameters
@@ -40,7 +40,7 @@ def load_image_folder(root):
     Raises
     ------
     FileNotFoundError
-        If the folder is not there.
+        If the folder does not exist.
     ValueError
         If it holds fewer than two domains, a class folder without images, or an image
         that is in no class folder.
@@ -63,8 +63,8 @@ def load_image_folder(root):
     >>> data.domain_names, data.class_names, data.y
     (['clean', 'foggy'], ['cat', 'dog'], array([0, 1, 0, 1]))
     """
-    root = _existing(root)
-    domains = [path for path in sorted(root.iterdir()) if path.is_dir() and _shown(path)]
+    root = _check_folder(root)
+    domains = [path for path in sorted(root.iterdir()) if path.is_dir() and _is_visible(path)]
     if len(domains) < 2:
         found = ", ".join(path.name for path in domains) or "none"
         raise ValueError(
@@ -73,36 +73,37 @@ def load_image_folder(root):
         )
     images = [(domain.name, path) for domain in domains for path in _images(domain)]
     class_names = sorted({path.parent.name for _, path in images})
-    number = {name: k for k, name in enumerate(class_names)}
+    label_of = {name: label for label, name in enumerate(class_names)}
     classes: dict[str, set[str]] = {path.name: set() for path in domains}
     for domain, path in images:
         classes[domain].add(path.parent.name)
     _compare_classes(classes)
     return Bunch(
         paths=np.array([str(path) for _, path in images]),
-        y=np.array([number[path.parent.name] for _, path in images], dtype=np.int64),
+        y=np.array([label_of[path.parent.name] for _, path in images], dtype=np.int64),
         domain=np.array([domain for domain, _ in images]),
         class_names=class_names,
         domain_names=list(classes),
     )
 
 
-def _existing(root):
+def _check_folder(root):
+    """Return the folder as a path, if it exists."""
     root = Path(root)
     if not root.is_dir():
-        raise FileNotFoundError(f"root={str(root)!r} is not a folder. Nothing is downloaded here.")
+        raise FileNotFoundError(f"root={str(root)!r} is not a folder. Nothing is downloaded.")
     return root
 
 
-def _shown(path):
+def _is_visible(path):
     return not path.name.startswith(".")
 
 
 def _images(domain):
-    """List the images of one domain, and make sure that each is in a class folder."""
+    """List the images of one domain, and check that each is in a class folder."""
     images = []
-    for folder in sorted(path for path in domain.rglob("*") if path.is_dir() and _shown(path)):
-        inside = [path for path in sorted(folder.iterdir()) if _shown(path)]
+    for folder in sorted(path for path in domain.rglob("*") if path.is_dir() and _is_visible(path)):
+        inside = [path for path in sorted(folder.iterdir()) if _is_visible(path)]
         found = [path for path in inside if path.suffix.lower() in IMAGE_ENDINGS]
         if not found and not any(path.is_dir() for path in inside):
             raise ValueError(
@@ -112,21 +113,21 @@ def _images(domain):
         images += found
     loose = [path for path in domain.iterdir() if path.suffix.lower() in IMAGE_ENDINGS]
     if loose or not images:
-        what = f"{loose[0].name!r} in no class folder" if loose else "no class folder with images"
+        fault = f"{loose[0].name!r} in no class folder" if loose else "no class folder with images"
         raise ValueError(
-            f"The domain folder {str(domain)!r} has {what}. Expected "
+            f"The domain folder {str(domain)!r} has {fault}. Expected "
             f"{domain.name}/<class>/*.jpg or {domain.name}/images/<class>/*.jpg."
         )
     return images
 
 
 def _compare_classes(classes):
-    """Warn where the domains, each with its set of classes, do not have the same."""
-    every = set().union(*classes.values())
+    """Warn if the domains, each with its set of classes, do not have the same classes."""
+    all_classes = set().union(*classes.values())
     missing = [
-        f"{name} lacks {', '.join(map(str, sorted(every - there)))}"
-        for name, there in classes.items()
-        if there != every
+        f"{name} lacks {', '.join(map(str, sorted(all_classes - own)))}"
+        for name, own in classes.items()
+        if own != all_classes
     ]
     if missing:
         warnings.warn(
@@ -134,14 +135,11 @@ def _compare_classes(classes):
         )
 
 
-def _load_known(root, *, name, domains, n_classes):
-    """Load a data set by name, and check that it is that and whole.
-
-    ``domains`` maps the name of each domain to the spellings of its folder.
-    """
-    root = _existing(root)
+def _load_checked(root, *, name, domains, n_classes):
+    """Load a data set and check its classes and domains, each with the names of its folder."""
+    root = _check_folder(root)
     folders = {path.name.lower(): path.name for path in root.iterdir() if path.is_dir()}
-    missing = [domain for domain, spellings in domains.items() if not set(spellings) & set(folders)]
+    missing = [domain for domain, names in domains.items() if not set(names) & set(folders)]
     if missing:
         raise ValueError(
             f"root={str(root)!r} does not hold {name}: the folders {', '.join(missing)} are "
@@ -172,7 +170,7 @@ def load_office31(root):
     Raises
     ------
     FileNotFoundError
-        If the folder is not there.
+        If the folder does not exist.
     ValueError
         If a domain is missing, there are not 31 classes, or as :func:`load_image_folder`.
 
@@ -196,7 +194,7 @@ def load_office31(root):
     (['amazon', 'dslr', 'webcam'], 31)
     """
     domains = {"amazon": ["amazon"], "dslr": ["dslr"], "webcam": ["webcam"]}
-    return _load_known(root, name="Office-31", domains=domains, n_classes=31)
+    return _load_checked(root, name="Office-31", domains=domains, n_classes=31)
 
 
 def load_office_caltech10(root):
@@ -216,7 +214,7 @@ def load_office_caltech10(root):
     Raises
     ------
     FileNotFoundError
-        If the folder is not there.
+        If the folder does not exist.
     ValueError
         If a domain is missing, there are not 10 classes, or as :func:`load_image_folder`.
 
@@ -241,7 +239,7 @@ def load_office_caltech10(root):
     """
     domains = {"amazon": ["amazon"], "caltech10": ["caltech10", "caltech"]}
     domains |= {"dslr": ["dslr"], "webcam": ["webcam"]}
-    return _load_known(root, name="Office-Caltech10", domains=domains, n_classes=10)
+    return _load_checked(root, name="Office-Caltech10", domains=domains, n_classes=10)
 
 
 def load_office_home(root):
@@ -261,7 +259,7 @@ def load_office_home(root):
     Raises
     ------
     FileNotFoundError
-        If the folder is not there.
+        If the folder does not exist.
     ValueError
         If a domain is missing, there are not 65 classes, or as :func:`load_image_folder`.
 
@@ -286,11 +284,11 @@ def load_office_home(root):
     """
     domains = {"Art": ["art"], "Clipart": ["clipart"], "Product": ["product"]}
     domains["Real World"] = ["real world", "realworld", "real_world"]
-    return _load_known(root, name="Office-Home", domains=domains, n_classes=65)
+    return _load_checked(root, name="Office-Home", domains=domains, n_classes=65)
 
 
 def load_features(root):
-    """Load a folder of domains that are arrays: one ``<domain>.npz`` with X and y for each.
+    """Load a folder of domains as arrays: one ``<domain>.npz`` with X and y for each.
 
     Parameters
     ----------
@@ -303,21 +301,21 @@ def load_features(root):
         Dictionary-like object with
 
         X : ndarray of shape (n_samples, ...)
-            Rows of all domains, sorted by domain.
+            Samples of all domains, sorted by domain.
         y : ndarray of shape (n_samples,)
-            Their labels.
+            Label of each sample.
         domain : ndarray of shape (n_samples,), str
-            Their domains.
+            Domain of each sample.
         domain_names : list of str
             Names of the files without their ending, sorted.
 
     Raises
     ------
     FileNotFoundError
-        If the folder is not there.
+        If the folder does not exist.
     ValueError
         If it holds fewer than two npz files, one of them lacks ``X`` or ``y``, these
-        differ in length, or the columns differ between files.
+        differ in length, or the shape of a sample differs between files.
 
     Warns
     -----
@@ -337,7 +335,7 @@ def load_features(root):
     >>> data.X.shape, data.domain
     ((4, 3), array(['clean', 'clean', 'foggy', 'foggy'], dtype='<U5'))
     """
-    root = _existing(root)
+    root = _check_folder(root)
     files = sorted(root.glob("*.npz"))
     if len(files) < 2:
         found = ", ".join(path.name for path in files) or "none"
@@ -350,8 +348,8 @@ def load_features(root):
     for name, (other, _) in arrays.items():
         if other.shape[1:] != X.shape[1:]:
             raise ValueError(
-                f"{name}.npz has rows of shape {other.shape[1:]}, but {first}.npz has rows of "
-                f"shape {X.shape[1:]}. All domains need the same columns."
+                f"{name}.npz has samples of shape {other.shape[1:]}, but {first}.npz has samples "
+                f"of shape {X.shape[1:]}. All domains need the same shape."
             )
     _compare_classes({name: set(y.tolist()) for name, (_, y) in arrays.items()})
     return Bunch(
@@ -372,5 +370,5 @@ def _load_domain(path):
             )
         X, y = arrays["X"], arrays["y"]
     if len(X) != len(y):
-        raise ValueError(f"{path.name} has {len(X)} rows in X, but {len(y)} labels in y.")
+        raise ValueError(f"{path.name} has {len(X)} samples in X, but {len(y)} labels in y.")
     return X, y

@@ -5,7 +5,8 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, column_or_1d
 
-from domadapt.domains.arguments import check_same_length, read_sample_domain
+from domadapt.domains.base import read_sample_domain
+from domadapt.domains.samples import check_same_length
 
 
 def pack(X, y, X_target, y_target=None):
@@ -62,7 +63,7 @@ def unpack(X, y, sample_domain):
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_samples, n_features)
-        Rows of both domains.
+        Samples of both domains.
     y : array-like of shape (n_samples,)
         Their labels; what stands at target rows is handed back as it is.
     sample_domain : array-like of shape (n_samples,)

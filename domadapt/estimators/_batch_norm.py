@@ -3,37 +3,20 @@
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from domadapt.inputs.reader import stream_rows
-from domadapt.nn import extract_features
-from domadapt.nn.layers import SplitBatchNorm, is_frozen, one_domain
+from domadapt.nn.layers import SplitBatchNorm, extract_features, is_frozen, one_domain
 
 
 @torch.no_grad()
-def adapt_batch_norm(feature_extractor, rows, precision, loader, device, dtype):
-    """Replace running statistics by those of rows, in place.
+def adapt_batch_norm(feature_extractor, samples, reader):
+    """Replace running statistics of batch normalisation by those of samples, in place.
 
     Torch's own function for this would also switch dropout on, and the statistics would
-    be those of other features than prediction has.
-
-    Parameters
-    ----------
-    feature_extractor : nn.Module
-        Batch normalisation that takes no gradient in it stays as it is.
-    rows : :class:`domadapt.domains.arguments.Rows`
-        Arrays or paths of images.
-    precision : torch.dtype
-        What it computes in.
-    loader : ImageLoader
-        How images become batches.
-    device : torch.device
-        Where it is.
-    dtype : torch.dtype
-        Of its weights.
+    be those of other features than prediction has. Layers that take no gradient stay.
 
     Raises
     ------
     ValueError
-        If there is no such layer, or only one row.
+        If there is no such layer, or only one sample.
     """
     layers = _layers(feature_extractor)
     if not layers:
@@ -41,8 +24,8 @@ def adapt_batch_norm(feature_extractor, rows, precision, loader, device, dtype):
             "alignment='batch_norm' needs batch normalisation, and the network has none that is "
             "trained. Use alignment='shot'."
         )
-    if len(rows) < 2:
-        raise ValueError("X_target has 1 row, which has no variance. At least 2 were expected.")
+    if len(samples) < 2:
+        raise ValueError("X_target has 1 sample, which has no variance. At least 2 were expected.")
     momenta = [layer.momentum for layer in layers]
     try:
         for layer in layers:
@@ -51,9 +34,9 @@ def adapt_batch_norm(feature_extractor, rows, precision, loader, device, dtype):
             layer.momentum = None
             layer.train()
         with one_domain(feature_extractor):
-            for batch in stream_rows(rows, loader, device, dtype):
+            for batch in reader.stream(samples):
                 if len(batch) > 1:
-                    extract_features(feature_extractor, batch.to(device), precision)
+                    extract_features(feature_extractor, batch, reader.precision)
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
@@ -61,7 +44,7 @@ def adapt_batch_norm(feature_extractor, rows, precision, loader, device, dtype):
 
 
 def _layers(module):
-    """Name the layers whose statistics prediction uses."""
+    """Return the layers whose statistics prediction uses."""
     unused = {id(m.first) for m in module.modules() if isinstance(m, SplitBatchNorm)}
     return [
         m

@@ -1,88 +1,88 @@
 """What a deep classifier adds to fit: classes, probabilities, and adapting to a new target."""
 
 from numbers import Real
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 
-from domadapt.alignment.entropy import EntropyMinimization
+from domadapt.domains.samples import Samples
 from domadapt.estimators._batch_norm import adapt_batch_norm
-from domadapt.estimators._deep import BaseDeepEstimator
-from domadapt.estimators._defaults import with_parameters
-from domadapt.estimators._watch import Watch
-from domadapt.inputs.device import seeded
-from domadapt.nn import FeatureClassifier
-from domadapt.training.criteria import WeightedCriteria
-from domadapt.training.tasks import Classification
-
-# What adapts a fitted classifier without its source. The paper's second weight is 0.3.
-SHOT = [(1.0, EntropyMinimization(diversity=1.0)), (0.3, "centroids")]
+from domadapt.estimators._deep import ALIGN, BaseDeepEstimator, Training, Watch, resolve
+from domadapt.estimators._documentation import deep_estimator
+from domadapt.inputs.frozen import FrozenBackbone, frozen_features
+from domadapt.nn.networks import FeatureClassifier
+from domadapt.training.step import Classification, WeightedCriteria
+from domadapt.training.trainer import seeded
 
 
-@with_parameters(label_smoothing=0.1, class_weight=None)
+@deep_estimator
 class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
     """Everything of a deep classifier but the choice of its alignment criterion."""
 
-    _parameter_constraints: dict = {
+    label_smoothing: float = 0.1
+    class_weight: dict[Any, float] | Literal["balanced"] | None = None
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseDeepEstimator._parameter_constraints,
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
-    _task_kind = "classes"
 
-    def _read_labels(self, domains, alignment):
-        """Give the classes as numbers, the weights of rows, and what to remember."""
+    def _read_labels(self, domains, criteria):
+        """Return the classes as numbers, the weights of samples, and what to remember."""
         classes, labels = np.unique(domains.y, return_inverse=True)
-        weight = _row_weights(self.class_weight, classes, domains)
+        weight = _sample_weights(self.class_weight, classes, domains)
         if domains.known is not None:
             labels = np.concatenate([labels, np.searchsorted(classes, domains.y_known)])
-        n_extra = 0 if alignment is None else alignment.n_extra_logits
-        fitted = {"classes_": classes}
-        if n_extra:
-            fitted["unknown_"] = _unknown_label(self.unknown, classes)
+        extra = {} if criteria is None else self._extra_labels(classes)
         return {
             "labels": labels,
             "weight": weight,
-            "n_outputs": len(classes) + n_extra,
-            "fitted": fitted,
+            "n_outputs": len(classes) + len(extra),
+            "fitted": {"classes_": classes} | extra,
         }
 
-    def _make_task(self, learnt, device, dtype):
+    def _extra_labels(self, classes):
+        """Return labels that the classifier learns beyond the source classes, by attribute."""
+        return {}
+
+    def _make_task(self, learnt, reader):
         weight = learnt["weight"]
-        weight = None if weight is None else torch.from_numpy(weight).to(device, dtype)
-        labels = torch.from_numpy(learnt["labels"]).to(device)
+        if weight is not None:
+            weight = torch.from_numpy(weight).to(reader.device, reader.dtype)
+        labels = torch.from_numpy(learnt["labels"]).to(reader.device)
         return Classification(labels, weight, self.label_smoothing)
 
     def _check_readable(self, y):
         if len(np.unique(y)) < 2:
             raise ValueError("Source images of fewer than 2 classes can be read.")
 
-    def predict(self, X):
-        """Predict labels, treating rows as target.
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict labels, treating samples as target.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
-            Rows of the kind of those of ``fit``.
+            Samples of the kind of those of ``fit``.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
             Labels out of ``classes_``; for OSBPClassifier also ``unknown_``.
         """
-        return self._infer(self._rows(X))
+        return self._infer(self._samples(X))
 
-    def predict_proba(self, X):
-        """Predict the probability of each class, treating rows as target.
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict the probability of each class, treating samples as target.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
-            Rows of the kind of those of ``fit``.
+            Samples of the kind of those of ``fit``.
 
         Returns
         -------
@@ -90,18 +90,19 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
             Columns in the order of ``classes_``; for OSBPClassifier fitted with a target,
             a last column for ``unknown_``.
         """
-        return self._outputs(self._rows(X), lambda features: self._logits(features).softmax(1))
+        classifier = self.module_.classifier
+        return self._apply(lambda features: classifier(features).softmax(1), self._samples(X))
 
-    def adapt(self, X_target, *, alignment="shot"):
-        """Adapt the fitted classifier to target rows alone, without any source row.
+    def adapt(self, X_target: Any, *, alignment: Any = "shot") -> Self:
+        """Adapt the fitted classifier to target samples alone, without any of the source.
 
-        The network is changed in place, and a second call goes on from there. The last
+        The network is changed in place, and a second call continues from there. The last
         layer, the classifier, stays as the source has taught it.
 
         Parameters
         ----------
         X_target : array-like or sparse matrix of shape (n_target, n_features), stack or paths
-            Unlabelled rows of the kind of those of ``fit``.
+            Unlabelled samples of the kind of those of ``fit``.
         alignment : str, nn.Module, callable or list, default="shot"
             ``"shot"`` trains the feature extractor for sure and varied predictions and
             for labels by the nearest class centroid; ``max_epochs``, the rate and the
@@ -113,7 +114,7 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
         Returns
         -------
         self : estimator
-            Adapted, with ``transduction_`` for these rows, and ``adaptation_history_``
+            Adapted, with ``transduction_`` for these samples, and ``adaptation_history_``
             of the losses where something was trained.
 
         Raises
@@ -121,8 +122,8 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
         NotFittedError
             If it was not fitted.
         ValueError
-            If the rows are not like those of ``fit``, ``alignment`` asks for source
-            rows, or there is no batch normalisation whose statistics could be adapted.
+            If the samples are not like those of ``fit``, ``alignment`` asks for those of
+            the source, or there is no batch normalisation whose statistics could be adapted.
         NonFiniteLossError
             If a loss is no longer finite.
 
@@ -145,48 +146,50 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
         >>> bool(clf.adapt(Xt).score(Xt, yt) > before)
         True
         """
-        rows = self._rows(X_target)
-        if self._trained_extractor is not self.module_.feature_extractor:
-            rows = self._frozen_rows(rows)
-        network = FeatureClassifier(self._trained_extractor, self.module_.classifier)
-        place = (self._loader, network.device, network.dtype)
+        samples, module = self._samples(X_target), self.module_
+        reader = self._reader(module.device, module.dtype)
+        network = module
+        frozen = getattr(module.feature_extractor, "backbone", None)
+        if isinstance(frozen, FrozenBackbone):
+            samples = Samples(frozen_features(samples, frozen, self.feature_cache, reader))
+            network = FeatureClassifier(module.feature_extractor.layers, module.classifier)
         self.__dict__.pop("adaptation_history_", None)
         if isinstance(alignment, str) and alignment == "batch_norm":
-            adapt_batch_norm(network.feature_extractor, rows, self._precision, *place)
+            adapt_batch_norm(network.feature_extractor, samples, reader)
         else:
-            self._adapt(network, alignment, rows, place)
-        self.transduction_ = self._infer(rows, are_features=True)
+            self._check_parameters()
+            seed = self._draw_seed()
+            with seeded(seed, reader.device):
+                criteria = WeightedCriteria(resolve(alignment, self._learns), self._learns)
+                self._check_without_source(criteria)
+                parts = {"target": samples}
+                training = Training(network, self._trained_backbone(network), parts, reader, seed)
+                self._run_alignment(ALIGN, training, criteria, Watch(), checkpoint=None)
+        self.transduction_ = self._infer(samples, are_features=True)
         return self
 
-    def _adapt(self, network, alignment, rows, place):
-        self._check_settings()
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        with seeded(seed, network.device):
-            is_shot = isinstance(alignment, str) and alignment == "shot"
-            criteria = WeightedCriteria(SHOT if is_shot else alignment)
-            self._refuse_unknown(criteria)
-            of_source = criteria.asks_for("source_")
-            if of_source:
-                raise ValueError(
-                    f"alignment asks for source rows ({of_source[0]}), which adapt does not "
-                    "have. Use 'shot', 'batch_norm', 'mcc', 'bnm' or 'entropy', or fit with "
-                    "X_target."
-                )
-            backbone = getattr(network.feature_extractor, "backbone", None)
-            if backbone is None and self.backbone is not None and not self.freeze:
-                backbone = network.feature_extractor
-            watch = Watch()
-            self._align_afterwards(
-                network, criteria, {"target": rows}, backbone, place, seed, watch, None
+    def _check_without_source(self, criteria):
+        self._check_extra_logits(criteria)
+        of_source = criteria.asks_for("source_")
+        if of_source:
+            raise ValueError(
+                f"alignment asks for source samples ({of_source[0]}), which adapt does not "
+                "have. Use 'shot', 'batch_norm', 'mcc', 'bnm' or 'entropy', or fit with "
+                "X_target."
             )
 
-    def _infer(self, rows, *, are_features=False):
-        """Predict labels of rows, or of what a frozen backbone has made of them."""
+    def _trained_backbone(self, network):
+        """Return the part of a fitted network that is a copy of the backbone, or None."""
+        backbone = getattr(network.feature_extractor, "backbone", None)
+        if backbone is None and self.backbone is not None and not self.freeze:
+            return network.feature_extractor
+        return backbone
 
-        def classify(features):
-            return self._logits(features).argmax(1)
-
-        return self._all_labels[self._outputs(rows, classify, are_features=are_features)]
+    def _infer(self, samples, *, are_features=False):
+        """Predict labels of samples, or of the features of a frozen backbone."""
+        classifier = self.module_.classifier
+        numbers = self._apply(lambda f: classifier(f).argmax(1), samples, are_features=are_features)
+        return self._all_labels[numbers]
 
     @property
     def _all_labels(self):
@@ -199,20 +202,17 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
     def _n_outputs(self):
         return len(self._all_labels)
 
-    def _logits(self, features):
-        return self.module_.classifier(features)
 
-
-def _row_weights(class_weight, classes, domains):
-    """Combine class and row weights into weights of mean 1, or None where all are alike."""
+def _sample_weights(class_weight, classes, domains):
+    """Return weights of mean 1 by class and sample, or None where all are alike."""
     weight, y = domains.sample_weight, domains.y
     if class_weight is None and weight is None:
         return None
     by_class = np.ones(len(classes))
     if class_weight is not None:
         by_class = compute_class_weight(class_weight, classes=classes, y=y, sample_weight=weight)
-    by_row = by_class[np.searchsorted(classes, y)]
-    weight = by_row if weight is None else weight * by_row
+    by_sample = by_class[np.searchsorted(classes, y)]
+    weight = by_sample if weight is None else weight * by_sample
     if not (by_class.min() >= 0 and weight.sum() > 0):
         raise ValueError(
             f"class_weight={class_weight!r} leaves no positive weight or holds a negative "
@@ -221,20 +221,6 @@ def _row_weights(class_weight, classes, domains):
     weight = weight / weight.mean()
     if domains.known is None:
         return weight
-    # A labelled target row weighs what a source row of its class does on average.
-    of_known = by_class[np.searchsorted(classes, domains.y_known)] / by_row.mean()
+    # A labelled target sample weighs what a source sample of its class does on average.
+    of_known = by_class[np.searchsorted(classes, domains.y_known)] / by_sample.mean()
     return np.concatenate([weight, of_known])
-
-
-def _unknown_label(unknown, classes):
-    """Give the label of rows of no source class, of the kind of the others."""
-    is_text = classes.dtype.kind in "UOS"
-    if unknown is None:
-        return "unknown" if is_text else min(classes.min().item(), 0) - 1
-    if isinstance(unknown, str) != is_text or unknown in classes:
-        raise ValueError(
-            f"unknown={unknown!r} does not go with the labels {classes.tolist()[:5]}. A label of "
-            "their kind that none of them is was expected, such as "
-            f"{_unknown_label(None, classes)!r}."
-        )
-    return unknown

@@ -1,224 +1,264 @@
-"""Fit of the deep estimators, on top of the torch core."""
+"""Fit of the deep estimators: domains in, stages of training, a network out."""
 
 import contextlib
+import copy
 import warnings
+from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import (
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-)
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
-from domadapt.domains.arguments import Rows, check_rows, split_domains
-from domadapt.estimators._parameters import DeepEstimator
-from domadapt.estimators._watch import watched
-from domadapt.inputs.arrays import NUMPY_DTYPES
-from domadapt.inputs.device import PRECISIONS, resolve_device, seeded
-from domadapt.inputs.frozen import FrozenBackbone, frozen_features
-from domadapt.inputs.reader import (
-    features_and_outputs,
-    leave_out_unreadable,
-    make_batches,
-    parts_of,
-    run_over,
-    take_sample,
+from domadapt.domains.samples import Samples
+from domadapt.estimators._alignment import (
+    ProductWeight,
+    check_kinds,
+    criterion_parameters,
+    with_parameters,
 )
-from domadapt.nn import FeatureClassifier, extract_features
-from domadapt.nn.layers import one_domain, without_gradient
-from domadapt.nn.networks import build_network, stack_layers, training_dtype
-from domadapt.saving import fingerprint_of_fit, save_estimator
-from domadapt.training.checkpoint import load_checkpoint, save_checkpoint
-from domadapt.training.criteria import WeightedCriteria
-from domadapt.training.distributed import rank
-from domadapt.training.loss_weights import BALANCES
-from domadapt.training.trainer import Trainer
+from domadapt.estimators._predictions import DeepPredictions
+from domadapt.estimators._state import fingerprint_of_fit
+from domadapt.inputs.frozen import FrozenBackbone, frozen_features
+from domadapt.inputs.images import leave_out_unreadable
+from domadapt.inputs.reader import NUMPY_DTYPES, PRECISIONS, Reader, n_processes, resolve_device
+from domadapt.methods import BY_NAME
+from domadapt.nn.layers import extract_features, one_domain, without_gradient
+from domadapt.nn.networks import (
+    FeatureClassifier,
+    build_network,
+    check_layer_sizes,
+    stack_layers,
+    training_dtype,
+)
+from domadapt.training.loss_weights import LOSS_WEIGHTS
+from domadapt.training.optimization import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
+from domadapt.training.step import WeightedCriteria
+from domadapt.training.trainer import Trainer, TrainingSettings, seeded
 
-# What the name of a checkpoint's file ends in where there is a second stage.
-SECOND_STAGE = ".2"
+# Weights that were learnt elsewhere move at this share of the learning rate.
+PRETRAINED_RATE = 0.1
 
 
-class BaseDeepEstimator(
-    CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    DeepEstimator,
-):
+@dataclass(frozen=True)
+class Stage:
+    """One run of epochs: what is trained on, where its history goes, what its file ends in.
+
+    A stage that learns no labels leaves the classifier as it is.
+    """
+
+    learns: bool = True
+    aligns: bool = True
+    history: str = "history_"
+    ending: str = ""
+
+
+TOGETHER = (Stage(),)
+ALIGN = Stage(learns=False, history="adaptation_history_", ending=".2")
+LEARN_THEN_ALIGN = (Stage(aligns=False), ALIGN)
+FITTED = ("transduction_", "adaptation_history_", "loss_weights_", "unknown_", "criterion_")
+
+
+@dataclass
+class Training:
+    """What the stages of a fit share."""
+
+    network: FeatureClassifier
+    backbone: nn.Module | None
+    parts: dict[str, Samples]
+    reader: Reader
+    seed: int
+    task: Any = None
+    source_domain: np.ndarray | None = None
+    fingerprint: str | None = None
+
+
+class Watch:
+    """Lets scikit-learn's callbacks watch the epochs of a fit, and end it."""
+
+    def __init__(self, fit_task=None, seen=None):
+        self.fit_task, self.seen, self.ended = fit_task, seen, False
+
+    @contextlib.contextmanager
+    def epoch(self):
+        """Watch the epoch that runs inside."""
+        if self.fit_task is None:
+            yield
+            return
+        task = self.fit_task.subcontext(task_name="epoch")
+        task.call_on_fit_task_begin(**self.seen)
+        yield
+        self.ended = bool(task.call_on_fit_task_end(**self.seen))
+
+
+class BaseDeepEstimator(CallbackSupportMixin, DeepPredictions):
     """Everything of a deep estimator but what it predicts and how domains are aligned.
 
-    Subclasses have an attribute ``alignment``, a parameter of theirs or fixed.
+    Subclasses have an attribute ``alignment``, a parameter or a property.
     """
 
     # How several criteria are weighed; a parameter of those that take any alignment.
-    alignment_weighting = "fixed"
+    loss_weights: Any = "fixed"
+    _stages: ClassVar[tuple[Stage, ...]] = TOGETHER
+    _takes_any_alignment: ClassVar[bool] = False
+
+    history_: dict[str, list[float]]
+    adaptation_history_: dict[str, list[float]]
+    criterion_: Any
+    loss_weights_: np.ndarray
     n_steps_: int
-    # Whether the source is learnt first, and the domains are aligned with a classifier
-    # that stays as it is.
-    aligns_afterwards = False
+    n_skipped_images_: int
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, *, sample_domain=None, X_target=None, sample_weight=None, y_target=None):
-        """Train on labelled source rows together with unlabelled target rows.
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, and where ``deep`` those of the criterion too."""
+        parameters = super().get_params(deep)
+        if deep and "alignment" in parameters:
+            parameters |= criterion_parameters(resolve(self.alignment, self._learns))
+        return parameters
 
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
-            Source rows; with ``sample_domain``, source and target rows stacked. An
-            image stack has the shape (n_samples, channels, height, width) or
-            (n_samples, height, width); paths of images have the shape (n_samples,).
-        y : array-like of shape (n_samples,)
-            Labels of any kind; for a regressor numbers, of shape (n_samples, n_outputs)
-            where there are several. What stands at target rows is never read.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Positive for source rows, negative for target rows. Sources that differ have
-            numbers that differ: 1, 2 and so on.
-        X_target : array-like or sparse matrix of shape (n_target, n_features), default=None
-            Target rows, where ``X`` holds the source alone. With neither keyword the
-            estimator is trained on the source alone.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of source rows in the task loss; rows of weight 0 are left out
-            altogether. The weights of target rows change nothing.
-        y_target : array-like of shape (n_target,), default=None
-            Labels of a few target rows that are known, None or NaN for the others; with
-            ``sample_domain`` of shape (n_samples,), what stands at source rows being
-            unread. Every batch then holds rows of these too, and learns their labels.
-
-        Returns
-        -------
-        self : estimator
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError, TypeError
-            Before any training, if a parameter or the data are not as described.
-        NonFiniteLossError
-            If a criterion's loss is not finite on the first batch, before any training;
-            or if a loss is no longer finite. The weights are then those of the last epoch
-            that ended with finite ones.
-        """
-        self._check_settings()
-        domains = split_domains(
-            self,
-            X,
-            y,
-            sample_domain=sample_domain,
-            X_target=X_target,
-            sample_weight=sample_weight,
-            y_target=y_target,
-            are_values=self._task_kind == "values",
-        )
-        domains = self._leave_out_unreadable(domains)
-        device = resolve_device(self.device)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        with seeded(seed, device):
-            alignment = self._read_alignment(domains)
-        with seeded(seed, device):
-            self._fit(domains, alignment, device, seed)
+    def set_params(self, **parameters: Any) -> Self:
+        """Set parameters; ``alignment__NAME`` sets one of a copy of the criterion."""
+        nested = {n: v for n, v in parameters.items() if n.startswith("alignment__")}
+        super().set_params(**{n: v for n, v in parameters.items() if n not in nested})
+        if nested:
+            self.alignment = with_parameters(self, resolve(self.alignment, self._learns), nested)
         return self
 
-    def _read_alignment(self, domains):
-        """Give the criteria, or None; find what does not go together with the data."""
-        if self.aligns_afterwards and domains.known is not None:
+    def _check_parameters(self):
+        if self.image_loader is not None:
+            self.image_loader._validate_params()
+        if self.freeze and self.backbone is None:
+            raise ValueError(
+                "freeze=True needs a backbone, whose features are to be trained on. Pass one, "
+                "such as load_backbone('resnet50', weights=...), or freeze=False."
+            )
+        if self.precision == "bfloat16" and training_dtype(self.backbone) == torch.float64:
+            raise ValueError(
+                "precision='bfloat16' does not go with a backbone in float64. Use "
+                "precision='float32' or backbone.float()."
+            )
+        if getattr(self.backbone, "lost_weights", False):
+            raise ValueError(
+                f"backbone={self.backbone.name!r} was read from a file, which does not hold the "
+                "weights that training started from. Set the parameter before you fit again: "
+                f"backbone=load_backbone({self.backbone.name!r}, weights)."
+            )
+        if n_processes() > 1 and not isinstance(self.random_state, Integral):
+            raise ValueError(
+                f"random_state={self.random_state!r} does not go with {n_processes()} processes, "
+                "which have to draw the same samples. Pass an integer, the same in all."
+            )
+        if self.checkpoint is not None or self.feature_cache is not None:
+            self._check_files()
+
+    def _fit_domains(self, domains):
+        domains = self._leave_out_unreadable(domains)
+        reader = self._reader(resolve_device(self.device), training_dtype(self.backbone))
+        seed = self._draw_seed()
+        with seeded(seed, reader.device):
+            criteria = self._build_criteria(domains)
+        with seeded(seed, reader.device):
+            self._train(domains, criteria, reader, seed)
+
+    def _draw_seed(self):
+        return check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+
+    def _reader(self, device, dtype):
+        return Reader(self.image_loader, device, dtype, PRECISIONS[self.precision])
+
+    def _leave_out_unreadable(self, domains):
+        """Leave out images that cannot be read, where the loader is to skip them."""
+        self.__dict__.pop("n_skipped_images_", None)
+        if not domains.source.are_paths:
+            return domains
+        domains, self.n_skipped_images_ = leave_out_unreadable(domains, self.image_loader)
+        if self.n_skipped_images_:
+            self._check_readable(domains.y)
+            warnings.warn(
+                f"{self.n_skipped_images_} images cannot be read and are left out of fit.",
+                stacklevel=5,
+            )
+        return domains
+
+    def _build_criteria(self, domains):
+        """Return the criteria, or None; find what does not go together with the data."""
+        if domains.known is not None and not self._stages[-1].learns:
             raise ValueError(
                 f"y_target does not go with {type(self).__name__}, which learns labels before it "
                 "sees the target. Use another method, such as DANNClassifier."
             )
         if domains.target is None or self.alignment is None:
             return None
-        alignment = WeightedCriteria(self.alignment, self._task_kind)
-        several = alignment.needing("needs_several_sources")
+        self._check_stages()
+        criteria = WeightedCriteria(resolve(self.alignment, self._learns), self._learns)
+        default = vars(type(self)).get("alignment")
+        if isinstance(default, str) and self.alignment != default and not self._takes_any_alignment:
+            expected = WeightedCriteria(resolve(default, self._learns), self._learns)
+            check_kinds(self, criteria, expected)
+        several = criteria.needing("needs_several_sources")
         if several and domains.n_sources < 2:
             raise ValueError(
                 f"{several[0]} needs at least two sources, and sample_domain names "
                 f"{domains.n_sources}. Give each source a number of its own, 1, 2 and so on, "
                 "in sample_domain, or use a method for one source, such as 'mmd'."
             )
-        if "unknown" not in self.get_params(deep=False):
-            self._refuse_unknown(alignment)
-        if self.alignment_weighting == "gradnorm":
-            unfit = alignment.asks_for("feature_extractor")
-            if unfit:
-                raise ValueError(
-                    "alignment_weighting='gradnorm' compares gradients at the features, and "
-                    f"that of {unfit[0]} goes past them. Use 'uncertainty' or 'fixed'."
-                )
-        return alignment
-
-    def _refuse_unknown(self, alignment):
-        if alignment.n_extra_logits:
+        self._check_extra_logits(criteria)
+        unfit = criteria.asks_for("feature_extractor")
+        if self.loss_weights == "gradnorm" and unfit:
             raise ValueError(
-                f"{alignment.describe()} needs a class for unknown rows, which "
+                "loss_weights='gradnorm' compares gradients at the features, and that of "
+                f"{unfit[0]} goes past them. Use 'uncertainty' or 'fixed'."
+            )
+        return criteria
+
+    def _check_stages(self):
+        method = BY_NAME.get(self.alignment) if isinstance(self.alignment, str) else None
+        if method is not None and method.stages != len(self._stages):
+            raise ValueError(
+                f"alignment={self.alignment!r} is trained in {method.stages} stages, which "
+                f"{type(self).__name__} does not have. Use {method.classifier}."
+            )
+
+    def _check_extra_logits(self, criteria):
+        if criteria.n_extra_logits:
+            raise ValueError(
+                f"{criteria.describe()} needs a class for unknown samples, which "
                 f"{type(self).__name__} cannot learn here. Fit OSBPClassifier with a target."
             )
 
-    def _fit(self, domains, alignment, device, seed):
-        place = (self._loader, device, training_dtype(self.backbone))
-        learnt = self._read_labels(domains, alignment)
-        parts, network, backbone, fitted = self._build(domains, learnt["n_outputs"], place)
-        task = self._make_task(learnt, *place[1:])
-        afterwards = self.aligns_afterwards and alignment is not None
-        trainer = self._make_trainer(
-            network,
-            None if afterwards else alignment,
-            {"source": parts["source"]} if afterwards else parts,
-            place,
-            seed,
-            task=task,
-            backbone=backbone,
-            source_domain=domains.source_domain,
-        )
-        fingerprint = None if self.checkpoint is None else fingerprint_of_fit(self, domains)
-        self._go_on(trainer, fingerprint)
+    def _train(self, domains, criteria, reader, seed):
+        learnt = self._read_labels(domains, criteria)
+        training, fitted = self._build(domains, learnt["n_outputs"], reader, seed)
+        training.task = self._make_task(learnt, reader)
+        training.source_domain = domains.source_domain
+        if self.checkpoint is not None:
+            training.fingerprint = fingerprint_of_fit(self, domains)
+        first, *later = self._stages if criteria is not None else self._stages[:1]
+        trainer = self._make_trainer(first, training, criteria)
+        trainer.resume(self._checkpoint_of(first), training.fingerprint)
         # From here on, and not where anything was refused, this is the new fit.
-        for name in ("transduction_", "adaptation_history_", "loss_weights_", "unknown_"):
+        for name in FITTED:
             self.__dict__.pop(name, None)
-        self.__dict__.update(fitted | learnt["fitted"], history_=trainer.history, n_steps_=0)
-        afterwards = afterwards and self._alignment_weight(alignment) > 0
-        with watched(self, domains, (1 + afterwards) * self.max_epochs) as watch:
-            self._run(trainer, watch, fingerprint)
-            if afterwards and not watch.ended:
-                criteria = (alignment, parts, backbone)
-                self._align_afterwards(network, *criteria, place, seed, watch, fingerprint)
+        self.__dict__.update(fitted | learnt["fitted"], n_steps_=0)
+        later = later if self._alignment_weight(criteria) > 0 else []
+        with self._watched(domains, (1 + len(later)) * self.max_epochs) as watch:
+            self._run(first, trainer, watch, self._checkpoint_of(first), training.fingerprint)
+            for stage in later:
+                if not watch.ended:
+                    self._run_alignment(
+                        stage, training, criteria, watch, self._checkpoint_of(stage)
+                    )
         if domains.target is not None:
-            self.transduction_ = self._infer(parts["target"], are_features=self.freeze)
+            self.transduction_ = self._infer(training.parts["target"], are_features=self.freeze)
 
-    def _align_afterwards(
-        self, network, alignment, parts, backbone, place, seed, watch, fingerprint
-    ):
-        """Align the domains, or move to the target alone, with the classifier as it is."""
-        if not alignment.asks_for("source_"):
-            parts = {"target": parts["target"]}
-        alone = one_domain(network) if len(parts) == 1 else contextlib.nullcontext()
-        with without_gradient(network.classifier), alone:
-            trainer = self._make_trainer(network, alignment, parts, place, seed, backbone=backbone)
-            self._go_on(trainer, fingerprint, SECOND_STAGE)
-            self.adaptation_history_ = trainer.history
-            self._run(trainer, watch, fingerprint, SECOND_STAGE)
-
-    def _leave_out_unreadable(self, domains):
-        """Drop images that cannot be read, where that is asked for."""
-        self.__dict__.pop("n_skipped_images_", None)
-        if not domains.source.are_paths:
-            return domains
-        domains, self.n_skipped_images_ = leave_out_unreadable(domains, self._loader)
-        if self.n_skipped_images_:
-            self._check_readable(domains.y)
-            warnings.warn(
-                f"{self.n_skipped_images_} images cannot be read and are left out of fit.",
-                stacklevel=3,
-            )
-        return domains
-
-    def _build(self, domains, n_outputs, place):
-        """Build the network; give the rows as it takes them, and what it is known by."""
+    def _build(self, domains, n_outputs, reader, seed):
+        """Return the network with its samples as it takes them, and what it is known by."""
         source, target = domains.source, domains.target
-        sample = take_sample(source, *place)
+        sample = reader.sample(source)
         fitted = {
             "_sample_shape": source.X.shape[1:],
             "_input_shape": tuple(sample.shape[1:]),
@@ -227,15 +267,15 @@ class BaseDeepEstimator(
         if self.freeze:
             frozen, backbone = FrozenBackbone(backbone, sample), None
             source, target = (
-                rows and Rows(self._frozen_features(rows, frozen, *place))
-                for rows in (source, target)
+                part and Samples(frozen_features(part, frozen, self.feature_cache, reader))
+                for part in (source, target)
             )
-            sample = take_sample(source, *place)
+            sample = reader.sample(source)
         network, trained_backbone = build_network(
             sample,
             n_outputs,
             backbone=backbone,
-            hidden_layer_sizes=self._hidden_layer_sizes,
+            hidden_layer_sizes=check_layer_sizes(self.hidden_layer_sizes),
             batch_norm=self.batch_norm is not None,
             dropout=self.dropout,
         )
@@ -243,159 +283,161 @@ class BaseDeepEstimator(
         if frozen is not None:
             extractor = stack_layers(frozen, network.feature_extractor)
             fitted["module_"] = FeatureClassifier(extractor, network.classifier)
-        parts = parts_of(source, target, domains.known)
-        return parts, network, trained_backbone, fitted
+        parts = {"source": source}
+        if domains.known is not None:
+            parts["labelled"] = target.subset(domains.known)
+        if target is not None:
+            parts["target"] = target
+        return Training(network, trained_backbone, parts, reader, seed), fitted
 
-    def _alignment_weight(self, alignment):
+    def _alignment_weight(self, criteria):
         if self.alignment_weight is not None:
             return self.alignment_weight
-        return 0.0 if alignment is None else alignment.default_weight
+        return 0.0 if criteria is None else criteria.default_weight
 
-    def _make_trainer(
-        self,
-        network,
-        alignment,
-        parts,
-        place,
-        seed,
-        *,
-        task=None,
-        backbone=None,
-        source_domain=None,
-    ):
-        loader, device, dtype = place
-        balance = None
-        if alignment is not None:
-            alignment = alignment.to(device, dtype)
-            if self.alignment_weighting != "fixed" and task is not None:
-                n_losses = 1 + len(alignment.terms)
-                balance = BALANCES[self.alignment_weighting](n_losses).to(device, dtype)
-        if source_domain is not None:
-            source_domain = torch.eye(source_domain.max() + 1)[source_domain].to(device, dtype)
+    def _make_trainer(self, stage, training, criteria):
+        """Return the trainer of a stage."""
+        network, reader, parts = training.network, training.reader, training.parts
+        criteria, task = criteria if stage.aligns else None, training.task
+        loss_weights = source_domains = None
+        if not stage.aligns:
+            parts = {"source": parts["source"]}
+        elif not stage.learns:
+            task = None
+            if not criteria.asks_for("source_"):
+                parts = {"target": parts["target"]}
+        if criteria is not None:
+            criteria = criteria.to(reader.device, reader.dtype)
+            if self.loss_weights != "fixed" and task is not None:
+                kind = LOSS_WEIGHTS[self.loss_weights]
+                loss_weights = kind(1 + len(criteria.terms)).to(reader.device, reader.dtype)
+        if training.source_domain is not None and stage.learns:
+            number = training.source_domain
+            source_domains = torch.eye(number.max() + 1)[number].to(reader.device, reader.dtype)
 
-        def look_at_target():
-            return features_and_outputs(network, parts["target"], self._precision, *place)
+        def see_target():
+            values = reader.apply(_both(network, reader.precision), parts["target"])
+            n_features = network.classifier[0].in_features
+            return torch.from_numpy(values).to(reader.device).tensor_split([n_features], dim=1)
 
         return Trainer(
             network,
-            alignment,
-            make_batches(parts, loader, device, dtype, seed),
+            criteria,
+            reader.batches(parts, training.seed),
             task,
-            self._training_settings(self._alignment_weight(alignment)),
-            seed,
-            backbone=backbone,
-            source_domains=source_domain,
-            balance=balance,
-            look_at_target=look_at_target,
+            self._training_settings(self._alignment_weight(criteria)),
+            training.seed,
+            backbone=training.backbone,
+            source_domains=source_domains,
+            loss_weights=loss_weights,
+            see_target=see_target,
         )
 
-    def _go_on(self, trainer, fingerprint, ending=""):
-        """Go on from a checkpoint that is there."""
-        if fingerprint is not None:
-            path = Path(f"{self.checkpoint}{ending}")
-            if path.exists():
-                load_checkpoint(path, trainer, fingerprint)
+    def _checkpoint_of(self, stage):
+        return None if self.checkpoint is None else Path(f"{self.checkpoint}{stage.ending}")
 
-    def _run(self, trainer, watch, fingerprint, ending=""):
-        """Run the epochs of a stage that are left, and see that its result can be used."""
+    def _training_settings(self, alignment_weight):
+        backbone_rate = self.backbone_rate
+        if backbone_rate is None:
+            is_pretrained = getattr(self.backbone, "pretrained", False) is True
+            backbone_rate = PRETRAINED_RATE if is_pretrained else 1.0
+        rising, falling = self.alignment_schedule, self.learning_rate_schedule
+        return TrainingSettings(
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            backbone_factor=backbone_rate,
+            batch_norm=self.batch_norm,
+            alignment_weight=alignment_weight,
+            alignment_schedule=ALIGNMENT_SCHEDULES.get(rising, rising),
+            learning_rate_schedule=LEARNING_RATE_SCHEDULES.get(falling, falling),
+            precision=PRECISIONS[self.precision],
+        )
+
+    @contextlib.contextmanager
+    def _watched(self, domains, n_epochs):
+        """Let the callbacks watch a fit. They see the source: its labels may be read."""
+        seen = {
+            "estimator": self,
+            "X": lambda: domains.source.take(slice(None)),
+            "y": domains.y,
+            "reconstruction_attributes": lambda: {"module_": copy.deepcopy(self.module_)},
+        }
+        fit_task = self._init_callback_context(max_subtasks=n_epochs)
+        fit_task.call_on_fit_task_begin(**seen)
+        yield Watch(fit_task, seen)
+        fit_task.call_on_fit_task_end(**seen)
+
+    def _run(self, stage, trainer, watch, checkpoint, fingerprint):
+        """Run the epochs of a stage that are left, and keep what it ends with."""
         n_steps_before = self.n_steps_
+        setattr(self, stage.history, trainer.history)
+        if trainer.criteria is not None:
+            criteria = [criterion for _, criterion, _ in trainer.criteria.terms]
+            self.criterion_ = criteria[0] if len(criteria) == 1 else criteria
         try:
-            for epoch in range(len(trainer.history["task_loss"]), self.max_epochs):
-                with watch.epoch():
-                    trainer.run_epoch()
-                    if self.verbose and rank() == 0:
-                        means = (f"{name} {v[-1]:.4g}" for name, v in trainer.history.items())
-                        print(f"Epoch {epoch + 1}/{self.max_epochs}", *means, sep="  ")
-                if fingerprint is not None:
-                    save_checkpoint(f"{self.checkpoint}{ending}", trainer, fingerprint)
-                if watch.ended:
-                    break
+            trainer.run(watch, checkpoint, fingerprint, self.verbose)
         finally:
             # Whatever ends the training, an interrupt too.
             self.module_.eval()
             self.n_steps_ = n_steps_before + trainer.n_steps
-            if trainer.step.balance is not None:
-                self.loss_weights_ = trainer.step.balance.factors().cpu().numpy()
-            trainer.batches.close()
+            if trainer.step.loss_weights is not None:
+                self.loss_weights_ = trainer.step.loss_weights.factors().cpu().numpy()
 
-    def transform(self, X):
-        """Compute the features on which the domains are aligned, treating rows as target.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
-            Rows of the kind of those of ``fit``.
-
-        Returns
-        -------
-        features : ndarray of shape (n_samples, n_features_out), float32
-            Output of the feature extractor.
-        """
-        return self._outputs(self._rows(X), lambda features: features)
-
-    def save(self, path):
-        """Write the fitted estimator to a file: weights in safetensors, the rest in JSON.
-
-        Parameters
-        ----------
-        path : str or path
-            The file, to be read by :func:`domadapt.load`. What stands there is replaced
-            when all is written.
-
-        Raises
-        ------
-        TypeError
-            If the labels are of a kind that JSON cannot hold.
-        OSError
-            If the file cannot be written.
-        """
-        check_is_fitted(self)
-        save_estimator(self, path)
-
-    def _rows(self, X):
-        check_is_fitted(self)
-        return check_rows(self, X, self._sample_shape)
-
-    def _outputs(self, rows, function, *, are_features=False):
-        """Apply a function of the features to rows, or to what a frozen backbone made of them."""
-        module = self.module_.eval()
-        place = (self._loader, module.device, module.dtype)
-        extractor, precision = self._trained_extractor, self._precision
-        if extractor is not module.feature_extractor and not are_features:
-            rows = self._frozen_rows(rows)
-        return run_over(
-            lambda batch: function(extract_features(extractor, batch, precision)), rows, *place
-        )
-
-    @property
-    def _trained_extractor(self):
-        """The part of the feature extractor that comes after a frozen backbone."""
-        extractor = self.module_.feature_extractor
-        is_frozen = isinstance(getattr(extractor, "backbone", None), FrozenBackbone)
-        return extractor.layers if is_frozen else extractor
-
-    def _frozen_rows(self, rows):
-        """Give rows as a frozen backbone makes features of them."""
-        module = self.module_
-        place = (self._loader, module.device, module.dtype)
-        return Rows(self._frozen_features(rows, module.feature_extractor.backbone, *place))
-
-    def _frozen_features(self, rows, backbone, *place):
-        return frozen_features(rows, backbone, self._precision, self.feature_cache, *place)
-
-    @property
-    def _precision(self):
-        return PRECISIONS[self.precision]
-
-    @property
-    def _n_features_out(self):
-        return self.module_.classifier[0].in_features
+    def _run_alignment(self, stage, training, criteria, watch, checkpoint):
+        """Align the domains, or move to the target alone, with the classifier as it is."""
+        network = training.network
+        uses_source = bool(criteria.asks_for("source_"))
+        alone = contextlib.nullcontext() if uses_source else one_domain(network)
+        with without_gradient(network.classifier), alone:
+            trainer = self._make_trainer(stage, training, criteria)
+            trainer.resume(checkpoint, training.fingerprint)
+            self._run(stage, trainer, watch, checkpoint, training.fingerprint)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = [
-            NUMPY_DTYPES[training_dtype(self.backbone)].__name__
-        ]
+        dtype = NUMPY_DTYPES[training_dtype(self.backbone)]
+        tags.transformer_tags.preserves_dtype = [dtype.__name__]
         return tags
+
+
+def resolve(alignment, learns):
+    """Return ``alignment`` with names replaced by the criteria that they stand for."""
+    if isinstance(alignment, list):
+        terms = [pair if not _names_one(pair) else _named_pair(*pair, learns) for pair in alignment]
+        return [pair for term in terms for pair in (term if isinstance(term, list) else [term])]
+    if not isinstance(alignment, str):
+        return alignment
+    method = BY_NAME.get(alignment)
+    criteria = None if method is None else getattr(method, learns)
+    if criteria is None:
+        known = sorted(name for name, m in BY_NAME.items() if getattr(m, learns) is not None)
+        raise ValueError(
+            f"alignment={alignment!r} is unknown here: use one of {known}, a criterion or a "
+            "callable."
+        )
+    return criteria()
+
+
+def _names_one(pair):
+    return isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], str)
+
+
+def _named_pair(weight, name, learns):
+    criteria = resolve(name, learns)
+    if not isinstance(criteria, list):
+        return weight, criteria
+    return [(ProductWeight(weight, inner), criterion) for inner, criterion in criteria]
+
+
+def _both(network, precision):
+    """Return a function to the features and, beside them, the outputs of a network."""
+
+    def both(batch):
+        features = extract_features(network.feature_extractor, batch, precision)
+        return torch.cat([features, network.classifier(features)], dim=1)
+
+    return both

@@ -1,11 +1,17 @@
-"""The docstring parts that all deep estimators share."""
+"""What all deep estimators say of their parameters and attributes, in one place."""
 
-import inspect
+import re
+from dataclasses import field, fields
+from typing import TypeVar, dataclass_transform
 
 from sklearn.base import ClassifierMixin
 
-from domadapt.estimators._defaults import renew_notes
-from domadapt.estimators._parameters import DeepEstimator
+from domadapt.domains.base import estimator
+
+ALIGNMENT = """alignment : str, nn.Module or list
+        The criterion of the method: its name, or objects of its kind with parameters of
+        your own. ``alignment__NAME`` is a parameter of it in ``set_params`` and searches.
+    """
 
 PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         Units in each hidden layer before the classifier; the last is the number of
@@ -16,8 +22,8 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         Share of the units of each hidden layer that are set to zero in training.
     backbone : nn.Module, default=None
         A feature extractor, of your own or from
-        :func:`~domadapt.nn.load_backbone`: it maps a batch to features of shape
-        (n_rows, n_features). It is copied, never trained itself; the copy is trained in
+        :func:`~domadapt.nn.load_backbone`: it maps a mini-batch to features of shape
+        (n_samples, n_features). It is copied, never trained itself; the copy is trained in
         float64 if it has float64 weights, else in float32. What takes no gradient in it
         stays as it is, statistics of batch normalisation included.
     backbone_rate : float, default=None
@@ -28,14 +34,14 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         vectors.
     feature_cache : str or path, default=None
         A folder in which features of images by a frozen backbone are kept for the next
-        time. They are known again by the names, sizes and times of the images, the
-        transform and the weights.
+        time. They are known again by the contents of the images, the transform and
+        the weights.
     image_loader : ImageLoader, default=None
         How images become batches, where ``X`` holds paths of images. None stands for
         ``ImageLoader()``.
     batch_norm : {"per_domain", "joint"} or None, default="per_domain"
         Statistics of batch normalisation layers, in a backbone of your own too:
-        ``"per_domain"`` normalises source and target rows each by their own and predicts
+        ``"per_domain"`` normalises source and target samples each by their own and predicts
         with those of the target; ``"joint"`` by those of both together. With None the
         default backbone has no batch normalisation.
     alignment_weight : float, default=None
@@ -57,7 +63,7 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
     weight_decay : float, default=5e-4
         L2 penalty, decoupled in ``"adamw"``.
     batch_size : int, default=64
-        Rows per domain in a batch. A smaller domain gives all its rows.
+        Samples per domain in a mini-batch. A smaller domain gives all it has.
     max_epochs : int, default=30
         Passes over the larger domain; the smaller comes round as often as it must. With
         ``steps_per_epoch``, rounds of so many updates.
@@ -68,13 +74,13 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         features stay in float32 in between, as torch's autocast has it.
     checkpoint : str or path, default=None
         A file that is written after every epoch, with weights in safetensors and no
-        pickle. Where it is there already, ``fit`` goes on from it, to the weights that
-        it would have had without a stop; a file of other parameters or data is refused.
+        pickle. Where it is there already, ``fit`` resumes from it, to the weights that it
+        would have had without a stop; a file of other parameters or data is refused.
         It needs an integer ``random_state``.
     device : {"auto", "cpu", "cuda"} or torch.device, default="auto"
         Where to train. ``"auto"`` takes CUDA where there is any.
     random_state : int, RandomState instance or None, default=None
-        Draws initial weights and the order of rows. An integer gives the same weights
+        Draws initial weights and the order of samples. An integer gives the same weights
         on every fit with the same data and device.
     verbose : bool, default=False
         Print a line for each epoch. For a progress bar, register
@@ -99,11 +105,15 @@ ATTRIBUTES = """
         ``module_.feature_extractor(x)`` features.
     history_ : dict of str to list of float
         For each epoch the means of ``task_loss`` and ``alignment_loss``, and the
-        ``alignment_weight`` and ``learning_rate`` of its last step.
+        ``alignment_weight`` and ``learning_rate`` of its last step; and the mean loss of each
+        criterion by its name.
+    criterion_ : nn.Module, callable or list
+        The criterion as training has left it, such as its discriminator; a list of
+        several. Not there after a fit without alignment, nor in a loaded estimator.
     n_steps_ : int
         Updates made.
     transduction_ : ndarray of shape (n_target,)
-        What is predicted for the target rows given to ``fit``, in their order. Not there
+        What is predicted for the target samples given to ``fit``, in their order. Not there
         after a fit without a target.
     n_skipped_images_ : int
         Images left out of ``fit`` since they could not be read.
@@ -130,32 +140,45 @@ EXAMPLE = """>>> from sklearn.datasets import make_blobs
     ((200,), True)"""
 
 
-def shares_documentation(estimator):
-    """Fill in what all deep estimators say of their parameters and attributes.
+Kind = TypeVar("Kind", bound=type)
 
-    Parameters
-    ----------
-    estimator : type
-        A class whose docstring holds ``{parameters}`` and ``{attributes}``, and may hold
-        ``{example}`` for a fit by its name.
 
-    Returns
-    -------
-    estimator : type
-        The same class.
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+def deep_estimator(kind: Kind) -> Kind:
+    """Declare a deep estimator: its annotated attributes are the keywords of its constructor.
+
+    Its docstring gets what all of them share: the parameters and attributes beside those of
+    its own, each with the default of this class, and an example.
     """
-    is_classifier = issubclass(estimator, ClassifierMixin)
-    example = EXAMPLE if is_classifier else OF_REGRESSORS
-    shared = {
-        "{parameters}": PARAMETERS + (OF_CLASSIFIERS if is_classifier else ""),
-        "{attributes}": (CLASSES if is_classifier else VALUES) + ATTRIBUTES,
-        "{example}": example.format(name=estimator.__name__),
-    }
-    for place, text in shared.items():
-        estimator.__doc__ = estimator.__doc__.replace(place, text)
-    # The text above has the defaults of classifiers.
-    everyone = inspect.signature(DeepEstimator).parameters
-    own = inspect.signature(estimator).parameters
-    changed = {n: own[n].default for n, p in everyone.items() if own[n].default != p.default}
-    renew_notes(estimator, changed)
-    return estimator
+    declared = estimator(kind)
+    declared.__doc__ = _complete(declared)
+    return declared
+
+
+def _complete(kind):
+    classifies = issubclass(kind, ClassifierMixin)
+    names = {f.name for f in fields(kind)}
+    text = kind.__doc__.rstrip()
+    shared = PARAMETERS + (OF_CLASSIFIERS if classifies else "")
+    if "alignment" in names and "\n    alignment : " not in text:
+        shared = ALIGNMENT + shared
+    text = _extended(text, "Parameters", shared, before=("Attributes", "References", "Examples"))
+    attributes = (CLASSES if classifies else VALUES) + ATTRIBUTES
+    text = _extended(text, "Attributes", attributes, before=("References", "Examples"))
+    example = EXAMPLE if classifies else OF_REGRESSORS
+    if "\n    Examples\n" not in text:
+        text = _extended(text, "Examples", example.format(name=kind.__name__), before=())
+    for name in names:
+        # The text has the defaults of AlignmentClassifier.
+        note = rf"(\n    {name} : .*?)(, default=\S+)?(?=\n)"
+        text = re.sub(note, rf"\g<1>, default={getattr(kind, name)!r}", text, count=1)
+    return text + "\n    "
+
+
+def _extended(text, section, content, *, before):
+    """Return a docstring with lines at the end of a section, which is made where it is not."""
+    found = [at for name in before if (at := text.find(f"\n    {name}\n    ---")) >= 0]
+    place = min(found, default=len(text))
+    start, end = text[:place].rstrip(), text[place:]
+    title = "" if f"\n    {section}\n" in start else f"\n\n    {section}\n    {'-' * len(section)}"
+    return f"{start}{title}\n    {content}" + (f"\n{end}" if end else "")

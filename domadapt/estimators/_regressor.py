@@ -1,24 +1,31 @@
 """What a deep regressor adds to fit: values, standardised for the network."""
 
+from typing import Any, ClassVar
+
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 
 from domadapt.estimators._deep import BaseDeepEstimator
-from domadapt.estimators._defaults import with_defaults
-from domadapt.training.tasks import Regression
+from domadapt.estimators._documentation import deep_estimator
+from domadapt.estimators._parameters import BatchNorm, Optimizer
+from domadapt.training.step import Regression
 
 
-# Batch normalisation takes the scale of rows away, which the values may depend on. The
-# squared error has no bound on its gradient, under which plain SGD may run away.
-@with_defaults(batch_norm=None, optimizer="adam", learning_rate=1e-3)
+@deep_estimator
 class BaseAlignmentRegressor(RegressorMixin, BaseDeepEstimator):
     """Everything of a deep regressor but the choice of its alignment criterion."""
 
-    _task_kind = "values"
+    # Batch normalisation takes the scale of samples away, which the values may depend on.
+    batch_norm: BatchNorm = None
+    # The squared error has no bound on its gradient, under which plain SGD may run away.
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 1e-3
 
-    def _read_labels(self, domains, alignment):
-        """Give the values in standard units, the weights of rows, and what to remember."""
+    _learns: ClassVar[str] = "values"
+
+    def _read_labels(self, domains, criteria):
+        """Return the values in standard units, the weights of samples, and what to remember."""
         weight = domains.sample_weight
         y = domains.y.reshape(len(domains.y), -1)
         mean = np.average(y, axis=0, weights=weight)
@@ -39,34 +46,34 @@ class BaseAlignmentRegressor(RegressorMixin, BaseDeepEstimator):
             "fitted": fitted,
         }
 
-    def _make_task(self, learnt, device, dtype):
+    def _make_task(self, learnt, reader):
         labels, weight = (
-            None if values is None else torch.from_numpy(values).to(device, dtype)
+            None if values is None else torch.from_numpy(values).to(reader.device, reader.dtype)
             for values in (learnt["labels"], learnt["weight"])
         )
         return Regression(labels, weight)
 
     def _check_readable(self, y):
-        """Find nothing wrong: any values will do."""
+        """Accept any values."""
 
-    def predict(self, X):
-        """Predict values, treating rows as target.
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict values, treating samples as target.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
-            Rows of the kind of those of ``fit``.
+            Samples of the kind of those of ``fit``.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
             In the units of the values of ``fit``.
         """
-        return self._infer(self._rows(X))
+        return self._infer(self._samples(X))
 
-    def _infer(self, rows, *, are_features=False):
-        """Predict values of rows, or of what a frozen backbone has made of them."""
-        values = self._outputs(rows, self.module_.classifier, are_features=are_features)
+    def _infer(self, samples, *, are_features=False):
+        """Predict values of samples, or of the features of a frozen backbone."""
+        values = self._apply(self.module_.classifier, samples, are_features=are_features)
         values = values.astype(np.float64) * self.y_scale_ + self.y_mean_
         return values[:, 0] if self._one_column else values
 

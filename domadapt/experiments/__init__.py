@@ -1,1 +1,1 @@
-"""Runs of all methods on all pairs of domains, and their tables."""
+"""Runs of many methods on all pairs of domains, and their tables."""

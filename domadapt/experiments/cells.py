@@ -1,7 +1,6 @@
-"""One cell of a run: train, judge on the target after every epoch, write down."""
+"""One cell of a run: train, measure the accuracy on the target after every epoch, write it down."""
 
 import json
-import os
 import time
 
 import numpy as np
@@ -9,39 +8,34 @@ import torch
 from sklearn.decomposition import PCA
 
 from domadapt._storage.files import atomic_write
-from domadapt.domains.arguments import Rows
+from domadapt.domains.samples import Samples
 from domadapt.experiments.recipes import (
     fine_tuning,
     named_backbone,
     on_vectors,
     recipe_loader,
 )
-from domadapt.experiments.tasks import data_of, domain_of, folder_of_cells
+from domadapt.experiments.tasks import domain_of
 from domadapt.inputs.device import PRECISIONS, resolve_device
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
-from domadapt.inputs.reader import take_sample
+from domadapt.inputs.reader import Reader
 from domadapt.training.distributed import rank
 
 # Points of each domain on a map of the features.
-MAP_ROWS = 200
+POINTS_ON_MAP = 200
 
 
-def run_cell(cell, settings, out, place, note=None):
-    """Train one cell, going on from its checkpoint where there is one.
+def run_cell(cell, experiment, log=None):
+    """Train one cell, from its checkpoint where there is one, and write down its history.
 
     Parameters
     ----------
     cell : Cell
         What to train on what.
-    settings : dict
-        Of the run.
-    out : str or path
-        The run folder. The cell's history, accuracies and map go to a file in it.
-    place : dict
-        ``device`` and ``n_threads``; and ``n_workers`` and ``cache_megabytes``, which may
-        be None.
-    note : callable, default=None
-        Is told after every epoch how far the cell is, in a text.
+    experiment : Experiment
+        Its settings, folders and machine.
+    log : callable, default=None
+        Called with a line of text after every epoch.
 
     Returns
     -------
@@ -49,40 +43,33 @@ def run_cell(cell, settings, out, place, note=None):
         ``source``, ``target``, ``method``, ``seed``, ``accuracy`` after the last epoch
         and ``best_accuracy_by_target_labels``, both in percent.
     """
-    torch.set_num_threads(min(place["n_threads"], torch.get_num_threads()))
-    data = data_of(settings)
+    torch.set_num_threads(min(experiment.n_threads, torch.get_num_threads()))
+    data = experiment.data
     Xs, ys = domain_of(data, cell.source)
     Xt, yt = domain_of(data, cell.target)
-    clf = make_estimator(cell, settings, out, place)
-    watch = TargetWatch(cell, Xt, yt, folder_of_cells(out) / f"{cell.name}.json", note)
+    clf = make_estimator(cell, experiment)
+    watch = TargetWatch(cell, Xt, yt, experiment.cell_folder / f"{cell.name}.json", log)
     clf.set_callbacks(watch)
     clf.fit(Xs, ys, X_target=None if cell.method == "source" else Xt)
     feature_map = _map(clf, Xs, ys, Xt, yt) if cell.seed == 0 else None
     watch.write(clf, map=feature_map, class_names=data.class_names)
-    if rank() == 0 and clf.checkpoint is not None:
-        clf.checkpoint.unlink(missing_ok=True)
+    if rank() == 0:
+        for path in experiment.cell_folder.iterdir():
+            # Methods of two stages have a checkpoint of each.
+            if path.name.startswith(f"{cell.name}.safetensors"):
+                path.unlink()
     return vars(cell) | {
         "accuracy": watch.accuracies[-1],
         "best_accuracy_by_target_labels": max(watch.accuracies),
     }
 
 
-def make_estimator(cell, settings, out, place):
-    """Build the estimator of a cell.
-
-    Parameters
-    ----------
-    cell, settings, out, place
-        As in :func:`run_cell`.
-
-    Returns
-    -------
-    estimator : BaseAlignmentClassifier
-        Not fitted.
-    """
+def make_estimator(cell, experiment):
+    """Build the estimator of a cell, not fitted."""
+    settings = experiment.settings
     common = {
         "random_state": cell.seed,
-        "device": place["device"],
+        "device": experiment.device,
         "epochs": settings["epochs"],
     }
     if settings["batch_size"] is not None:
@@ -91,58 +78,51 @@ def make_estimator(cell, settings, out, place):
         return on_vectors(cell.method, **common)
     common |= {
         "backbone": named_backbone(settings["backbone"], settings["weights"]),
-        "image_loader": _loader(settings, place),
+        "image_loader": _loader(experiment),
         "precision": settings["precision"],
     }
     if settings["freeze"]:
-        return on_vectors(cell.method, freeze=True, feature_cache=_feature_folder(out), **common)
+        return on_vectors(cell.method, freeze=True, feature_cache=experiment.features, **common)
     return fine_tuning(
         cell.method,
         steps_per_epoch=settings["steps_per_epoch"],
-        checkpoint=folder_of_cells(out) / f"{cell.name}.safetensors",
+        checkpoint=experiment.cell_folder / f"{cell.name}.safetensors",
         **common,
     )
 
 
-def _loader(settings, place):
-    given = {name: place[name] for name in ("n_workers", "cache_megabytes")}
-    return recipe_loader(settings["image_size"], **given)
+def _loader(experiment):
+    return recipe_loader(
+        experiment.settings["image_size"],
+        n_workers=experiment.n_workers,
+        cache_megabytes=experiment.cache_megabytes,
+    )
 
 
-def extract_features(settings, out, place, note):
-    """Compute the frozen features of every domain of a run, so that its cells find them.
-
-    Parameters
-    ----------
-    settings, out, place
-        As in :func:`run_cell`.
-    note : callable
-        Is told of each domain, in a text.
-    """
-    data = data_of(settings)
-    device, loader = resolve_device(place["device"]), _loader(settings, place)
-    where = (loader, device, torch.float32)
-    frozen = None
-    for name in sorted({name for pair in settings["pairs"] for name in pair}):
+def extract_features(experiment, domain_names, log):
+    """Compute the features of domains by the frozen backbone, so that cells find them on disk."""
+    settings, data, frozen = experiment.settings, experiment.data, None
+    reader = Reader(
+        _loader(experiment),
+        resolve_device(experiment.device),
+        torch.float32,
+        PRECISIONS[settings["precision"]],
+    )
+    for name in domain_names:
         start = time.monotonic()
-        rows = Rows(domain_of(data, name)[0])
+        samples = Samples(domain_of(data, name)[0])
         if frozen is None:
             backbone = named_backbone(settings["backbone"], settings["weights"])
-            frozen = FrozenBackbone(backbone, take_sample(rows, *where))
-        precision = PRECISIONS[settings["precision"]]
-        frozen_features(rows, frozen, precision, _feature_folder(out), *where)
-        rate = len(rows) / (time.monotonic() - start)
-        note(f"features of {name}: {len(rows)} images, {rate:.0f} a second")
-
-
-def _feature_folder(out):
-    return os.path.join(out, "features")
+            frozen = FrozenBackbone(backbone, reader.sample(samples))
+        frozen_features(samples, frozen, experiment.features, reader)
+        rate = len(samples) / (time.monotonic() - start)
+        log(f"features of {name}: {len(samples)} images, {rate:.0f} a second")
 
 
 class TargetWatch:
-    """A callback that notes the accuracy on the target after every epoch.
+    """A callback that records the accuracy on the target after every epoch.
 
-    It reads target labels, and nothing that it notes comes back to the training.
+    It reads target labels, and nothing of what it records reaches the training.
 
     Parameters
     ----------
@@ -152,8 +132,8 @@ class TargetWatch:
         The target with its labels.
     path : Path
         The file in which the cell's history is kept.
-    note : callable or None
-        Is told after every epoch how far a fine-tuning is, in a text.
+    log : callable or None
+        Called with a line of text after every epoch.
 
     Attributes
     ----------
@@ -161,107 +141,66 @@ class TargetWatch:
         In percent, of each epoch so far, those before an interruption included.
     """
 
-    def __init__(self, cell, X, y, path, note):
-        self.cell, self.X, self.y, self.path, self.note = cell, X, y, path, note
+    def __init__(self, cell, X, y, path, log):
+        self.cell, self.X, self.y, self.path, self.log = cell, X, y, path, log
         self.accuracies = []
         if path.exists():
             self.accuracies = json.loads(path.read_text())["target_accuracy"]
 
     def setup(self, estimator, context):
-        """Do nothing before the fit.
-
-        Parameters
-        ----------
-        estimator : BaseAlignmentClassifier
-            Being fitted.
-        context : CallbackContext
-            Of the fit or of an epoch.
-        """
+        """Do nothing before the fit."""
 
     def teardown(self, estimator, context):
-        """Do nothing after the fit.
-
-        Parameters
-        ----------
-        estimator : BaseAlignmentClassifier
-            Being fitted.
-        context : CallbackContext
-            Of the fit or of an epoch.
-        """
+        """Do nothing after the fit."""
 
     def on_fit_task_begin(self, estimator, context):
-        """Note when an epoch begins.
-
-        Parameters
-        ----------
-        estimator : BaseAlignmentClassifier
-            Being fitted.
-        context : CallbackContext
-            Of the fit or of an epoch.
-        """
+        """Record when an epoch begins."""
         self.begin = time.monotonic()
 
     def on_fit_task_end(self, estimator, context):
-        """Judge the model after an epoch and write down what is known.
-
-        Parameters
-        ----------
-        estimator : BaseAlignmentClassifier
-            Being fitted.
-        context : CallbackContext
-            Of the fit or of an epoch.
-        """
+        """Measure the accuracy after an epoch and write the history."""
         if context.task_name != "epoch":
             return
         seconds = time.monotonic() - self.begin
-        n_epochs = len(estimator.history_["task_loss"])
+        histories = _histories(estimator)
+        done = sum(len(history["task_loss"]) for history in histories)
         accuracy = round(100 * float(np.mean(estimator.predict(self.X) == self.y)), 4)
         # Of an epoch that is run again after an interruption, the new figure counts.
-        self.accuracies = [*self.accuracies[: n_epochs - 1], accuracy]
+        self.accuracies = [*self.accuracies[: done - 1], accuracy]
         self.write(estimator)
-        if self.note is not None:
-            left = (estimator.max_epochs - n_epochs) * (time.monotonic() - self.begin)
-            domains = 1 if self.cell.method == "source" else 2
-            images = domains * estimator.batch_size * estimator.steps_per_epoch
-            self.note(
-                f"epoch {n_epochs}/{estimator.max_epochs}, "
-                f"loss {estimator.history_['task_loss'][-1]:.3f}, target {accuracy:.1f} %, "
-                f"{images / seconds:.0f} images/s, about {say_duration(left)} left in this cell"
+        if self.log is not None:
+            n_epochs = context.parent.max_subtasks
+            left = (n_epochs - done) * (time.monotonic() - self.begin)
+            # Where the domains are aligned afterwards, nothing is learnt from labels then.
+            loss = histories[-1]["task_loss" if len(histories) == 1 else "alignment_loss"][-1]
+            self.log(
+                f"epoch {done}/{n_epochs}, loss {loss:.3f}, target {accuracy:.1f} %, "
+                f"{estimator.steps_per_epoch / seconds:.1f} updates/s, "
+                f"about {duration(left)} left in this cell"
             )
 
     def write(self, estimator, **more):
-        """Write down the history so far.
-
-        Parameters
-        ----------
-        estimator : BaseAlignmentClassifier
-            Fitted, or being fitted.
-        **more : object
-            What else the file is to hold.
-        """
+        """Write the history so far, and what else the file is to hold."""
         if rank() != 0:
             return
-        known = {"history": estimator.history_, "target_accuracy": self.accuracies}
+        known = dict(zip(("history", "adaptation_history"), _histories(estimator), strict=False))
+        known["target_accuracy"] = self.accuracies
         atomic_write(self.path, json.dumps(vars(self.cell) | known | more))
 
 
-def say_duration(seconds):
-    """Write a duration for a person.
+def _histories(estimator):
+    """Return the history of each stage so far; a few methods have a second one."""
+    second = getattr(estimator, "adaptation_history_", None)
+    return [estimator.history_] if second is None else [estimator.history_, second]
 
-    Parameters
-    ----------
-    seconds : float
-        How long.
 
-    Returns
-    -------
-    text : str
-        Such as ``"40 s"``, ``"12 min"`` or ``"3.5 h"``.
+def duration(seconds):
+    """Return a duration as text for a person.
 
     Examples
     --------
-    >>> from domadapt.experiments.cells import say_duration
-    >>> say_duration(40), say_duration(720), say_duration(12600)
+    >>> from domadapt.experiments.cells import duration
+    >>> duration(40), duration(720), duration(12600)
     ('40 s', '12 min', '3.5 h')
     """
     if seconds < 100:
@@ -272,9 +211,9 @@ def say_duration(seconds):
 
 
 def _map(clf, Xs, ys, Xt, yt):
-    """Lay some features of both domains out in the plane of their largest variance."""
+    """Project some features of both domains onto the plane of their largest variance."""
     rng = np.random.default_rng(0)
-    chosen = [rng.permutation(len(X))[:MAP_ROWS] for X in (Xs, Xt)]
+    chosen = [rng.permutation(len(X))[:POINTS_ON_MAP] for X in (Xs, Xt)]
     both = list(zip((Xs, Xt), chosen, strict=True))
     if clf.freeze:
         # Those of whole domains are on disk already.

@@ -9,22 +9,22 @@ import numpy as np
 
 from domadapt.experiments.tables import pair_label
 
-# Told apart on white and on black alike; the dashes are for those who see no colours.
+# Distinguishable on white and on black; the dashes serve colour-blind readers.
 COLOURS = ("#8a8f98", "#3f8fe0", "#e8743b", "#2fa572", "#b266d6", "#c79a1b", "#d9538c", "#1fa8b0")
 DASHES = ((), (6, 2), (2, 1.5), (7, 2, 2, 2), (4, 1, 1, 1))
 CURVES = {"accuracy": "target_accuracy", "loss": "task_loss"}
 SOURCE_COLOUR, TARGET_COLOUR = "#3f8fe0", "#e8743b"
-# Stands for the colour of the page's text, which matplotlib does not know.
-INK = "#010203"
+# Replaced by the colour of the page's text, which matplotlib does not know.
+TEXT_COLOUR = "#010203"
 
 
 def check_matplotlib():
-    """Make sure that the report can be drawn.
+    """Check that matplotlib, which draws the report, is installed.
 
     Raises
     ------
     ImportError
-        If matplotlib is not installed.
+        If it is not.
     """
     try:
         import matplotlib.figure  # noqa: F401
@@ -33,54 +33,28 @@ def check_matplotlib():
 
 
 def line_style(number):
-    """Give the colour and the dashes of a method.
-
-    Parameters
-    ----------
-    number : int
-        The method's place in the run.
-
-    Returns
-    -------
-    colour : str
-        As ``#rrggbb``.
-    dashes : tuple of float
-        Lengths of lines and gaps in line widths; empty for a solid line.
-    """
+    """Return the colour and the dashes of a method by its position in the run."""
     return COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
 
 
 def draw_curves(curves, alt):
-    """Draw target accuracy and task loss by epoch, side by side.
-
-    Parameters
-    ----------
-    curves : list of dict
-        One for each method: ``accuracy`` and ``loss``, each a list by epoch or None.
-    alt : str
-        What the drawing shows, in words.
-
-    Returns
-    -------
-    svg : str
-        An element for the inside of a page, in the colour of its text.
-    """
+    """Return target accuracy and task loss by epoch, side by side, as SVG for a page."""
     from matplotlib import style
     from matplotlib.figure import Figure
 
-    # The salt makes the names inside of the drawing its own on the page, and the same each time.
-    looks = {"svg.fonttype": "none", "svg.hashsalt": alt, "font.size": 9, "axes.linewidth": 0.6}
-    with style.context(["default", looks]):
+    # The salt makes the names in the drawing unique on the page, and the same in each run.
+    options = {"svg.fonttype": "none", "svg.hashsalt": alt, "font.size": 9, "axes.linewidth": 0.6}
+    with style.context(["default", options]):
         figure = Figure(figsize=(5.6, 2.1), layout="constrained")
         titles = {"accuracy": "target accuracy, %", "loss": "task loss"}
         for axes, (key, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
             for number, curve in enumerate(curves):
                 _draw_curve(axes, curve[key], number)
-            _dress(axes, title)
+            _style_axes(axes, title)
         text = io.StringIO()
-        without = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(text, format="svg", transparent=True, metadata=without)
-    return _inline(text.getvalue(), alt)
+        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(text, format="svg", transparent=True, metadata=no_metadata)
+    return _embed(text.getvalue(), alt)
 
 
 def _draw_curve(axes, values, number):
@@ -88,47 +62,36 @@ def _draw_curve(axes, values, number):
         return
     colour, dashes = line_style(number)
     epochs = np.arange(1, len(values) + 1)
-    # One epoch alone is a point, and would be invisible as a line.
+    # A single epoch would be invisible as a line.
     marker = "o" if len(values) == 1 else None
     linestyle = (0, dashes) if dashes else "-"
     axes.plot(epochs, values, color=colour, linestyle=linestyle, marker=marker, linewidth=1.5)
 
 
-def _dress(axes, title):
-    axes.set_title(title, color=INK, fontsize=9, loc="left")
-    axes.set_xlabel("epoch", color=INK)
+def _style_axes(axes, title):
+    axes.set_title(title, color=TEXT_COLOUR, fontsize=9, loc="left")
+    axes.set_xlabel("epoch", color=TEXT_COLOUR)
     axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
-    axes.tick_params(color=INK, labelcolor=INK, width=0.6, length=3)
-    axes.grid(color=INK, alpha=0.12, linewidth=0.6)
+    axes.tick_params(color=TEXT_COLOUR, labelcolor=TEXT_COLOUR, width=0.6, length=3)
+    axes.grid(color=TEXT_COLOUR, alpha=0.12, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["bottom", "left"]].set_color(INK)
+    axes.spines[["bottom", "left"]].set_color(TEXT_COLOUR)
 
 
-def _inline(svg, alt):
-    """Fit a drawing into a page: no prolog, no size of its own, no names that others have."""
+def _embed(svg, alt):
+    """Prepare a drawing for a page: remove its prolog, its size, its style and its ids."""
     size = re.search(r'viewBox="[^"]*"', svg)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
-    # The style would count for the whole page, whose typeface is to be taken.
+    # The style would apply to the whole page, and the drawing has to use the page's typeface.
     for unwanted in (r"<style.*?</style>", r" font-family: [^;]*;", r'(?<=<g) id="[^"]*"'):
         body = re.sub(unwanted, "", body, flags=re.DOTALL)
-    body = body.replace(INK, "currentColor")
+    body = body.replace(TEXT_COLOUR, "currentColor")
     opening = f'<svg role="img" aria-label="{html.escape(alt)}" {size.group() if size else ""}>'
     return opening + body.strip()
 
 
 def draw_map(points):
-    """Draw a feature map: target points over source points.
-
-    Parameters
-    ----------
-    points : dict
-        ``x``, ``y`` and ``is_target``, of one length.
-
-    Returns
-    -------
-    png : bytes
-        Drawn on nothing, so that it suits a light and a dark page.
-    """
+    """Return a feature map, target points over source points, as a transparent PNG."""
     from matplotlib import style
     from matplotlib.figure import Figure
 
@@ -147,20 +110,7 @@ def draw_map(points):
 
 
 def curves_section(by_pair, titles):
-    """Compose the curves of all pairs, with one legend.
-
-    Parameters
-    ----------
-    by_pair : dict
-        Maps (source, target) to the records of its finished cells.
-    titles : dict
-        Maps each method to the name under which it is shown.
-
-    Returns
-    -------
-    page : str
-        HTML.
-    """
+    """Return the curves of all pairs as HTML, with one legend of the methods."""
     parts = [_legend_of_methods(titles)]
     for pair, details in by_pair.items():
         curves = {method: _mean_curves(details, method) for method in titles}
@@ -182,12 +132,11 @@ def curves_section(by_pair, titles):
 
 
 def _mean_curves(details, method):
-    """Average the curves of a method over its seeds, as far as all of them go."""
+    """Average the curves of a method over its seeds, up to the shortest."""
     cells = [d for d in details if d["method"] == method]
     means = {}
     for name, key in CURVES.items():
         found = [d.get(key) or (d.get("history") or {}).get(key) for d in cells]
-        # By epoch, and no further than the shortest.
         epochs = list(zip(*(values for values in found if values), strict=False))
         means[name] = np.array(epochs, dtype=float).mean(axis=1).tolist() if epochs else None
     return means
@@ -214,24 +163,11 @@ def _legend(entries):
 
 
 def maps_section(by_pair, titles):
-    """Compose the feature maps of all pairs, those of the first seed, with one legend.
-
-    Parameters
-    ----------
-    by_pair : dict
-        Maps (source, target) to the records of its finished cells.
-    titles : dict
-        Maps each method to the name under which it is shown.
-
-    Returns
-    -------
-    page : str
-        HTML.
-    """
+    """Return the feature maps of all pairs for the first seed as HTML, with one legend."""
     parts = []
     for pair, details in by_pair.items():
         points = {d["method"]: d["map"] for d in details if d["seed"] == 0 and d.get("map")}
-        drawn = [_map(pair, titles[m], points[m]) for m in titles if m in points]
+        drawn = [_map_figure(pair, titles[m], points[m]) for m in titles if m in points]
         if drawn:
             heading = f"<h3>{html.escape(pair_label(*pair))}</h3>"
             parts.append(f'{heading}\n<div class="maps">\n' + "\n".join(drawn) + "\n</div>")
@@ -243,7 +179,7 @@ def maps_section(by_pair, titles):
     return "\n".join([legend, *parts])
 
 
-def _map(pair, title, points):
+def _map_figure(pair, title, points):
     n_target = sum(map(bool, points["is_target"]))
     alt = (
         f"Feature map of {title}, {pair_label(*pair)}: {len(points['x']) - n_target} "

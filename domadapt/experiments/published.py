@@ -1,8 +1,8 @@
-"""Accuracies that others published on the same data, and where they stand."""
+"""Accuracies that others published on the same data, with their sources."""
 
 ORIGINAL = "original paper, ResNet-50, mean of 6 pairs"
 TLLIB = "TLlib, epoch chosen on target labels, ResNet-50, mean of 6 pairs"
-SURF = "SURF, shallow classifier, all rows of both domains, mean of 12 pairs"
+SURF = "SURF, shallow classifier, all samples of both domains, mean of 12 pairs"
 
 OFFICE31_MEANS = {
     ORIGINAL: {"ResNet": 76.1, "DAN": 80.4, "DANN": 82.2, "JAN": 84.3, "CDAN": 87.7},
@@ -34,30 +34,8 @@ SURF_ROWS = {
 
 
 def published_rows(settings):
-    """Give the rows that were published on the data of a run.
-
-    Parameters
-    ----------
-    settings : dict
-        The settings of the run; ``dataset``, ``domains`` and ``n_columns`` are read.
-
-    Returns
-    -------
-    rows : list of dict
-        Each with ``name``, ``where`` it stands and for which network, ``pairs``, which maps
-        (source, target) to percent and may be empty, ``mean`` over the pairs, and
-        ``epoch_by_target_labels``, whether the epoch was chosen on target labels. Empty
-        for data that nothing is known of.
-
-    Examples
-    --------
-    >>> from domadapt.experiments.published import published_rows
-    >>> rows = published_rows({"dataset": "office31"})
-    >>> rows[1]["name"], rows[1]["where"], rows[1]["mean"]
-    ('DAN', 'original paper, ResNet-50, mean of 6 pairs', 80.4)
-    >>> published_rows({"dataset": "folder"})
-    []
-    """
+    """Return the rows of published accuracies on the data of a run; none for other data."""
+    # "pairs" may be empty; "mean" is over the pairs, "where" names the source and the network.
     if settings["dataset"] == "office31":
         return [
             _row(name, where, {}, mean)
@@ -74,7 +52,7 @@ def published_rows(settings):
 
 
 def _is_surf(settings):
-    """Tell the SURF features of Office-Caltech10 by their domains and their width."""
+    """Return whether domains and width are those of the SURF features of Office-Caltech10."""
     return (
         settings["dataset"] == "features"
         and settings.get("n_columns") == SURF_COLUMNS

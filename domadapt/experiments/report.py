@@ -1,4 +1,4 @@
-"""The report of a run: its tables, and one page with curves and feature maps."""
+"""The report of a run: its tables, and a page with curves and feature maps."""
 
 import html
 import json
@@ -99,27 +99,14 @@ $maps
 
 
 def write_report(folder):
-    """Write the tables and the page of a run into its folder, whether it is finished or not.
-
-    These are ``table.md``, ``table.csv``, ``table.json`` and ``report.html``, which needs no
-    other file. The same run gives the same bytes.
-
-    Parameters
-    ----------
-    folder : str or path
-        What ``domadapt bench`` has written: ``settings.json``, ``results.json`` and ``cells``.
-
-    Returns
-    -------
-    text : str
-        The table in Markdown.
+    """Write tables and page of a finished or unfinished run to its folder; return the Markdown.
 
     Raises
     ------
     FileNotFoundError
-        If the folder is not there, or lacks settings or results.
+        If the folder does not exist, or lacks settings or results.
     ValueError
-        If a file cannot be read as what it should be, or is of another format.
+        If a file is damaged or of another format.
     ImportError
         If matplotlib is not installed. The tables are written nonetheless.
     """
@@ -154,8 +141,8 @@ def _read_run(folder):
     if not isinstance(results, list):
         raise ValueError(f"{str(path)!r} holds a {type(results).__name__}, not a list of cells.")
     for cell in results:
-        _check_keys(path, cell, CELL + tables.FIGURES)
-        _check_figures(path, cell)
+        _check_keys(path, cell, CELL + tables.ACCURACIES)
+        _check_accuracies(path, cell)
     details = [_read_details(path) for path in sorted((folder / "cells").glob("*.json"))]
     return settings, results, details
 
@@ -179,8 +166,8 @@ def _check_keys(path, record, keys):
         raise ValueError(f"{str(path)!r} lacks {', '.join(missing)} in {str(record)[:80]!r}.")
 
 
-def _check_figures(path, cell):
-    for key in tables.FIGURES:
+def _check_accuracies(path, cell):
+    for key in tables.ACCURACIES:
         if not isinstance(cell[key], int | float) or not 0 <= cell[key] <= 100:
             raise ValueError(
                 f"{str(path)!r} has {key}={cell[key]!r} in the cell {[cell[k] for k in CELL]}; "
@@ -189,7 +176,7 @@ def _check_figures(path, cell):
 
 
 def _read_details(path):
-    """Read one of the files that hold the curves and the map of a cell."""
+    """Read the file of a cell with its curves and its map."""
     details = _read_json(path)
     _check_keys(path, details, CELL)
     points = details.get("map")
@@ -229,21 +216,21 @@ def _settings(settings):
     shown["methods"] = [tables.title_of(method) for method in settings["methods"]]
     shown["pairs"] = [tables.pair_label(*pair) for pair in settings["pairs"]]
     return "\n".join(
-        f"<dt>{html.escape(key.replace('_', ' '))}</dt><dd>{html.escape(_words(value))}</dd>"
+        f"<dt>{html.escape(key.replace('_', ' '))}</dt><dd>{html.escape(_text_of(value))}</dd>"
         for key, value in shown.items()
     )
 
 
-def _words(value):
+def _text_of(value):
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, list):
-        return ", ".join(map(_words, value))
+        return ", ".join(map(_text_of, value))
     return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def _table(summary):
-    # A label breaks after its sign, in no other place.
+    # A label breaks after its sign only.
     columns = [
         html.escape(name).replace(" &gt; ", "&nbsp;&gt; ") for name in tables.header(summary)
     ]
@@ -252,7 +239,7 @@ def _table(summary):
         _group(where, list(rows), len(columns))
         for where, rows in groupby(tables.rows(summary), key=lambda row: row.where)
     ]
-    # A region that scrolls has to be reachable from the keyboard.
+    # A scrolling region has to be reachable from the keyboard.
     return (
         '<div class="wide" role="region" aria-labelledby="accuracy" tabindex="0">'
         f"<table><thead><tr>{titles}</tr></thead>{''.join(groups)}</table></div>"
@@ -260,7 +247,7 @@ def _table(summary):
 
 
 def _group(where, rows, n_columns):
-    """Set the rows that come from one place, and name it where it is another."""
+    """Return the table body of the rows from one source, under its name if it was published."""
     lines = "".join(map(_row, rows))
     if not where:
         return f"<tbody>{lines}</tbody>"
@@ -274,5 +261,5 @@ def _row(row):
 
 
 def _cell(entry):
-    figure = f"<b>{entry.text}</b>" if entry.wins else entry.text
-    return f"<td>{figure}{f'<small>{entry.spread}</small>' if entry.spread else ''}</td>"
+    text = f"<b>{entry.text}</b>" if entry.is_best else entry.text
+    return f"<td>{text}{f'<small>{entry.spread}</small>' if entry.spread else ''}</td>"

@@ -1,4 +1,4 @@
-"""The finished cells of a run as a summary, and the summary as a table."""
+"""Summary of the finished cells of a run, and tables of the summary."""
 
 import csv
 import io
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from domadapt.experiments.published import published_rows
+from domadapt.methods import METHODS
 
-TITLES = {"source": "source only", "deepcoral": "DeepCORAL"}
-TITLES |= {name: name.upper() for name in ("dan", "dann", "jan", "cdan", "mcc", "mdd", "afn")}
-# The two figures of a cell: the last epoch's, and the one that takes target labels to find.
-FIGURES = ("accuracy", "best_accuracy_by_target_labels")
+# The two accuracies of a cell: of the last epoch, and of the epoch that target labels select.
+ACCURACIES = ("accuracy", "best_accuracy_by_target_labels")
 BEST_BY_TARGET_LABELS = "mean of best epochs by target labels"
 CSV_COLUMNS = (
     "source",
@@ -26,36 +25,17 @@ CSV_COLUMNS = (
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands in one place of the table.
-
-    Parameters
-    ----------
-    text : str
-        The figure, or "-".
-    spread : str, default=""
-        The standard deviation over the seeds, where there is one.
-    wins : bool, default=False
-        Whether no other method of the run has a higher last-epoch accuracy in the column.
-    """
+    """A cell of the table: a number or "-", its standard deviation, and if it is bold."""
 
     text: str
     spread: str = ""
-    wins: bool = False
+    # No other method of the run has a higher last-epoch accuracy in the column.
+    is_best: bool = False
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.
-
-    Parameters
-    ----------
-    name : str
-        The first column.
-    entries : list of Entry
-        The others.
-    where : str, default=""
-        Where the line was published; empty for the run's own.
-    """
+    """A row of the table, with the source that published it (empty for the run's own rows)."""
 
     name: str
     entries: list[Entry]
@@ -63,49 +43,18 @@ class Row:
 
 
 def title_of(method):
-    """Give the name under which a method is shown: an unknown one is its own."""
-    return TITLES.get(method, str(method))
+    """Return the displayed name of a method, for an unknown one the method itself."""
+    return METHODS[method].title if method in METHODS else str(method)
 
 
 def pair_label(source, target):
-    """Give the short name of a pair of domains."""
+    """Return the short name of a pair of domains."""
     return f"{source} > {target}"
 
 
 def summarise(settings, cells):
-    """Average the cells of a run over the seeds, and those means over the pairs.
-
-    Cells of pairs, methods or seeds that the settings do not name are left out; of two
-    cells with the same pair, method and seed the later counts.
-
-    Parameters
-    ----------
-    settings : dict
-        What the run was asked for.
-    cells : list of dict
-        The finished ones, in any order.
-
-    Returns
-    -------
-    summary : dict
-        Plain values that json can write: ``dataset``, ``seeds``, ``pairs``, ``cells_done``,
-        ``cells_expected``, ``methods`` and ``published``. Each method has its means and
-        sample standard deviations by pair over the seeds that are done (None without any,
-        or the deviation with one only), and under ``mean`` the means over the pairs that
-        have all seeds, which are ``complete`` if these are all pairs.
-
-    Examples
-    --------
-    >>> from domadapt.experiments.tables import summarise
-    >>> settings = {"dataset": "folder", "methods": ["dan"], "seeds": 2, "pairs": [["a", "b"]]}
-    >>> cell = {"source": "a", "target": "b", "method": "dan"}
-    >>> cells = [
-    ...     cell | {"seed": 0, "accuracy": 70.0, "best_accuracy_by_target_labels": 72.0},
-    ...     cell | {"seed": 1, "accuracy": 80.0, "best_accuracy_by_target_labels": 84.0},
-    ... ]
-    >>> summarise(settings, cells)["methods"][0]["mean"]
-    {'accuracy': 75.0, 'best_accuracy_by_target_labels': 78.0, 'pairs': 1, 'complete': True}
-    """
+    """Average the cells of a run over the seeds, and those means over the pairs with all seeds."""
+    # Cells that the settings do not name are ignored; of equal keys the last cell counts.
     pairs = [tuple(pair) for pair in settings["pairs"]]
     seeds = settings["seeds"]
     done = {(c["source"], c["target"], c["method"], c["seed"]): c for c in cells}
@@ -127,17 +76,17 @@ def _summarise_method(method, pairs, seeds, done):
         keys = [(source, target, method, seed) for seed in range(seeds)]
         found = [done[key] for key in keys if key in done]
         counts = {"seeds": len(found), "complete": len(found) == seeds}
-        spread = {figure: _mean_and_std([c[figure] for c in found]) for figure in FIGURES}
+        spread = {key: _mean_and_std([c[key] for c in found]) for key in ACCURACIES}
         by_pair.append({"source": source, "target": target} | counts | spread)
-    whole = [pair for pair in by_pair if pair["complete"]]
-    means = {figure: _mean([pair[figure]["mean"] for pair in whole]) for figure in FIGURES}
+    finished = [pair for pair in by_pair if pair["complete"]]
+    means = {key: _mean([pair[key]["mean"] for pair in finished]) for key in ACCURACIES}
     return {
         "method": method,
         "title": title_of(method),
         "cells_done": sum(pair["seeds"] for pair in by_pair),
         "cells_expected": len(pairs) * seeds,
         "pairs": by_pair,
-        "mean": means | {"pairs": len(whole), "complete": len(whole) == len(pairs)},
+        "mean": means | {"pairs": len(finished), "complete": len(finished) == len(pairs)},
     }
 
 
@@ -150,7 +99,7 @@ def _mean_and_std(values):
 
 
 def _published(row, pairs):
-    """Bring a published row into the order of the run's pairs; json has no tuples as keys."""
+    """Sort the pairs of a published row as in the run; JSON has no tuples as keys."""
     return row | {
         "pairs": [
             {"source": source, "target": target, "accuracy": row["pairs"].get((source, target))}
@@ -160,77 +109,54 @@ def _published(row, pairs):
 
 
 def header(summary):
-    """Name the columns of the table.
-
-    Parameters
-    ----------
-    summary : dict
-        From :func:`summarise`.
-
-    Returns
-    -------
-    columns : list of str
-        The method's, one for each pair, and the two means.
-    """
+    """Return the names of the columns: the method, the pairs and the two means."""
     pairs = [pair_label(pair["source"], pair["target"]) for pair in summary["pairs"]]
     return ["method", *pairs, "mean", BEST_BY_TARGET_LABELS]
 
 
 def rows(summary):
-    """Lay out one row for each method of the run, and below them the published ones.
-
-    A mean over some of the pairs says over how many, and wins over no other. Where a
-    published epoch was chosen on target labels, the mean stands in the column of those.
-
-    Parameters
-    ----------
-    summary : dict
-        From :func:`summarise`.
-
-    Returns
-    -------
-    rows : list of Row
-        In the order of the columns that :func:`header` names.
-    """
+    """Return one row for each method of the run, and below them the published ones."""
+    # A mean over some of the pairs shows their number and is not the best of its column.
     accuracies = [
         [pair["accuracy"]["mean"] if pair["complete"] else None for pair in method["pairs"]]
         + [method["mean"]["accuracy"] if method["mean"]["complete"] else None]
         for method in summary["methods"]
     ]
-    winners = [_winner(column) for column in zip(*accuracies, strict=True)]
+    best = [_best(column) for column in zip(*accuracies, strict=True)]
     own = [
-        _method_row(method, values, winners)
+        _method_row(method, values, best)
         for method, values in zip(summary["methods"], accuracies, strict=True)
     ]
     return own + [_published_row(row) for row in summary["published"]]
 
 
-def _method_row(method, values, winners):
-    wins = [
-        value is not None and _shown(value) == winner
-        for value, winner in zip(values, winners, strict=True)
+def _method_row(method, values, best):
+    is_best = [
+        value is not None and _format(value) == highest
+        for value, highest in zip(values, best, strict=True)
     ]
     entries = [
-        Entry(_shown(value), _spread(pair["accuracy"]["std"], value), win)
-        for pair, value, win in zip(method["pairs"], values[:-1], wins[:-1], strict=True)
+        Entry(_format(value), _spread(pair["accuracy"]["std"], value), bold)
+        for pair, value, bold in zip(method["pairs"], values[:-1], is_best[:-1], strict=True)
     ]
     mean = method["mean"]
-    partly = 0 < mean["pairs"] < len(method["pairs"])
-    part = f" ({mean['pairs']} of {len(method['pairs'])})" if partly else ""
-    entries.append(Entry(_shown(mean["accuracy"]) + part, wins=wins[-1]))
-    entries.append(Entry(_shown(mean["best_accuracy_by_target_labels"]) + part))
+    is_partial = 0 < mean["pairs"] < len(method["pairs"])
+    part = f" ({mean['pairs']} of {len(method['pairs'])})" if is_partial else ""
+    entries.append(Entry(_format(mean["accuracy"]) + part, is_best=is_best[-1]))
+    entries.append(Entry(_format(mean["best_accuracy_by_target_labels"]) + part))
     return Row(method["title"], entries)
 
 
 def _published_row(row):
-    means = [Entry(_shown(row["mean"])), Entry("-")]
+    means = [Entry(_format(row["mean"])), Entry("-")]
+    # The last column is for epochs that target labels select.
     if row["epoch_by_target_labels"]:
         means.reverse()
-    entries = [Entry(_shown(pair["accuracy"])) for pair in row["pairs"]] + means
+    entries = [Entry(_format(pair["accuracy"])) for pair in row["pairs"]] + means
     return Row(row["name"], entries, where=row["where"])
 
 
-def _shown(value):
+def _format(value):
     return "-" if value is None else f"{value:.1f}"
 
 
@@ -238,25 +164,14 @@ def _spread(std, value):
     return "" if std is None or value is None else f"± {std:.1f}"
 
 
-def _winner(column):
-    """Give the highest figure as it is shown, so that what looks the same wins together."""
+def _best(column):
+    """Return the highest accuracy as text, so that all entries with this text are bold."""
     values = [value for value in column if value is not None]
-    return _shown(max(values)) if len(values) > 1 else None
+    return _format(max(values)) if len(values) > 1 else None
 
 
 def notes(summary):
-    """Say what the columns are, and what the last one is worth.
-
-    Parameters
-    ----------
-    summary : dict
-        From :func:`summarise`.
-
-    Returns
-    -------
-    sentences : list of str
-        Plain text.
-    """
+    """Return sentences that explain the columns and the limits of the last one."""
     seeds = f"{summary['seeds']} seed{'s' if summary['seeds'] != 1 else ''}"
     sentences = [
         f"Accuracy in percent on the target, last epoch, mean of {seeds}; "
@@ -275,19 +190,7 @@ def notes(summary):
 
 
 def markdown_table(summary):
-    """Write the summary as a table in Markdown, with a note beneath.
-
-    Parameters
-    ----------
-    summary : dict
-        From :func:`summarise`.
-
-    Returns
-    -------
-    text : str
-        A row for each method, then the published ones, and a column for each pair, their
-        mean, and the mean of the best epochs by target labels.
-    """
+    """Return the summary as a table in Markdown, with the notes below."""
     lines = [[_escape(title) for title in header(summary)]]
     for row in rows(summary):
         name = f"published: {row.name} ({row.where})" if row.where else row.name
@@ -305,31 +208,20 @@ def _line(cells, widths):
 
 
 def _escape(text):
-    """Keep a name from being read as Markdown, or as the end of its cell."""
+    """Escape a name, so that it is not read as Markdown or as the end of its cell."""
     text = " ".join(str(text).split())
-    # An underscore inside of a word marks nothing, and domains often have one.
+    # An underscore inside of a word, as in many names of domains, needs no escape.
     return re.sub(r"[\\`*\[\]|~&<]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)
 
 
 def csv_table(summary):
-    """Write the summary as comma-separated values, a line for each pair and method.
-
-    Parameters
-    ----------
-    summary : dict
-        From :func:`summarise`.
-
-    Returns
-    -------
-    text : str
-        ``seeds`` counts those that are done; what is not known is left empty.
-    """
+    """Return the summary as comma-separated values, a line for each pair and method."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for method in summary["methods"]:
         for pair in method["pairs"]:
-            accuracy, best = (pair[figure] for figure in FIGURES)
+            accuracy, best = (pair[key] for key in ACCURACIES)
             values = [pair["seeds"], accuracy["mean"], accuracy["std"], best["mean"]]
             writer.writerow([pair["source"], pair["target"], method["method"], *values])
     return text.getvalue()

@@ -1,15 +1,16 @@
-"""What a run is to do: its data, its pairs of domains and its cells."""
+"""What a run consists of: its data, its methods, its pairs of domains and its cells."""
 
 import functools
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from domadapt import datasets
-from domadapt.experiments.recipes import METHODS
+from domadapt.methods import BY_NAME, METHODS
 
 PHOTOGRAPHS = {
     "office31": datasets.load_office31,
@@ -18,6 +19,12 @@ PHOTOGRAPHS = {
     "folder": datasets.load_image_folder,
 }
 DATASETS = (*PHOTOGRAPHS, "features")
+# Those that can be trained on one source and one target.
+ON_PAIRS = {
+    name: method
+    for name, method in METHODS.items()
+    if (name == "source" or method.classes is not None) and method.setting != "several sources"
+}
 
 
 @dataclass(frozen=True)
@@ -41,8 +48,64 @@ class Cell:
 
     @property
     def name(self):
-        """What its files are called."""
+        """The name of its files."""
         return f"{self.source}__{self.target}__{self.method}__{self.seed}"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All cells of a table: what is trained on what, in which folders, on which machine.
+
+    Parameters
+    ----------
+    settings : dict
+        What decides the figures: ``dataset``, ``root``, ``pairs``, ``methods``, ``seeds``
+        and so on. They are kept in the folder.
+    out : Path
+        The run folder. It holds ``settings.json``, ``results.json``, and in ``cells`` the
+        history and the checkpoint of each cell.
+    features : Path
+        The folder of the features of a frozen backbone.
+    device : str, default="auto"
+        As an estimator takes it.
+    n_threads : int, default=1
+        Threads of torch for a cell.
+    n_workers, cache_megabytes : int and float, default=None
+        As :class:`~domadapt.ImageLoader` takes them; None for its defaults.
+    """
+
+    settings: dict[str, Any]
+    out: Path
+    features: Path
+    device: str = "auto"
+    n_threads: int = 1
+    n_workers: int | None = None
+    cache_megabytes: float | None = None
+
+    @property
+    def data(self):
+        """The data, as :func:`load_data` returns them."""
+        settings = self.settings
+        return load_data(settings["dataset"], settings["root"], tuple(settings["left_out"]))
+
+    @property
+    def cells(self):
+        """The cells in the order in which they are run: the pairs first and the seeds last."""
+        settings = self.settings
+        product = itertools.product(
+            settings["pairs"], settings["methods"], range(settings["seeds"])
+        )
+        return [Cell(source, target, method, seed) for (source, target), method, seed in product]
+
+    @property
+    def cell_folder(self):
+        """The folder with the files of each cell."""
+        return self.out / "cells"
+
+    @property
+    def fine_tunes(self):
+        """Whether a backbone is trained."""
+        return self.settings["backbone"] is not None and not self.settings["freeze"]
 
 
 @functools.lru_cache(maxsize=1)
@@ -61,13 +124,13 @@ def load_data(dataset, root, left_out=()):
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With ``X`` (paths of images, or rows that are standardised within their domain),
+        With ``X`` (paths of images, or vectors that are standardised within their domain),
         ``y``, ``domain``, ``domain_names`` and ``class_names``.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        As the loaders of :mod:`domadapt.datasets` say.
+        As the loaders of :mod:`domadapt.datasets` raise them.
     """
     if dataset != "features":
         data = PHOTOGRAPHS[dataset](root)
@@ -84,37 +147,8 @@ def load_data(dataset, root, left_out=()):
     return data
 
 
-def data_of(settings):
-    """Load the data of a run.
-
-    Parameters
-    ----------
-    settings : dict
-        Of the run.
-
-    Returns
-    -------
-    data : :class:`~sklearn.utils.Bunch`
-        As :func:`load_data` gives it.
-    """
-    return load_data(settings["dataset"], settings["root"], tuple(settings["left_out"]))
-
-
 def domain_of(data, name):
-    """Give the rows of one domain.
-
-    Parameters
-    ----------
-    data : :class:`~sklearn.utils.Bunch`
-        As :func:`load_data` gives it.
-    name : str
-        The domain.
-
-    Returns
-    -------
-    X, y : ndarrays
-        Rows and labels.
-    """
+    """Return the samples and the labels of one domain."""
     rows = data.domain == name
     return data.X[rows], data.y[rows]
 
@@ -128,7 +162,7 @@ def read_pairs(text, domain_names):
         Such as ``"A:W,D:W"``: sources and targets by name, or by the first letters of it
         in any case. None stands for all pairs.
     domain_names : list of str
-        What there is.
+        The names of all domains.
 
     Returns
     -------
@@ -179,63 +213,54 @@ def read_methods(text):
     Parameters
     ----------
     text : str
-        Names with commas between.
+        Names with commas between them; ``"all"`` stands for all that run on a pair of domains.
 
     Returns
     -------
     methods : list of str
-        Their names.
+        Their names in the table of methods, each once.
 
     Raises
     ------
     ValueError
-        If one is unknown.
+        If one is unknown or does not run on a pair of domains.
 
     Examples
     --------
     >>> from domadapt.experiments.tasks import read_methods
-    >>> read_methods("source,dan")
+    >>> read_methods("source,DAN,mmd")
     ['source', 'dan']
     """
-    methods = [name.strip().lower() for name in text.split(",")]
-    for name in methods:
-        if name not in METHODS:
-            raise ValueError(f"method {name!r} is unknown. There are: {', '.join(METHODS)}.")
+    methods: list[str] = []
+    for name in text.split(","):
+        methods += ON_PAIRS if name.strip().lower() == "all" else [find_method(name)]
     return list(dict.fromkeys(methods))
 
 
-def list_cells(settings):
-    """List the cells of a run, the pairs first and the seeds last.
+def find_method(name):
+    """Return the name in the table of a method that runs on a pair of domains.
 
     Parameters
     ----------
-    settings : dict
-        With ``pairs``, ``methods`` and ``seeds``.
+    name : str
+        Any of its names, in any case.
 
     Returns
     -------
-    cells : list of Cell
-        In the order in which they are run.
+    method : str
+        Its name in :data:`domadapt.methods.METHODS`.
+
+    Raises
+    ------
+    ValueError
+        If it is unknown, learns no classes, or needs several sources.
     """
-    return [
-        Cell(source, target, method, seed)
-        for (source, target), method, seed in itertools.product(
-            settings["pairs"], settings["methods"], range(settings["seeds"])
-        )
-    ]
-
-
-def folder_of_cells(out):
-    """Give the folder of a run that holds what is known of each cell.
-
-    Parameters
-    ----------
-    out : str or path
-        The run folder.
-
-    Returns
-    -------
-    folder : Path
-        Its folder ``cells``.
-    """
-    return Path(out) / "cells"
+    method = BY_NAME.get(name.strip().lower())
+    if method is not None and method.name in ON_PAIRS:
+        return method.name
+    what = "is unknown"
+    if method is not None:
+        what = "learns values, not classes" if method.classes is None else "needs several sources"
+    raise ValueError(
+        f"method {name.strip()!r} {what}. On a pair of domains there are: {', '.join(ON_PAIRS)}."
+    )

@@ -1,4 +1,4 @@
-"""Rows of any kind as batches: arrays, sparse matrices, photographs, features of a frozen backbone."""
+"""Samples as mini-batches: arrays, sparse matrices, photographs, frozen features."""
 
 from domadapt.inputs.decoding import UnreadableImageError
 from domadapt.inputs.images import ImageLoader

@@ -1,4 +1,4 @@
-"""Files of photographs as tensors, one by one and in whole batches, in worker processes."""
+"""Files of photographs as tensors, one by one and in whole mini-batches, in worker processes."""
 
 import functools
 import gc
@@ -10,31 +10,16 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-# Of ImageNet, by colour, which is what torchvision's weights expect.
+# Of ImageNet, for each colour channel, as torchvision's weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class UnreadableImageError(ValueError):
-    """A file is not there, or holds no image that can be read whole."""
+    """A file does not exist, or holds no image that can be read completely."""
 
 
 def to_network(images, device, dtype):
-    """Bring images to a device and, from uint8, to normalised floating point.
-
-    Parameters
-    ----------
-    images : Tensor of shape (n, 3, height, width)
-        In uint8 or floating point.
-    device : torch.device
-        Where they are wanted.
-    dtype : torch.dtype
-        In what floating point.
-
-    Returns
-    -------
-    images : Tensor of shape (n, 3, height, width)
-        In channels-last order in memory.
-    """
+    """Move images (n, 3, height, width) to a device, channels last, and normalise uint8."""
     images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
     if images.dtype != torch.uint8:
         return images.to(dtype)
@@ -43,38 +28,28 @@ def to_network(images, device, dtype):
 
 
 @functools.lru_cache(maxsize=8)
-@torch.inference_mode(False)  # What is made in inference mode would be of no use in training.
+@torch.inference_mode(False)  # Tensors created in inference mode cannot be used in training.
 def _normalisation(device, dtype):
-    """Give what is subtracted from bytes and what the rest is multiplied by, once a device."""
+    """Return the mean and the factor that normalise bytes."""
     mean, std = (torch.tensor(v, device=device, dtype=dtype).view(3, 1, 1) for v in (MEAN, STD))
     return mean * 255.0, 1.0 / (std * 255.0)
 
 
 def decode(path):
-    """Read an image file.
-
-    Parameters
-    ----------
-    path : str
-        The file, in any format that pillow knows.
-
-    Returns
-    -------
-    image : Tensor of shape (3, height, width), uint8
-        Red, green, blue. A moving picture is stood for by its first frame.
+    """Read an image file as uint8 (3, height, width); of an animation, the first frame.
 
     Raises
     ------
     UnreadableImageError
-        If it cannot be read whole.
+        If it cannot be read completely.
     """
     from PIL import Image
 
-    # Torchvision's own decoders end the process at some damaged PNG files.
+    # Torchvision's own decoders crash the process on some damaged PNG files.
     try:
         with Image.open(path) as image:
             return torch.from_numpy(np.array(_to_rgb(image))).permute(2, 0, 1)
-    except Exception as error:  # A damaged file fails in whatever way it likes.
+    except Exception as error:  # Damaged files raise errors of many types.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UnreadableImageError(
             f"The image {path!r} cannot be read: {reason}. Mend or remove the file, or leave such "
@@ -86,98 +61,70 @@ def _to_rgb(image):
     from PIL import Image
 
     if image.mode.startswith("I;16"):
-        # Pillow would cut values off at 255. Of three channels it keeps the high bytes too.
+        # Pillow would clip values at 255. Of images with three channels it keeps the high bytes.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 class PreparedImages:
-    """Images decoded and resized, from memory where they were read before.
+    """Images decoded and resized to a square, read from a cache where they are there already."""
 
-    Parameters
-    ----------
-    paths : sequence of str
-        The files.
-    resize : int or None
-        Width and height of the square that images are resized to; None leaves them as
-        they are.
-    memory : buffer or None
-        ``n_images * (3 * resize**2 + 1)`` bytes, all of them zero, for the images that
-        were read and a mark for each. Processes that share it decode each image once.
-        None keeps nothing.
-    """
-
+    # The memory holds each image and a flag for it, all zero at first. Processes that share it
+    # decode each image once; without memory nothing is cached.
     def __init__(self, paths, resize, memory):
         self.paths, self.resize = paths, resize
-        self.kept: Any = None
-        self.known: Any = None
+        self.cache: Any = None
+        self.is_cached: Any = None
         if memory is not None:
             shape = (len(paths), 3, resize, resize)
-            self.kept = torch.frombuffer(memory, dtype=torch.uint8, count=math.prod(shape))
-            self.kept = self.kept.view(shape)
-            self.known = torch.frombuffer(memory, dtype=torch.bool, offset=math.prod(shape))
+            n_bytes = math.prod(shape)
+            self.cache = torch.frombuffer(memory, dtype=torch.uint8, count=n_bytes).view(shape)
+            self.is_cached = torch.frombuffer(memory, dtype=torch.bool, offset=n_bytes)
         if resize is not None:
-            # Here and not in each of the worker processes, to which it takes seconds.
-            from torchvision.transforms.v2.functional import resize as to_size
+            # Imported once here, since importing it takes seconds in each worker process.
+            from torchvision.transforms.v2.functional import resize as resize_image
 
-            self.to_size = to_size
+            self.resize_image = resize_image
 
-    def __getitem__(self, row):
-        if self.known is not None and self.known[row]:
-            return self.kept[row].clone()
-        image = decode(str(self.paths[row]))
+    def __getitem__(self, index):
+        if self.is_cached is not None and self.is_cached[index]:
+            return self.cache[index].clone()
+        image = decode(str(self.paths[index]))
         if self.resize is not None:
-            image = self.to_size(image, [self.resize] * 2, antialias=True)
-        if self.known is not None:
-            self.kept[row] = image
-            self.known[row] = True
+            image = self.resize_image(image, [self.resize] * 2, antialias=True)
+        if self.is_cached is not None:
+            self.cache[index] = image
+            self.is_cached[index] = True
         return image
 
 
 def can_fork():
-    """Say whether worker processes can see the memory of this one.
-
-    Returns
-    -------
-    answer : bool
-        True where a process can be forked.
-    """
+    """Return whether processes can be forked, so that workers share the memory of this one."""
     return "fork" in multiprocessing.get_all_start_methods()
 
 
 class BatchDataset(Dataset):
-    """Whole batches by their step, their share and their rows.
+    """Whole mini-batches by their step, the rank of the process and the images of each part."""
 
-    What is wrong with an image or with what a transform returned comes back as the error
-    itself. Raised in a worker process, it would come with a traceback in its message.
-
-    Parameters
-    ----------
-    domains : list of PreparedImages
-        Images of each domain.
-    transform : callable
-        From an image to what goes into a batch.
-    seed : int or None
-        Draws the transforms of training; None stands for prediction.
-    """
-
-    def __init__(self, domains, transform, seed):
-        self.domains, self.transform, self.seed = domains, transform, seed
+    # An error is returned and not raised: from a worker process, a raised one comes with a
+    # traceback in its message. The seed is None in prediction, where nothing is random.
+    def __init__(self, parts, transform, seed):
+        self.parts, self.transform, self.seed = parts, transform, seed
 
     def __getitem__(self, key):
-        step, first_place, rows_by_domain = key
+        step, rank, images_by_part = key
         train = self.seed is not None
         images = []
-        # A process of its own or not, the generator of whoever asks stays as it was.
+        # Without worker processes, the caller's generator has to stay as it was.
         with torch.random.fork_rng(devices=[], enabled=train):
-            for domain, rows in enumerate(rows_by_domain):
-                for place, row in enumerate(rows, start=first_place * len(rows)):
+            for part, indices in enumerate(images_by_part):
+                for position, index in enumerate(indices, start=rank * len(indices)):
                     try:
-                        image = self.domains[domain][row]
+                        image = self.parts[part][index]
                     except UnreadableImageError as error:
                         return error
                     if train:
-                        mixed = np.random.SeedSequence((self.seed, step, domain, place))
+                        mixed = np.random.SeedSequence((self.seed, step, part, position))
                         torch.default_generator.manual_seed(int(mixed.generate_state(1)[0]))
                     images.append(self.transform(image))
         try:
@@ -187,24 +134,12 @@ class BatchDataset(Dataset):
 
 
 def stack_transformed(images, *, train):
-    """Stack what a transform returned, if it is what it should be.
-
-    Parameters
-    ----------
-    images : list of Tensor of shape (channels, height, width)
-        In uint8 or floating point.
-    train : bool
-        Whether the transform was that of training.
-
-    Returns
-    -------
-    batch : Tensor of shape (n, channels, height, width)
-        In the dtype of the images.
+    """Stack the images (channels, height, width) that a transform returned, if they fit.
 
     Raises
     ------
     TypeError
-        If one is no tensor of three axes, or of another dtype.
+        If one is no tensor with three axes, or of another dtype.
     ValueError
         If they differ in shape.
     """
@@ -233,19 +168,13 @@ def stack_transformed(images, *, train):
 
 
 class ReadableDataset(Dataset):
-    """Whether each of some images can be read.
-
-    Parameters
-    ----------
-    paths : sequence of str
-        The files.
-    """
+    """Whether images can be read, for each chunk of their indices."""
 
     def __init__(self, paths):
         self.paths = paths
 
-    def __getitem__(self, rows):
-        return torch.tensor([self._is_readable(str(self.paths[row])) for row in rows])
+    def __getitem__(self, indices):
+        return torch.tensor([self._is_readable(str(self.paths[index])) for index in indices])
 
     @staticmethod
     def _is_readable(path):
@@ -256,14 +185,8 @@ class ReadableDataset(Dataset):
         return True
 
 
-class Order:
-    """The keys of the next epoch's batches.
-
-    Attributes
-    ----------
-    keys : list
-        To be set before each epoch.
-    """
+class KeySampler:
+    """The keys of the next epoch's mini-batches, to be set before each epoch."""
 
     def __init__(self):
         self.keys = []
@@ -275,96 +198,43 @@ class Order:
         return len(self.keys)
 
 
-def make_data_loader(dataset, order, n_workers, device, *, keep=False):
-    """Build torch's loader for a dataset of whole batches.
-
-    Parameters
-    ----------
-    dataset : BatchDataset or ReadableDataset
-        Gives a batch for a key.
-    order : iterable
-        The keys.
-    n_workers : int
-        Processes that ask for batches; with 0 or less this one does.
-    device : torch.device
-        Where batches go next.
-    keep : bool, default=False
-        Whether the processes wait for a next epoch when one is through.
-
-    Returns
-    -------
-    loader : DataLoader
-        Gives batches in the order of the keys.
-    """
+def make_data_loader(dataset, keys, n_workers, device, *, keep=False):
+    """Build torch's loader for a dataset of whole mini-batches; keep its workers for all epochs."""
     n_workers = max(0, n_workers)
     return DataLoader(
         dataset,
         batch_size=None,
-        sampler=order,
+        sampler=keys,
         num_workers=n_workers,
         pin_memory=device.type == "cuda",
         persistent_workers=keep and n_workers > 0,
         multiprocessing_context="fork" if n_workers > 0 and can_fork() else None,
-        worker_init_fn=_forget_what_was_there,
-        # Without one, torch's global generator would be drawn from.
+        worker_init_fn=_ignore_inherited_loaders,
+        # Without one, the loader would draw from torch's global generator.
         generator=torch.Generator().manual_seed(0),
     )
 
 
-def _forget_what_was_there(_):
-    # Other loaders that this process inherited are not its own to shut down.
+def _ignore_inherited_loaders(_):
+    # The collector would shut down other loaders, which this process inherited.
     gc.freeze()
 
 
-def give_or_raise(batch):
-    """Give a batch, or raise it where it is an error.
-
-    Parameters
-    ----------
-    batch : Tensor or Exception
-        What a dataset gave.
-
-    Returns
-    -------
-    batch : Tensor
-        The same.
-
-    Raises
-    ------
-    UnreadableImageError, TypeError, ValueError
-        The error.
-    """
+def return_or_raise(batch):
+    """Return a mini-batch, or raise it if the dataset returned an error in its place."""
     if isinstance(batch, Exception):
         raise batch
     return batch
 
 
 def load_batches(loader):
-    """Give the batches of a loader, and raise those that are errors.
-
-    Parameters
-    ----------
-    loader : DataLoader
-        As :func:`make_data_loader` built it.
-
-    Yields
-    ------
-    batch : Tensor
-        What the dataset gave.
-
-    Raises
-    ------
-    UnreadableImageError
-        If an image cannot be read.
-    TypeError, ValueError
-        If a transform returned what it should not.
-    """
+    """Yield the mini-batches of a loader, and raise the errors that come in their place."""
     try:
-        yield from map(give_or_raise, loader)
+        yield from map(return_or_raise, loader)
     except BaseException as error:
         if loader.num_workers > 0:
-            # Whoever keeps the error is not to keep the processes. What went wrong in one
-            # of them stands in the message.
+            # The traceback holds frames that would keep the processes alive. That of the
+            # worker process is in the message.
             error.with_traceback(None)
         del loader
         raise error

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from domadapt._storage.files import read_tensors, write_tensors
-from domadapt._storage.fingerprints import describe, digest_of, digest_of_rows
-from domadapt.inputs.reader import run_over
+from domadapt._storage.fingerprints import describe, digest_of, digest_of_files
 from domadapt.nn.layers import extract_features
 from domadapt.nn.networks import count_features, move_to
 
@@ -22,13 +21,13 @@ class FrozenBackbone(nn.Module):
     backbone : nn.Module
         A feature extractor.
     sample : Tensor of shape (n, ...)
-        A few rows, on the device and of the dtype that are wanted.
+        A few samples, on the device and of the dtype that are wanted.
 
     Raises
     ------
     ValueError
         If the backbone fails on the sample or returns anything but one row of features
-        for each row.
+        for each of its rows.
     """
 
     def __init__(self, backbone, sample):
@@ -40,7 +39,7 @@ class FrozenBackbone(nn.Module):
 
     @functools.cached_property
     def fingerprint(self):
-        """Say which backbone with which weights it is."""
+        """A text for this backbone with these weights."""
         return digest_of({}, describe(self.model))
 
     def forward(self, x):
@@ -52,31 +51,11 @@ class FrozenBackbone(nn.Module):
         return super().train(False)
 
 
-def frozen_features(rows, backbone, precision, folder, loader, device, dtype):
-    """Compute the features of rows by a backbone that is not trained, or read them.
+def frozen_features(samples, backbone, folder, reader):
+    """Return the features of samples by a frozen backbone, computed or read from a folder.
 
-    Parameters
-    ----------
-    rows : :class:`domadapt.domains.arguments.Rows`
-        Arrays or paths of images.
-    backbone : FrozenBackbone
-        On the device.
-    precision : torch.dtype
-        What it computes in.
-    folder : str, path or None
-        Where features of images are kept, in a file that is named after the images, the
-        transform, the weights and the precision. None keeps none.
-    loader : ImageLoader
-        How images become batches.
-    device : torch.device
-        Where the backbone is.
-    dtype : torch.dtype
-        Of its weights.
-
-    Returns
-    -------
-    features : ndarray of shape (len(rows), d)
-        One row for each.
+    Features of images are kept in a file that is named after the contents of the images,
+    the transform, the weights and the precision. A ``folder`` of None keeps nothing.
 
     Raises
     ------
@@ -85,13 +64,15 @@ def frozen_features(rows, backbone, precision, folder, loader, device, dtype):
     """
 
     def compute():
-        return run_over(
-            lambda batch: extract_features(backbone, batch, precision), rows, loader, device, dtype
+        return reader.apply(
+            lambda batch: extract_features(backbone, batch, reader.precision), samples
         )
 
-    if folder is None or not rows.are_paths:
+    if folder is None or not samples.are_paths:
         return compute()
-    key = [digest_of_rows(rows), loader.describe(), backbone.fingerprint, str(precision)]
+    contents = digest_of_files(samples.take(slice(None)))
+    loader = reader.image_loader.describe()
+    key = [contents, loader, backbone.fingerprint, str(reader.precision)]
     path = Path(folder) / f"features-{digest_of({}, describe(key))[:32]}.safetensors"
     if path.is_file():
         tensors, _ = read_tensors(path, kind="features")

@@ -1,4 +1,4 @@
-"""Photographs as batches: decoded and transformed in worker processes."""
+"""Photographs as mini-batches: decoded and transformed in worker processes."""
 
 import mmap
 import os
@@ -12,52 +12,53 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from domadapt._storage.fingerprints import describe
 from domadapt.inputs.decoding import (
     BatchDataset,
-    Order,
+    KeySampler,
     PreparedImages,
     ReadableDataset,
     can_fork,
-    give_or_raise,
     load_batches,
     make_data_loader,
+    return_or_raise,
     stack_transformed,
     to_network,
 )
 
 SMALLEST_CROP = 0.08
-ROWS_PER_PIECE = 64
+IMAGES_PER_CHUNK = 64
 
 
 class ImageLoader(BaseEstimator):
-    """How paths of photographs become batches.
+    """Settings that turn paths of photographs into mini-batches.
 
-    Each image is decoded, resized to a square, and transformed. The square may be kept
+    Each image is decoded, resized to a square, and transformed. The square may be cached
     in memory, so that later epochs decode nothing.
 
     Parameters
     ----------
     resize : int or None, default=256
         Width and height in pixels of the square that an image is resized to, whatever
-        its shape. None leaves images as they are, and nothing is kept in memory.
+        its shape. None leaves images as they are, and nothing is cached.
     crop : int, default=224
-        Width and height in pixels of what the network sees: a random part of the square
+        Width and height in pixels of the network's input: a random part of the square
         in training, its centre otherwise.
     train_transform : callable, default=None
-        From a uint8 tensor of shape (3, height, width) to a tensor. None takes a random
-        crop of 8 % of the square or more, resized to ``crop``, and mirrors every other
-        image. A result in uint8 is scaled and normalised by ImageNet's mean and standard
-        deviation; a result in floating point is used as it is. Chance has to come from
-        torch's global generator, as torchvision's transforms have it.
+        Maps a uint8 tensor of shape (3, height, width) to a tensor. None takes a random
+        crop of 8 % of the square or more, resized to ``crop``, and flips it horizontally
+        with probability 0.5. A result in uint8 is scaled and normalised by ImageNet's
+        mean and standard deviation; a result in floating point is used as it is. Random
+        numbers have to come from torch's global generator, as in torchvision's
+        transforms.
     eval_transform : callable, default=None
         The same for prediction and for frozen features. None crops the centre.
     n_workers : int or None, default=None
-        Processes that decode. None takes one for each core, 8 at most; with 0 the
+        Worker processes that decode. None takes one for each core, 8 at most; with 0 the
         training process decodes.
     cache_megabytes : float, default=1024
         Memory for resized images, in MB. Where those of a fit need more than that,
-        nothing is kept.
+        nothing is cached.
     unreadable : {"raise", "skip"}, default="raise"
-        What ``fit`` does with images that cannot be read. ``"skip"`` reads all of them
-        once before training, leaves those out and warns how many there were.
+        What ``fit`` does with images that cannot be read. ``"skip"`` reads all images
+        once before training, leaves the unreadable ones out and warns of their number.
 
     Examples
     --------
@@ -97,7 +98,7 @@ class ImageLoader(BaseEstimator):
         self.unreadable = unreadable
 
     def read(self, path, *, train=False):
-        """Read one image as the network gets it, short of normalisation.
+        """Read one image as the network gets it, before normalisation.
 
         Parameters
         ----------
@@ -110,14 +111,14 @@ class ImageLoader(BaseEstimator):
         Returns
         -------
         image : Tensor of shape (3, height, width)
-            In uint8, or in what the transform returned.
+            In uint8, or in the dtype that the transform returned.
 
         Raises
         ------
         UnreadableImageError
             If it cannot be read.
         TypeError
-            If a transform of your own returned what it should not.
+            If your own transform returned something other than an image.
         """
         images = PreparedImages([str(path)], self.resize, memory=None)
         image = _transform(self, train=train)(images[0])
@@ -130,10 +131,8 @@ class ImageLoader(BaseEstimator):
         ----------
         paths : ndarray of shape (n_images,), str
             The images.
-        device : torch.device
-            Where they are wanted.
-        dtype : torch.dtype
-            In what floating point.
+        device, dtype : torch.device, torch.dtype
+            Of the images.
 
         Yields
         ------
@@ -145,19 +144,16 @@ class ImageLoader(BaseEstimator):
         UnreadableImageError
             At the first image that cannot be read.
         TypeError, ValueError
-            If a transform of your own returned what it should not.
+            If your own transform returned something other than images of one shape.
         """
         prepared = PreparedImages(paths, self.resize, memory=None)
-        rows = torch.arange(len(paths)).split(ROWS_PER_PIECE)
         dataset = BatchDataset([prepared], _transform(self, train=False), seed=None)
-        # Starting a process takes longer than to read one piece.
-        n_workers = min(self._count_workers(), len(rows) - 1)
-        keys = [(0, 0, [piece.tolist()]) for piece in rows]
-        for batch in load_batches(make_data_loader(dataset, keys, n_workers, device)):
+        keys = [(0, 0, [chunk]) for chunk in _chunks(len(paths))]
+        for batch in self._load_once(dataset, keys, device):
             yield to_network(batch, device, dtype)
 
     def find_readable(self, paths):
-        """Say which images can be read, by reading all of them whole.
+        """Return which images can be read, after reading all of them completely.
 
         Parameters
         ----------
@@ -167,18 +163,16 @@ class ImageLoader(BaseEstimator):
         Returns
         -------
         readable : ndarray of shape (n_images,), bool
-            One entry for each.
+            One entry for each image.
         """
-        dataset = ReadableDataset(paths)
-        pieces = [piece.tolist() for piece in torch.arange(len(paths)).split(ROWS_PER_PIECE)]
-        n_workers = min(self._count_workers(), len(pieces) - 1)
-        loader = make_data_loader(dataset, pieces, n_workers, torch.device("cpu"))
-        return np.concatenate([piece.numpy() for piece in load_batches(loader)])
+        chunks = _chunks(len(paths))
+        found = self._load_once(ReadableDataset(paths), chunks, torch.device("cpu"))
+        return np.concatenate([chunk.numpy() for chunk in found])
 
     def describe(self):
-        """Say in a text what becomes of an image in prediction.
+        """Return a text that describes how an image is processed in prediction.
 
-        Two loaders with the same text give the same images.
+        Two loaders with the same text produce the same images.
 
         Returns
         -------
@@ -186,8 +180,13 @@ class ImageLoader(BaseEstimator):
             Names the square, the crop and the transform.
         """
         transform = self.eval_transform
-        what = f"centre {self.crop}" if transform is None else describe(transform)
-        return f"resize {self.resize}, {what}"
+        crop = f"centre {self.crop}" if transform is None else describe(transform)
+        return f"resize {self.resize}, {crop}"
+
+    def _load_once(self, dataset, keys, device):
+        # Starting a process takes longer than reading one chunk.
+        n_workers = min(self._count_workers(), len(keys) - 1)
+        return load_batches(make_data_loader(dataset, keys, n_workers, device))
 
     def _count_workers(self):
         if self.n_workers is not None:
@@ -199,117 +198,75 @@ class ImageLoader(BaseEstimator):
 
 
 class ImageBatches:
-    """Batches out of photographs, in an order that is known beforehand.
+    """Mini-batches of photographs, whose paths are given for each part of a batch.
 
-    Parameters
-    ----------
-    parts : dict of str to ndarray of shape (n_images,), str
-        Paths of each part of a batch, in their order.
-    loader : ImageLoader
-        How images become batches.
-    device : torch.device
-        Where batches are wanted.
-    dtype : torch.dtype
-        In what floating point.
-    seed : int
-        Draws the transforms. What an image becomes depends on the seed, the step and its
-        place in the batch, and on nothing else.
-
-    Attributes
-    ----------
-    n_rows : dict of str to int
-        Rows of each part.
+    How an image is transformed depends only on the seed, the step and its position in the batch.
     """
 
     def __init__(self, parts, loader, device, dtype, seed):
-        self.n_rows = {part: len(paths) for part, paths in parts.items()}
+        self.n_samples = {part: len(paths) for part, paths in parts.items()}
         self.device, self.dtype = device, dtype
         self.n_workers = loader._count_workers()
+        caches = _allocate_caches(loader, self.n_samples.values())
         prepared = [
-            PreparedImages(paths, loader.resize, memory)
-            for paths, memory in zip(
-                parts.values(), _allot(loader, self.n_rows.values()), strict=True
-            )
+            PreparedImages(paths, loader.resize, cache)
+            for paths, cache in zip(parts.values(), caches, strict=True)
         ]
         self.dataset = BatchDataset(prepared, _transform(loader, train=True), seed)
-        self.order = Order()
+        self.sampler = KeySampler()
         self.workers = None
 
     def gather(self, index):
-        """Read one batch in this process.
-
-        Parameters
-        ----------
-        index : list of Tensor of shape (n,), int64
-            Rows of each part.
-
-        Returns
-        -------
-        inputs : Tensor of shape (n, 3, height, width)
-            Normalised, in the order of the parts.
-        """
-        batch = give_or_raise(self.dataset[0, 0, [rows.tolist() for rows in index]])
+        """Read one mini-batch in this process, from the indices (n,) of each part's images."""
+        batch = return_or_raise(self.dataset[0, 0, [part.tolist() for part in index]])
         return to_network(batch, self.device, self.dtype)
 
-    def epoch(self, index, first_step, first_place=0):
-        """Read batches in worker processes.
-
-        Parameters
-        ----------
-        index : list of Tensor of shape (n_steps, n), int64
-            For each part the rows of each step.
-        first_step : int
-            Number of the first of them in the whole training.
-        first_place : int, default=0
-            Which share of the batch of all processes these rows are: the place of the
-            first row of a part, in shares of n.
-
-        Yields
-        ------
-        inputs : Tensor of shape (n, 3, height, width)
-            Normalised, in the order of the parts.
-        """
-        steps = zip(*(rows.tolist() for rows in index), strict=True)
-        self.order.keys = [
-            (step, first_place, list(rows)) for step, rows in enumerate(steps, start=first_step)
+    def epoch(self, index, first_step, rank=0):
+        """Read mini-batches in worker processes, from the indices (n_steps, n) of each part."""
+        # The step in the whole training and the rank of this process decide the random draws.
+        steps = zip(*(part.tolist() for part in index), strict=True)
+        self.sampler.keys = [
+            (step, rank, list(images)) for step, images in enumerate(steps, start=first_step)
         ]
         if self.workers is None:
-            # Kept for all epochs: they hold what starting them has cost.
+            # Kept for all epochs: starting them is slow.
             self.workers = make_data_loader(
-                self.dataset, self.order, self.n_workers, self.device, keep=True
+                self.dataset, self.sampler, self.n_workers, self.device, keep=True
             )
         try:
             for batch in load_batches(self.workers):
                 yield to_network(batch, self.device, self.dtype)
         except BaseException:
-            # Whoever keeps the error, and this with it, is not to keep the processes.
+            # A stored error holds this frame, which must not keep the processes alive.
             self.workers = None
             raise
 
     def close(self):
-        """End the worker processes. The next epoch would start new ones."""
+        """Stop the worker processes. The next epoch would start new ones."""
         self.workers = None
 
 
-def _allot(loader, n_rows):
-    """Give each part memory that all processes share, or None where it is too much.
+def _chunks(n_images):
+    return [chunk.tolist() for chunk in torch.arange(n_images).split(IMAGES_PER_CHUNK)]
 
-    Anonymous memory is used, and taken up page by page as images arrive. Only processes
-    that are forked see it.
-    """
+
+def _allocate_caches(loader, n_images):
+    """Return for each part memory that all processes share, or None where it is too much."""
+    no_caches = [None] * len(n_images)
     if loader.resize is None or not (can_fork() or loader._count_workers() == 0):
-        return [None] * len(n_rows)
-    sizes = [n * (3 * loader.resize**2 + 1) for n in n_rows]
+        return no_caches
+    sizes = [n * (3 * loader.resize**2 + 1) for n in n_images]
     if sum(sizes) > loader.cache_megabytes * 1e6:
-        return [None] * len(n_rows)
+        return no_caches
+    # Anonymous memory is used up page by page as images arrive; only forked processes see it.
     return [mmap.mmap(-1, size) for size in sizes]
 
 
 def _transform(loader, *, train):
-    """Give the caller's transform or the recipes' own."""
-    given = loader.train_transform if train else loader.eval_transform
-    if given is not None:
-        return given
+    """Return the user's transform or the default one."""
+    own = loader.train_transform if train else loader.eval_transform
+    if own is not None:
+        return own
     from torchvision.transforms import v2
 
     if not train:
@@ -321,3 +278,31 @@ def _transform(loader, *, train):
         return v2.CenterCrop(loader.crop)
     crop = v2.RandomResizedCrop(loader.crop, scale=(SMALLEST_CROP, 1.0), antialias=True)
     return v2.Compose([crop, v2.RandomHorizontalFlip()])
+
+
+def leave_out_unreadable(domains, loader):
+    """Return domains of paths without images that cannot be read, and how many those were.
+
+    With ``unreadable="raise"``, or no loader, nothing is read and all stay.
+
+    Raises
+    ------
+    ValueError
+        If no image of a domain can be read.
+    """
+    if loader is None or loader.unreadable == "raise":
+        return domains, 0
+    readable = {"source": _find_readable(domains.source, loader)}
+    if domains.target is not None:
+        readable["target"] = _find_readable(domains.target, loader)
+    return domains.keep(**readable), sum(int((~found).sum()) for found in readable.values())
+
+
+def _find_readable(samples, loader):
+    paths = samples.take(slice(None))
+    readable = loader.find_readable(paths)
+    if not readable.any():
+        raise ValueError(
+            f"None of the {len(paths)} images of a domain can be read, such as {paths[0]!r}."
+        )
+    return readable

@@ -1,221 +1,251 @@
-"""Rows of any kind, arrays or photographs, as what a network takes."""
+"""The reader: samples of any kind as tensors on the device and in the dtype of a network."""
+
+import math
+import os
 
 import numpy as np
 import torch
+from scipy import sparse
+from torch import distributed
 
-from domadapt.domains.arguments import Rows
-from domadapt.inputs.arrays import NUMPY_DTYPES, ArrayBatches, pieces
-from domadapt.inputs.images import ImageBatches
-from domadapt.nn.layers import extract_features
+from domadapt.domains.samples import Samples
+from domadapt.inputs.images import ImageBatches, ImageLoader
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
+# Samples are converted and predicted in chunks of this many numbers, 16 MiB in float32.
+CHUNK_VALUES = 2**22
 # Matrix products of very few rows are rounded in another way than those of many. Filled
-# up to this number, a row gets the same prediction alone as among others.
-FEWEST_ROWS = 8
+# up to this number, a sample gets the same prediction alone as among others.
+FEWEST_SAMPLES = 8
 
 
-def make_batches(parts, loader, device, dtype, seed):
-    """Make rows ready for training.
+class Reader:
+    """Reads arrays, sparse matrices and photographs for one network.
 
     Parameters
     ----------
-    parts : dict of str to :class:`domadapt.domains.arguments.Rows`
-        Arrays or paths of images for each part of a batch, in their order.
-    loader : ImageLoader
-        How images become batches.
+    image_loader : ImageLoader or None
+        How paths of images become tensors; None for the default.
     device : torch.device
-        Where batches are wanted.
+        Where the network is.
+    dtype : torch.dtype
+        Of its weights.
+    precision : torch.dtype, default=torch.float32
+        What its feature extractor computes in.
+    """
+
+    def __init__(self, image_loader, device, dtype, precision=torch.float32):
+        self.given_loader = image_loader
+        self.device, self.dtype, self.precision = device, dtype, precision
+
+    @property
+    def image_loader(self):
+        """What reads images."""
+        return ImageLoader() if self.given_loader is None else self.given_loader
+
+    def stream(self, samples):
+        """Yield consecutive samples in chunks, as in prediction."""
+        if samples.are_paths:
+            paths = samples.take(slice(None))
+            yield from self.image_loader.stream(paths, self.device, self.dtype)
+            return
+        for chunk in _chunks(samples, NUMPY_DTYPES[self.dtype]):
+            yield torch.from_numpy(chunk).to(self.device)
+
+    def sample(self, samples):
+        """Return two samples, by which a network takes its sizes."""
+        return next(iter(self.stream(Samples(samples.take(slice(0, 2))))))
+
+    @torch.inference_mode()
+    def apply(self, function, samples):
+        """Return an array of what a function returns for a tensor of samples, in chunks."""
+        return np.concatenate([_apply(function, chunk) for chunk in self.stream(samples)])
+
+    def batches(self, parts, seed):
+        """Return mini-batches of samples by the name of their part; ``seed`` draws transforms."""
+        if not next(iter(parts.values())).are_paths:
+            return ArrayBatches(parts, self.device, self.dtype)
+        paths = {part: samples.take(slice(None)) for part, samples in parts.items()}
+        return ImageBatches(paths, self.image_loader, self.device, self.dtype, seed)
+
+
+def _apply(function, chunk):
+    n_samples = len(chunk)
+    if n_samples < FEWEST_SAMPLES:
+        chunk = chunk[torch.arange(FEWEST_SAMPLES) % n_samples]
+    if chunk.ndim == 4:
+        chunk = chunk.contiguous(memory_format=torch.channels_last)
+    return function(chunk)[:n_samples].cpu().numpy()
+
+
+def _chunks(samples, dtype):
+    """Yield consecutive samples as floating point; views where nothing has to be converted."""
+    step = max(1, CHUNK_VALUES // max(1, math.prod(samples.X.shape[1:])))
+    for start in range(0, len(samples), step):
+        yield _convert(samples.take(slice(start, start + step)), dtype)
+
+
+def _convert(X, dtype):
+    if sparse.issparse(X):
+        X = X.toarray()
+    if X.dtype == dtype:
+        # torch would warn of an array that it cannot write to.
+        return np.require(X, requirements=["C", "W"])
+    with np.errstate(over="ignore"):
+        converted = X.astype(dtype, order="C")
+    if X.dtype == np.float64 and not np.isfinite(converted).all():
+        raise ValueError(
+            "X holds numbers too large for float32, the precision that networks are "
+            "trained in. Scale the columns first, for example with StandardScaler."
+        )
+    return converted
+
+
+class ArrayBatches:
+    """Mini-batches gathered from arrays, always into the same memory.
+
+    Parameters
+    ----------
+    parts : dict of str to Samples
+        Each part of a mini-batch, dense or sparse, in their order.
+    device : torch.device
+        Where mini-batches are wanted.
     dtype : torch.dtype
         In what floating point.
-    seed : int
-        Draws the transforms of images.
 
-    Returns
-    -------
-    batches : ArrayBatches or ImageBatches
-        Of all parts.
-    """
-    if not next(iter(parts.values())).are_paths:
-        return ArrayBatches(parts, device, dtype)
-    paths = {part: rows.take(slice(None)) for part, rows in parts.items()}
-    return ImageBatches(paths, loader, device, dtype, seed)
-
-
-def parts_of(source, target, known):
-    """Name the parts of a batch, in their order.
-
-    Parameters
+    Attributes
     ----------
-    source, target : :class:`domadapt.domains.arguments.Rows`
-        Rows of each domain; ``target`` is None without a target.
-    known : ndarray of shape (n_known,), int64, or None
-        Positions of the target rows that are labelled.
-
-    Returns
-    -------
-    parts : dict of str to :class:`domadapt.domains.arguments.Rows`
-        ``"source"``, ``"labelled"`` and ``"target"``, where they are there.
+    n_samples : dict of str to int
+        Of each part.
     """
-    parts = {"source": source}
-    if known is not None:
-        parts["labelled"] = target.subset(known)
-    if target is not None:
-        parts["target"] = target
-    return parts
+
+    def __init__(self, parts, device, dtype):
+        self.parts = [
+            SparseArray(samples, NUMPY_DTYPES[dtype])
+            if sparse.issparse(samples.X)
+            else DenseArray(samples, device, NUMPY_DTYPES[dtype])
+            for samples in parts.values()
+        ]
+        self.n_samples = {part: len(samples) for part, samples in parts.items()}
+        self.sample_shape = tuple(next(iter(parts.values())).X.shape[1:])
+        self.inputs = torch.empty(0, device=device, dtype=dtype)
+
+    def gather(self, index):
+        """Return the samples that an index for each part names, images in channels-last order.
+
+        The next mini-batch overwrites them.
+        """
+        sizes = [len(rows) for rows in index]
+        if len(self.inputs) != sum(sizes):
+            self.inputs = self.inputs.new_empty((sum(sizes), *_in_memory(self.sample_shape)))
+        outs = self.inputs.split(sizes)
+        for part, rows, out in zip(self.parts, index, outs, strict=True):
+            part.gather(rows.to(out.device), out=out)
+        return self.inputs.movedim(-1, 1) if self.inputs.ndim == 4 else self.inputs
+
+    def epoch(self, index, first_step, rank=0):
+        """Yield the mini-batches of indices of shape (n_steps, n), one for each part."""
+        on_device = [rows.to(self.inputs.device) for rows in index]
+        for step in zip(*on_device, strict=True):
+            yield self.gather(step)
+
+    def close(self):
+        """Do nothing: there is no process to end."""
 
 
-def leave_out_unreadable(domains, loader):
-    """Drop images that cannot be read, where the loader is to skip them.
+def _in_memory(shape):
+    """Return the order of a sample's axes in memory: the channels of an image come last."""
+    return (*shape[1:], shape[0]) if len(shape) == 3 else tuple(shape)
 
-    Parameters
-    ----------
-    domains : Domains
-        Of paths.
-    loader : ImageLoader
-        It says whether to skip them.
 
-    Returns
-    -------
-    domains : Domains
-        The rows that stay.
-    n_skipped : int
-        How many do not.
+class DenseArray:
+    """Samples as one tensor, on the device where that has room.
+
+    An array is taken as it stands where it is C-contiguous, writeable and of the right
+    dtype, and every row is meant; images with several channels are laid out anew.
+    """
+
+    def __init__(self, samples, device, dtype):
+        X = samples.X
+        as_it_stands = X.flags.c_contiguous and X.flags.writeable and X.dtype == dtype
+        if samples.index is not None or not as_it_stands or X.ndim == 4:
+            X = np.empty((len(samples), *_in_memory(X.shape[1:])), dtype=dtype)
+            start = 0
+            for chunk in _chunks(samples, dtype):
+                chunk = np.moveaxis(chunk, 1, -1) if chunk.ndim == 4 else chunk
+                X[start : start + len(chunk)] = chunk
+                start += len(chunk)
+        tensor = torch.from_numpy(X)
+        self.tensor = tensor.to(device) if _has_room(tensor, device) else tensor
+
+    def gather(self, index, out):
+        """Write the samples that an index names into ``out``."""
+        if self.tensor.device == out.device:
+            torch.index_select(self.tensor, 0, index, out=out)
+        else:
+            out.copy_(self.tensor[index.cpu()])
+
+
+class SparseArray:
+    """Samples of a CSR matrix, made dense mini-batch by mini-batch."""
+
+    def __init__(self, samples, dtype):
+        self.samples, self.dtype = samples, dtype
+
+    def gather(self, index, out):
+        """Write the samples that an index names into ``out``."""
+        rows = self.samples.take(index.cpu().numpy())
+        out.copy_(torch.from_numpy(_convert(rows, self.dtype)))
+
+
+def _has_room(tensor, device):
+    """Return whether the device can hold the tensor and keep half its free memory free."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return tensor.nbytes <= free // 2
+
+
+def resolve_device(device):
+    """Return the device that a parameter names: ``"auto"`` takes CUDA where there is any.
+
+    Where several processes train together, CUDA without a number is the GPU of this process.
 
     Raises
     ------
     ValueError
-        If no image of a domain can be read.
+        If it is unknown, not supported or not there.
     """
-    if loader.unreadable == "raise":
-        return domains, 0
-    readable = {
-        name: _find_readable(rows.take(slice(None)), loader)
-        for name, rows in (("source", domains.source), ("target", domains.target))
-        if rows is not None
-    }
-    return domains.keep(**readable), sum(int((~found).sum()) for found in readable.values())
-
-
-def _find_readable(paths, loader):
-    readable = loader.find_readable(paths)
-    if not readable.any():
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
         raise ValueError(
-            f"None of the {len(paths)} images of a domain can be read, such as {paths[0]!r}."
+            f"device={device!r} is unknown: use 'auto', 'cpu', 'cuda' or 'cuda:0'."
+        ) from error
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device={device!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA "
+            "devices. Use 'cpu', or 'auto' to take CUDA where there is any."
         )
-    return readable
+    if resolved.type not in ("cpu", "cuda"):
+        raise ValueError(f"device={device!r} is not supported: use 'auto', 'cpu' or 'cuda'.")
+    if resolved.type == "cuda" and resolved.index is None and n_processes() > 1:
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    return resolved
 
 
-def features_and_outputs(network, rows, precision, loader, device, dtype):
-    """Compute features and outputs of rows as a network is now.
-
-    Parameters
-    ----------
-    network : FeatureClassifier
-        In evaluation mode.
-    rows : :class:`domadapt.domains.arguments.Rows`
-        Arrays or paths of images.
-    precision : torch.dtype
-        What its feature extractor computes in.
-    loader : ImageLoader
-        How images become batches.
-    device : torch.device
-        Where it is.
-    dtype : torch.dtype
-        Of its weights.
-
-    Returns
-    -------
-    features : Tensor of shape (len(rows), d)
-        On the device.
-    outputs : Tensor of shape (len(rows), n_outputs)
-        Logits or values.
-    """
-
-    def both(batch):
-        features = extract_features(network.feature_extractor, batch, precision)
-        return torch.cat([features, network.classifier(features)], dim=1)
-
-    values = torch.from_numpy(run_over(both, rows, loader, device, dtype)).to(device)
-    n_features = network.classifier[0].in_features
-    return values[:, :n_features], values[:, n_features:]
+def n_processes():
+    """Return how many processes train together: 1 where torch.distributed is not set up."""
+    return distributed.get_world_size() if _is_set_up() else 1
 
 
-@torch.inference_mode()
-def run_over(function, rows, loader, device, dtype):
-    """Apply a function to rows, piece by piece.
-
-    Parameters
-    ----------
-    function : callable
-        Maps a tensor of rows to a tensor with as many.
-    rows : :class:`domadapt.domains.arguments.Rows`
-        Arrays or paths of images.
-    loader : ImageLoader
-        How images become batches.
-    device : torch.device
-        Where the function works.
-    dtype : torch.dtype
-        In what floating point.
-
-    Returns
-    -------
-    outputs : ndarray of shape (len(rows), ...)
-        What it returned.
-    """
-    inputs = stream_rows(rows, loader, device, dtype)
-    return np.concatenate([_run(function, batch, device) for batch in inputs])
+def rank():
+    """Return the number of this process among them, counted from 0."""
+    return distributed.get_rank() if _is_set_up() else 0
 
 
-def take_sample(rows, loader, device, dtype):
-    """Give two rows, to see by them what a network is to take.
-
-    Parameters
-    ----------
-    rows : :class:`domadapt.domains.arguments.Rows`
-        Arrays or paths of images.
-    loader : ImageLoader
-        How images become batches.
-    device : torch.device
-        Where they are wanted.
-    dtype : torch.dtype
-        In what floating point.
-
-    Returns
-    -------
-    sample : Tensor of shape (2, ...)
-        As in prediction.
-    """
-    first = Rows(rows.take(slice(0, 2)))
-    return next(iter(stream_rows(first, loader, device, dtype))).to(device)
-
-
-def stream_rows(rows, loader, device, dtype):
-    """Give rows piece by piece, as in prediction.
-
-    Parameters
-    ----------
-    rows : :class:`domadapt.domains.arguments.Rows`
-        Arrays or paths of images.
-    loader : ImageLoader
-        How images become batches.
-    device : torch.device
-        Where they are wanted; arrays are yet to be moved there.
-    dtype : torch.dtype
-        In what floating point.
-
-    Returns
-    -------
-    pieces : iterator of Tensor of shape (n, ...)
-        Consecutive rows.
-    """
-    if rows.are_paths:
-        return loader.stream(rows.take(slice(None)), device, dtype)
-    return (torch.from_numpy(piece) for piece in pieces(rows, NUMPY_DTYPES[dtype]))
-
-
-def _run(function, batch, device):
-    n_rows = len(batch)
-    if n_rows < FEWEST_ROWS:
-        batch = batch[torch.arange(FEWEST_ROWS) % n_rows]
-    if batch.ndim == 4:
-        batch = batch.contiguous(memory_format=torch.channels_last)
-    return function(batch.to(device))[:n_rows].cpu().numpy()
+def _is_set_up():
+    return distributed.is_available() and distributed.is_initialized()

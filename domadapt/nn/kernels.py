@@ -1,62 +1,26 @@
-"""The Gaussian kernel family by one Gram matrix, with its gradient written down."""
+"""Kernels of pairs of samples by one Gram matrix, with their gradients written down."""
+
+import functools
 
 import torch
 from torch.autograd.function import once_differentiable
 
+from domadapt.nn.functions import keep_signature
+
 # Its inverse is still a float32.
 SMALLEST_BANDWIDTH = 1e-30
+# Below this ratio two samples count as equal: a root has no finite slope at zero.
+SMALLEST_RATIO = 1e-24
 
-
-class _RBFPairSum(torch.autograd.Function):
-    """sum_ij w_ij sum_k exp(-|f_i - f_j|^2 / b_k) for bandwidths b_k in ratio 2.
-
-    With b_K the largest bandwidth, each kernel is the square of the one before it, so
-    the family costs one exponential and K - 1 squarings. The gradient with respect to
-    f_i is -4 sum_j A_ij (f_i - f_j), A_ij = w_ij sum_k (k_k)_ij / b_k.
-    """
-
-    @staticmethod
-    def forward(ctx, features, pair_weights, bandwidth, n_kernels):
-        centred = features - features.mean(0)
-        gram = centred @ centred.T
-        squares = gram.diagonal().clone()
-        if bandwidth is None:
-            bandwidth = _bandwidth_from_data(features, squares)
-        largest = bandwidth * 2.0 ** ((n_kernels - 1) // 2)
-        distances = gram.mul_(-2.0).add_(squares).add_(squares[:, None])
-        kernel = distances.clamp_min_(0.0).div_(-largest).exp_()
-        total, slope, rate = kernel.clone(), kernel.clone(), 1.0
-        for _ in range(n_kernels - 1):
-            kernel.square_()
-            rate *= 2.0
-            total += kernel
-            slope.add_(kernel, alpha=rate)
-        slope.mul_(pair_weights).div_(largest)
-        ctx.save_for_backward(slope, centred)
-        return total.mul_(pair_weights).sum()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        slope, centred = ctx.saved_tensors
-        pull = torch.addcmul(slope @ centred, slope.sum(1, keepdim=True), centred, value=-1.0)
-        return pull.mul_(4.0 * grad), None, None, None
-
-
-def _bandwidth_from_data(features, centred_squares):
-    """Give the mean squared distance between different rows, and never zero.
-
-    Rows that differ by less than rounding would give a bandwidth of pure noise, so it
-    does not fall below machine epsilon times the mean square of a row.
-    """
-    n_rows = len(features)
-    mean_distance = centred_squares.sum() * (2.0 / max(n_rows - 1, 1))
-    noise = features.square().sum() * (torch.finfo(features.dtype).eps / n_rows)
-    return torch.maximum(mean_distance, noise).clamp_min(SMALLEST_BANDWIDTH)
+# Kernels as functions of the squared distance divided by the squared bandwidth.
+RADIAL_KERNELS = {
+    "laplacian": lambda ratio: torch.exp(-ratio.clamp_min(SMALLEST_RATIO).sqrt()),
+    "rational_quadratic": lambda ratio: torch.reciprocal(1.0 + ratio),
+}
 
 
 def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
-    r"""Weighted sum over all pairs of rows of a sum of Gaussian kernels.
+    r"""Return the weighted sum over all pairs of samples of a sum of Gaussian kernels.
 
     .. math:: \sum_{ij} w_{ij} \sum_{k} \exp(-\|f_i - f_j\|^2 / b_k)
 
@@ -68,12 +32,12 @@ def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
     Parameters
     ----------
     features : Tensor of shape (n, d), float32 or float64
-        One row per sample.
+        Features of the samples.
     pair_weights : Tensor of shape (n, n)
         Symmetric weights of the pairs.
     bandwidth : float or None, default=None
         The central squared bandwidth, in squared units of the features. None takes the
-        mean squared distance between different rows; no gradient flows through it.
+        mean squared distance between different samples; no gradient flows through it.
     n_kernels : int, default=5
         How many kernels are added up.
 
@@ -90,4 +54,142 @@ def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
     >>> rbf_pair_sum(f, torch.tensor([[0.0, 0.5], [0.5, 0.0]]), bandwidth=1.0, n_kernels=1)
     tensor(0.3679)
     """
-    return _RBFPairSum.apply(features, pair_weights, bandwidth, n_kernels)
+    return _RBFPairSum.apply(features, pair_weights, bandwidth, n_kernels)[0]
+
+
+class _RBFPairSum(torch.autograd.Function):
+    """sum_ij w_ij sum_k exp(-|f_i - f_j|^2 / b_k) for bandwidths b_k in ratio 2.
+
+    With b_K the largest bandwidth, each kernel is the square of the one before it, so
+    the family costs one exponential and K - 1 squarings. The gradient with respect to
+    f_i is -4 sum_j A_ij (f_i - f_j), A_ij = w_ij sum_k (k_k)_ij / b_k.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    @keep_signature
+    def forward(features, pair_weights, bandwidth, n_kernels):
+        centred, squares, distances = _centred_squares_distances(features)
+        if bandwidth is None:
+            bandwidth = bandwidth_from_data(features, squares)
+        largest = bandwidth * 2.0 ** ((n_kernels - 1) // 2)
+        kernel = distances.div_(-largest).exp_()
+        total, slope, rate = kernel.clone(), kernel.clone(), 1.0
+        for _ in range(n_kernels - 1):
+            kernel.mul_(kernel)
+            rate *= 2.0
+            total += kernel
+            slope.add_(kernel, alpha=rate)
+        slope.mul_(pair_weights).div_(largest)
+        return total.mul_(pair_weights).sum(), slope, centred
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        # No gradient comes for the others: backward is to be given None, not their zeros.
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*output[1:])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad, *_):
+        slope, centred = ctx.saved_tensors
+        pull = torch.addcmul(slope @ centred, slope.sum(1, keepdim=True), centred, value=-1.0)
+        return pull.mul_(4.0 * grad), None, None, None
+
+
+class _SquaredDistances(torch.autograd.Function):
+    """The distances of ``squared_distances``, and the centred rows.
+
+    With G the gradient at the distances, that of f_i is 2 sum_j (G_ij + G_ji)(f_i - f_j).
+    G is symmetric here: so are the weights of pairs and every kernel.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    @keep_signature
+    def forward(rows):
+        centred, _, distances = _centred_squares_distances(rows)
+        return distances, centred
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(output[1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad, _):
+        (centred,) = ctx.saved_tensors
+        sums = grad.sum(1, keepdim=True)
+        return torch.addcmul(grad @ centred, sums, centred, value=-1.0).mul_(-4.0)
+
+
+def squared_distances(rows):
+    """Return the squared distances between all rows; whatever is made of them is symmetric."""
+    return _SquaredDistances.apply(rows)[0]
+
+
+def _centred_squares_distances(rows):
+    """Return rows less their mean, their squared norms and squared distances."""
+    centred = rows - rows.mean(0)
+    gram = centred @ centred.T
+    squares = gram.diagonal().clone()
+    return centred, squares, gram.mul_(-2.0).add_(squares).add_(squares[:, None]).clamp_min_(0.0)
+
+
+def gaussian_family(distances, bandwidth, n_kernels):
+    """Sum Gaussian kernels of squared distances, their bandwidths in ratio 2 as in MMD."""
+    largest = bandwidth * 2.0 ** ((n_kernels - 1) // 2)
+    kernel = torch.exp(distances / -largest)
+    total = kernel
+    for _ in range(n_kernels - 1):
+        # Half the bandwidth: the square of the kernel before.
+        kernel = kernel.square()
+        total = total + kernel
+    return total
+
+
+def central_bandwidth(bandwidth, rows, distances):
+    """Return the squared bandwidth that was set, or that of the data, without gradient."""
+    if bandwidth is not None:
+        return bandwidth
+    # Summed over all pairs, distances are 2 n times the squares of the centred rows.
+    return bandwidth_from_data(rows.detach(), distances.detach().mean(1) / 2.0)
+
+
+def bandwidth_from_data(features, centred_squares):
+    """Return the mean squared distance between different samples, and never zero."""
+    n_rows = len(features)
+    mean_distance = centred_squares.sum() * (2.0 / max(n_rows - 1, 1))
+    # Samples that differ by less than rounding would have a bandwidth of pure noise.
+    noise = features.square().sum() * (torch.finfo(features.dtype).eps / n_rows)
+    return torch.maximum(mean_distance, noise).clamp_min(SMALLEST_BANDWIDTH)
+
+
+def check_kernels(bandwidth, n_kernels=1):
+    """Raise a ValueError for a bandwidth or a number of kernels that makes no kernel."""
+    if bandwidth is not None and not bandwidth > 0:
+        raise ValueError(f"bandwidth={bandwidth!r} must be a number above 0, or None.")
+    if n_kernels < 1:
+        raise ValueError(f"n_kernels={n_kernels!r} must be an integer of at least 1.")
+
+
+def pair_weights(source, target, unbiased):
+    """Return the weights of all pairs in the squared mean discrepancy; do not write into them."""
+    return _pair_weights(len(source), len(target), unbiased, source.dtype, source.device)
+
+
+# Batches keep their size, and to build the weights anew costs as much as a matrix product.
+@functools.lru_cache(maxsize=8)
+@torch.inference_mode(False)  # What is made in inference mode would be of no use in training.
+def _pair_weights(n_source, n_target, unbiased, dtype, device):
+    signs = torch.full((n_source + n_target,), 1.0 / n_source, dtype=dtype, device=device)
+    signs[n_source:] = -1.0 / n_target
+    weights = torch.outer(signs, signs)
+    if unbiased:
+        weights.fill_diagonal_(0.0)
+        weights[:n_source, :n_source] *= n_source / max(n_source - 1, 1)
+        weights[n_source:, n_source:] *= n_target / max(n_target - 1, 1)
+    return weights

@@ -3,6 +3,7 @@
 import copy
 import itertools
 from collections import OrderedDict
+from numbers import Integral
 
 import torch
 from torch import nn
@@ -253,3 +254,16 @@ def count_features(extractor, sample):
         f"backbone returned {returned} for {len(sample)} {came}. Expected floating-point "
         f"features of shape ({len(sample)}, n_features), one row for each row."
     )
+
+
+def check_layer_sizes(sizes):
+    """Return ``hidden_layer_sizes`` as a tuple, or None."""
+    if sizes is None:
+        return None
+    if isinstance(sizes, Integral):
+        return (int(sizes),)
+    if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes={sizes!r} must hold whole numbers above 0, such as (256, 64)."
+        )
+    return tuple(int(size) for size in sizes)

@@ -1,5 +1,14 @@
-"""The training loop: one step, its update, schedules, checkpoints, several processes."""
+"""The training loop: one step, its update, loss weights, checkpoints, several processes."""
 
+from domadapt.training.loss_weights import GradNormWeights, UncertaintyWeights
+from domadapt.training.step import WeightedCriteria
 from domadapt.training.trainer import NonFiniteLossError, Trainer, TrainingSettings
 
-__all__ = ["NonFiniteLossError", "Trainer", "TrainingSettings"]
+__all__ = [
+    "GradNormWeights",
+    "NonFiniteLossError",
+    "Trainer",
+    "TrainingSettings",
+    "UncertaintyWeights",
+    "WeightedCriteria",
+]

@@ -1,73 +1,53 @@
-"""What it takes to go on with a training, as one file of tensors and JSON."""
+"""What it takes to resume a training, as one file of tensors and JSON."""
 
 import textwrap
 
 import torch
 
 from domadapt._storage.files import read_tensors, write_tensors
-from domadapt.training.distributed import rank, wait_for_all
+from domadapt.inputs.reader import rank
+from domadapt.training.distributed import wait_for_all
 
 KIND = "checkpoint"
 
 
-def save_checkpoint(path, trainer, settings):
-    """Write down where a training stands.
+def save_checkpoint(path, trainer, fingerprint):
+    """Write a file from which :func:`resume_from` resumes between two epochs.
 
-    Parameters
-    ----------
-    path : str or path
-        The file. What stands there is replaced when all is written.
-    trainer : Trainer
-        Between two epochs.
-    settings : str
-        Says what is trained on what. It has to be the same to go on.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
+    ``fingerprint`` is a text of what is trained on what, the same when it is resumed.
     """
     # All processes hold the same.
     if rank() == 0:
-        _write(path, trainer, settings)
+        _write(path, trainer, fingerprint)
     # A fit of the same settings that comes next must find the same file in all of them.
     wait_for_all(trainer.device)
 
 
-def _write(path, trainer, settings):
+def _write(path, trainer, fingerprint):
     tensors = {"random.cpu": torch.get_rng_state()}
     if trainer.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(trainer.device)
     tensors |= _named("step", trainer.step.state_dict())
     for part, order in trainer.orders.items():
         tensors |= _named(f"order.{part}", order.state())
-    for number, state in trainer.optimizer.state_dict()["state"].items():
+    for number, state in trainer.runner.optimizer.state_dict()["state"].items():
         tensors |= _named(f"optimizer.{number}", state)
-    info = {"settings": settings, "n_steps": trainer.n_steps, "history": trainer.history}
+    info = {"fingerprint": fingerprint, "n_steps": trainer.n_steps, "history": trainer.history}
     tensors = {name: value for name, value in tensors.items() if isinstance(value, torch.Tensor)}
     write_tensors(path, tensors, info, kind=KIND)
 
 
-def load_checkpoint(path, trainer, settings):
-    """Go on where a training stood.
-
-    Parameters
-    ----------
-    path : str or path
-        What :func:`save_checkpoint` wrote.
-    trainer : Trainer
-        Built as the one that was saved, with no epoch run.
-    settings : str
-        As it was saved.
+def resume_from(path, trainer, fingerprint):
+    """Resume a training: the trainer is built as the one that was saved, with no epoch run.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If the file is not there, damaged, of another version or of other settings.
+        If the file is not there, damaged, of another version or of another training.
     """
     try:
         tensors, info = read_tensors(path, kind=KIND)
-        if info["settings"] != settings:
+        if info["fingerprint"] != fingerprint:
             raise ValueError(
                 f"The checkpoint {str(path)!r} is of a fit with other parameters or data. Remove "
                 "it to start anew, or name another file."
@@ -82,12 +62,12 @@ def _restore(trainer, tensors, info):
     trainer.step.load_state_dict(_under("step", tensors))
     for part, order in trainer.orders.items():
         order.restore(_under(f"order.{part}", tensors))
-    groups = trainer.optimizer.state_dict()["param_groups"]
+    groups = trainer.runner.optimizer.state_dict()["param_groups"]
     n_parameters = sum(len(group["params"]) for group in groups)
     state = {number: _under(f"optimizer.{number}", tensors) for number in range(n_parameters)}
     state = {number: values for number, values in state.items() if values}
-    trainer.optimizer.load_state_dict({"state": state, "param_groups": groups})
-    for parameter, values in trainer.optimizer.state.items():
+    trainer.runner.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    for parameter, values in trainer.runner.optimizer.state.items():
         for name, value in values.items():
             if value.shape == parameter.shape:
                 # A fused update reads both as they lie in memory, whatever their strides.

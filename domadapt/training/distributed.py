@@ -5,80 +5,25 @@ are then gathered, and what comes after, the classifier and the criterion, every
 computes on the whole batch. So a criterion sees the batch that one process would see.
 """
 
-import os
-
 import torch
 from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-
-def n_processes():
-    """Tell how many processes train together.
-
-    Returns
-    -------
-    n : int
-        1 where torch.distributed was not set up.
-    """
-    return distributed.get_world_size() if _is_set_up() else 1
-
-
-def rank():
-    """Tell which of them this one is.
-
-    Returns
-    -------
-    rank : int
-        Counted from 0.
-    """
-    return distributed.get_rank() if _is_set_up() else 0
-
-
-def local_rank():
-    """Tell which of the processes on this machine this one is, and so which GPU it has.
-
-    Returns
-    -------
-    rank : int
-        Counted from 0.
-    """
-    return int(os.environ.get("LOCAL_RANK", 0)) if _is_set_up() else 0
-
-
-def _is_set_up():
-    return distributed.is_available() and distributed.is_initialized()
+from domadapt.inputs.reader import n_processes, rank
 
 
 def wait_for_all(device):
-    """Go on when all processes have come here.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where they train.
-    """
+    """Wait until all processes have come here."""
     if n_processes() > 1:
         # A barrier would have to guess the GPU. The value is what is waited for.
         _summed(torch.zeros((), device=device)).item()
 
 
 def gather_rows(rows, sizes):
-    """Gather the rows of all processes, with gradient.
+    """Return the samples of all processes, with gradient: the first domain whole, then the next.
 
-    Parameters
-    ----------
-    rows : Tensor of shape (sum(sizes), ...)
-        This process's share of each domain, one after the other.
-    sizes : list of int
-        How many rows each domain has here; the same in all processes.
-
-    Returns
-    -------
-    rows : Tensor of shape (n_processes * sum(sizes), ...)
-        The whole of the first domain in the order of the processes, then of the next.
+    ``sizes`` are how many samples of each domain are in this process's share, the same in all.
     """
-    if n_processes() == 1:
-        return rows
     shares = _Gather.apply(rows)
     # As many rows of each domain came from every process.
     domains = shares.unflatten(0, (n_processes(), sum(sizes))).split(sizes, dim=1)
@@ -94,10 +39,14 @@ class _Gather(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, rows):
+    def forward(rows):
         shares = [torch.empty_like(rows) for _ in range(n_processes())]
         distributed.all_gather(shares, rows.contiguous())
         return torch.cat(shares)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Save nothing: the gradient alone is enough."""
 
     @staticmethod
     def backward(ctx, grad):
@@ -108,8 +57,12 @@ class _Sum(torch.autograd.Function):
     """Add up a tensor over the processes; its gradient is added up likewise."""
 
     @staticmethod
-    def forward(ctx, values):
+    def forward(values):
         return _summed(values)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Save nothing: the gradient alone is enough."""
 
     @staticmethod
     def backward(ctx, grad):
@@ -182,17 +135,9 @@ class SyncedBatchNorm(_BatchNorm):
 
 
 def synchronise_batch_norm(module):
-    """Let all batch normalisation of a module use the statistics of all processes, in place.
+    """Let batch normalisation of a module use the statistics of all processes, in place.
 
-    Parameters
-    ----------
-    module : nn.Module
-        Any module. Layers in it that stay in evaluation mode are not told apart.
-
-    Returns
-    -------
-    module : nn.Module
-        The same module; a batch normalisation layer itself comes back as another.
+    Returns the module; a batch normalisation layer itself comes back as another.
     """
     if isinstance(module, _BatchNorm):
         on_cuda = module.running_mean is not None and module.running_mean.is_cuda

@@ -1,4 +1,4 @@
-"""How several losses are weighed against each other while they are trained."""
+"""Loss weights of the task and the criteria that are found in training."""
 
 import functools
 import math
@@ -53,7 +53,7 @@ class UncertaintyWeights(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from domadapt.alignment import UncertaintyWeights
+    >>> from domadapt.training import UncertaintyWeights
     >>> weights = UncertaintyWeights(2)
     >>> penalty = weights.penalty(torch.tensor([100.0, 0.5]))
     >>> round(penalty.item(), 3)  # 1 + 1 + ln 100 + ln 0.5
@@ -73,38 +73,39 @@ class UncertaintyWeights(nn.Module):
         self.register_buffer("started", torch.tensor(False))
 
     def factors(self):
-        """Give the weights, without a gradient; ones before the first call of ``penalty``."""
+        """Return the weights, without a gradient; ones before the first call of ``penalty``."""
         return torch.exp(-torch.maximum(self.log_variance.detach(), self.lowest))
 
-    def forward(self, task_loss, alignment, at, alignment_weight):
+    def forward(self, task_loss, criteria, tensors, factors):
         """Weigh the losses of a training step.
 
         Parameters
         ----------
         task_loss : Tensor of shape ()
             The first loss.
-        alignment : WeightedCriteria
-            Its criteria's are the others. A weight that a criterion was given multiplies
-            the one that is found.
-        at : StepTensors
+        criteria : WeightedCriteria
+            Their losses are the others.
+        tensors : StepTensors
             What the step has at hand.
-        alignment_weight : float
-            Multiplies the gradient of every criterion into the network.
+        factors : list of Tensor of shape ()
+            Multiply the gradient of each criterion into the network, beside the weight
+            that is found.
 
         Returns
         -------
-        task_loss, alignment_loss : Tensor of shape ()
-            The losses as they are, with the gradients of weighted ones.
+        losses : tuple of Tensor of shape ()
+            Of the task, of the alignment, and of each criterion: as they are, with the
+            gradients of weighted ones.
         """
-        task_factor, *factors = self.factors()
-        losses = alignment.losses(at, _multiplied(factors, alignment, at, alignment_weight))
+        task_factor, *found = self.factors()
+        losses = criteria(tensors, _multiplied(found, factors))
         penalty = self.penalty(torch.stack([task_loss, *losses]))
         # Of the penalty only the gradient counts.
         alignment_loss = torch.stack(losses).sum() + (penalty - penalty.detach())
-        return scale_gradient(task_loss, task_factor), alignment_loss
+        return scale_gradient(task_loss, task_factor), alignment_loss, *losses
 
     def penalty(self, losses):
-        """Give what the weights learn by.
+        """Return what the weights learn by.
 
         Parameters
         ----------
@@ -173,7 +174,7 @@ class GradNormWeights(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from domadapt.alignment import GradNormWeights
+    >>> from domadapt.training import GradNormWeights
     >>> weights = GradNormWeights(2, rate=1.0)
     >>> for _ in range(3):
     ...     weights.update(torch.tensor([5.0, 2.0]), norms=torch.tensor([30.0, 10.0]))
@@ -198,41 +199,42 @@ class GradNormWeights(nn.Module):
         self.register_buffer("started", torch.tensor(False))
 
     def factors(self):
-        """Give the weights, which are above 0 and add up to ``n_losses``."""
+        """Return the weights, which are above 0 and add up to ``n_losses``."""
         return self.log_weight.exp()
 
-    def forward(self, task_loss, alignment, at, alignment_weight):
+    def forward(self, task_loss, criteria, tensors, factors):
         """Weigh the losses of a training step by their gradients at the features.
 
         Parameters
         ----------
         task_loss : Tensor of shape ()
             The first loss.
-        alignment : WeightedCriteria
-            Its criteria's are the others. A weight that a criterion was given multiplies
-            the one that is found.
-        at : StepTensors
+        criteria : WeightedCriteria
+            Their losses are the others.
+        tensors : StepTensors
             What the step has at hand.
-        alignment_weight : float
-            Multiplies the gradient of every criterion into the network.
+        factors : list of Tensor of shape ()
+            Multiply the gradient of each criterion into the network, beside the weight
+            that is found.
 
         Returns
         -------
-        task_loss, alignment_loss : Tensor of shape ()
-            The losses as they are, with the gradients of weighted ones.
+        losses : tuple of Tensor of shape ()
+            Of the task, of the alignment, and of each criterion: as they are, with the
+            gradients of weighted ones.
         """
         # Read when a gradient flows: 1 for the norms, then what is found.
-        current = [torch.ones_like(task_loss)] * len(alignment.terms)
-        factors = [functools.partial(current.__getitem__, i) for i in range(len(current))]
-        losses = alignment.losses(at, factors, limited=False)
+        current = [torch.ones_like(task_loss)] * len(factors)
+        later = [functools.partial(current.__getitem__, i) for i in range(len(current))]
+        losses = criteria(tensors, later, limited=False)
         # There is no gradient in the rehearsal of a step.
-        if at.features.requires_grad and torch.is_grad_enabled():
+        if tensors.features.requires_grad and torch.is_grad_enabled():
             both = [task_loss, *losses]
-            norms = [_gradient_norm(loss, at.features) for loss in both]
+            norms = [_gradient_norm(loss, tensors.features) for loss in both]
             self.update(torch.stack(both).detach(), torch.stack(norms))
         task_factor, *found = self.factors()
-        current[:] = _multiplied(found, alignment, at, alignment_weight)
-        return scale_gradient(task_loss, task_factor), torch.stack(losses).sum()
+        current[:] = _multiplied(found, factors)
+        return scale_gradient(task_loss, task_factor), torch.stack(losses).sum(), *losses
 
     @torch.no_grad()
     def update(self, losses, norms):
@@ -263,26 +265,23 @@ class GradNormWeights(nn.Module):
         self.log_weight.copy_(torch.where(pulling, moved + left - taken, self.log_weight))
 
     def _log_rates(self, losses):
-        """Give the logarithm of each relative inverse training rate; 0 where it has none."""
+        """Return the logarithm of each relative inverse training rate; 0 where it has none."""
         known = self.first_losses.isfinite() & (self.first_losses > 0.0) & losses.isfinite()
         ratio = (losses / self.first_losses).clamp(SMALLEST_RATIO, LARGEST_RATIO)
         mean = torch.where(known, ratio, 0.0).sum() / known.sum()
         return torch.where(known, (ratio / mean).log(), 0.0)
 
     def extra_repr(self):
-        """Name the settings, for ``repr``."""
+        """Return the settings, for ``repr``."""
         return f"asymmetry={self.asymmetry}, rate={self.rate}"
 
 
-# What an estimator calls them.
-BALANCES = {"uncertainty": UncertaintyWeights, "gradnorm": GradNormWeights}
+# By their names in an estimator's ``loss_weights``.
+LOSS_WEIGHTS = {"uncertainty": UncertaintyWeights, "gradnorm": GradNormWeights}
 
 
-def _multiplied(factors, alignment, at, alignment_weight):
-    own_weights = alignment.own_weights(at.progress)
-    return [
-        alignment_weight * own * factor for own, factor in zip(own_weights, factors, strict=True)
-    ]
+def _multiplied(found, factors):
+    return [factor.to(weight) * weight for weight, factor in zip(found, factors, strict=True)]
 
 
 def _gradient_norm(loss, features):

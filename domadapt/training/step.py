@@ -1,92 +1,113 @@
-"""The one training step."""
+"""The training step: the losses of one mini-batch, the backward pass and the update."""
 
+import copy
+import warnings
+from numbers import Real
+
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
-from domadapt.alignment.protocol import StepTensors
+from domadapt.alignment.protocol import (
+    ON_OFFER,
+    Criterion,
+    StepTensors,
+    declared_names,
+    name_of,
+)
+from domadapt.inputs.reader import n_processes
 from domadapt.nn.layers import extract_features
 from domadapt.training.distributed import gather_rows
 
+# What to use instead of a criterion on classes where there are none, and the reverse.
+INSTEAD = {
+    "values": "one on features, such as MMD(), CORAL() or DomainAdversarial(), or "
+    "DeepJDOTRegression()",
+    "classes": "one on features, such as MMD(), or on logits, such as DeepJDOT()",
+}
+
 
 class TrainingStep(nn.Module):
-    """One forward pass over both domains and two losses.
+    """One forward pass over both domains and the losses.
 
     Nothing here waits for a value or branches on one, so that on a GPU the steps queue
-    up without a pause.
+    up without a pause, and :func:`torch.func.vmap` can run it for several networks.
 
     Parameters
     ----------
     network : FeatureClassifier
         What is trained.
-    alignment : WeightedCriteria or None
+    criteria : WeightedCriteria or None
         The alignment term; None trains on the task alone.
     task : Classification, Regression or None
-        What is learnt from labelled rows; None trains on the alignment alone.
+        What is learnt from labels; None trains on the alignment alone.
     share_sizes : dict of str to int
-        Rows of each part in every batch of this process, in the order in which they
-        stand in a batch: ``"source"``, ``"labelled"`` rows of the target and
-        ``"target"``, where they are there.
+        Samples of each part in every mini-batch of this process, in the order in which they
+        stand there: ``"source"``, ``"labelled"`` samples of the target and ``"target"``,
+        where they are there.
     precision : torch.dtype
         What the feature extractor computes in; float32 and float64 stand for that of
         its weights.
-    source_domains : Tensor of shape (n_rows, n_sources) or None, default=None
-        For every source row a one in the column of its domain.
-    balance : nn.Module or None, default=None
-        Finds weights for the task and the criteria; None leaves them as they are.
+    source_domains : Tensor of shape (n_samples, n_sources) or None, default=None
+        For every source sample a one in the column of its domain.
+    loss_weights : nn.Module or None, default=None
+        Finds weights of the task and the criteria; None leaves them as they are.
     """
 
     def __init__(
         self,
         network,
-        alignment,
+        criteria,
         task,
         share_sizes,
         precision,
         *,
         source_domains=None,
-        balance=None,
+        loss_weights=None,
     ):
         super().__init__()
-        self.network, self.alignment, self.balance = network, alignment, balance
+        self.network, self.criteria, self.loss_weights = network, criteria, loss_weights
         # Plain attributes: they are the caller's data, no state of the module.
         self.task, self.source_domains = task, source_domains
         self.share_sizes, self.precision = list(share_sizes.values()), precision
 
-    def forward(self, inputs, index, alignment_weight, progress):
-        """Compute both losses of one batch.
+    def forward(self, inputs, index, scalars):
+        """Compute the losses of one mini-batch.
 
         Parameters
         ----------
         inputs : Tensor of shape (sum of share_sizes, ...)
-            This process's share of the batch, in the order of ``share_sizes``.
+            This process's share of the mini-batch, in the order of ``share_sizes``.
         index : dict of str to Tensor of shape (n,), int64
-            Rows of each part of the whole batch; ``"labelled"`` ones are counted as the
-            task counts them, after the source's.
-        alignment_weight : float
-            Multiplies the gradient of the alignment term into the network.
-        progress : float
-            0 at the first step of training, towards 1 at the last.
+            Samples of each part of the whole mini-batch; ``"labelled"`` ones are counted as
+            the task counts them, after the source's.
+        scalars : Tensor of shape (1 + n_criteria,), float64
+            The progress of training, and what multiplies the gradient of each criterion
+            into the network.
 
         Returns
         -------
-        task_loss, alignment_loss : Tensor of shape () or None
-            None without a task, or without alignment.
+        losses : tuple of Tensor of shape ()
+            That of the task, that of the alignment, and those of each criterion. The first
+            two, which are None where there is none, are what is trained on.
         """
         features = extract_features(self.network.feature_extractor, inputs, self.precision)
-        features = gather_rows(features, self.share_sizes)
+        features = self._gather(features)
         outputs = self.network.classifier(features)
         nothing = torch.empty(0, dtype=torch.int64, device=features.device)
         source_index = index.get("source", nothing)
-        task_loss = None
-        if self.task is not None:
+        task, task_loss = self.task, None
+        if task is not None:
             parts = [index[part] for part in ("source", "labelled") if part in index]
             supervised = parts[0] if len(parts) == 1 else torch.cat(parts)
-            task_loss = self.task.loss(outputs[: len(supervised)], supervised)
-        if self.alignment is None:
+            task_loss = task.loss(outputs[: len(supervised)], supervised)
+        if self.criteria is None:
             return task_loss, None
-        task = self.task
         has_weight = task is not None and task.weight is not None
-        at = StepTensors(
+        progress, *factors = scalars.unbind()
+        tensors = StepTensors(
             n_source=len(source_index),
             features=features,
             outputs=outputs,
@@ -95,13 +116,269 @@ class TrainingStep(nn.Module):
             source_indices=source_index,
             target_indices=index["target"],
             classifier=self.network.classifier,
-            progress=progress,
+            progress=progress.to(features.dtype),
             feature_extractor=self.network.feature_extractor,
-            gather_inputs=lambda: gather_rows(inputs, self.share_sizes),
+            gather_inputs=lambda: self._gather(inputs),
             source_domains=self.source_domains,
             n_labelled=len(index.get("labelled", nothing)),
             precision=self.precision,
         )
-        if self.balance is None:
-            return task_loss, self.alignment(at, alignment_weight)
-        return self.balance(task_loss, self.alignment, at, alignment_weight)
+        if self.loss_weights is not None:
+            return self.loss_weights(task_loss, self.criteria, tensors, factors)
+        losses = self.criteria(tensors, factors)
+        return task_loss, sum(losses[1:], start=losses[0]), *losses
+
+    def _gather(self, rows):
+        return rows if n_processes() == 1 else gather_rows(rows, self.share_sizes)
+
+
+class EagerRunner:
+    """Runs a step operation by operation: losses, backward pass, update.
+
+    What changes from step to step comes as tensors on the device, at addresses that stay:
+    the samples' indices, the progress and factors, and the learning rates. So a runner that
+    replays a captured step can take the place of this one.
+
+    Parameters
+    ----------
+    step : TrainingStep
+        Whose parameters have their sizes.
+    make_optimizer : callable
+        Returns an optimizer, whose groups have a ``factor`` of the learning rate each.
+    """
+
+    def __init__(self, step, make_optimizer):
+        self.step, self.device = step, step.network.device
+        self.losses: nn.Module = step
+        if n_processes() > 1:
+            with warnings.catch_warnings():
+                # Newer versions of torch have another name for this.
+                warnings.simplefilter("ignore", FutureWarning)
+                # All processes have the same statistics already: nothing to send round.
+                self.losses = DistributedDataParallel(step, broadcast_buffers=False)
+        self.optimizer = make_optimizer()
+        # A fused update on CUDA reads rates in float32; elsewhere they lose no digit.
+        self.rate_dtype = torch.float32 if self.device.type == "cuda" else torch.float64
+        self.rates = [
+            torch.zeros((), dtype=self.rate_dtype, device=self.device)
+            for _ in self.optimizer.param_groups
+        ]
+        self.index: dict[str, torch.Tensor] = {}
+        n_criteria = 0 if step.criteria is None else len(step.criteria.terms)
+        self.scalars = torch.zeros(1 + n_criteria, dtype=torch.float64, device=self.device)
+
+    def __call__(self, inputs, index, scalars, rates):
+        """Take one step, and return its losses as a tensor of shape (n_losses,)."""
+        for part, rows in index.items():
+            if part not in self.index:
+                self.index[part] = torch.empty_like(rows)
+            self.index[part].copy_(rows)
+        self.scalars.copy_(scalars)
+        for group, fixed, rate in zip(
+            self.optimizer.param_groups, self.rates, rates.unbind(), strict=True
+        ):
+            group["lr"] = fixed.copy_(rate)
+        losses = self.losses(inputs, self.index, self.scalars)
+        first, *others = (loss for loss in losses[:2] if loss is not None)
+        sum(others, start=first).backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        none = torch.zeros((), device=self.device)
+        return torch.stack([none if loss is None else loss.detach() for loss in losses])
+
+
+class Classification:
+    """Cross-entropy with the classes of the labelled samples.
+
+    Parameters
+    ----------
+    labels : Tensor of shape (n_samples,), int64
+        Classes from 0: the source's, then those of labelled samples of the target.
+    weight : Tensor of shape (n_samples,) or None, default=None
+        Weight of each sample, of mean 1 over the source.
+    label_smoothing : float, default=0.0
+        Share of each label that is spread evenly over all classes.
+    """
+
+    def __init__(self, labels, weight=None, label_smoothing=0.0):
+        self.labels, self.weight, self.label_smoothing = labels, weight, label_smoothing
+
+    def loss(self, logits, index):
+        """Return the mean cross-entropy in nats of the samples that the index names."""
+        smoothing = self.label_smoothing
+        if self.weight is None:
+            return F.cross_entropy(logits, self.labels[index], label_smoothing=smoothing)
+        losses = F.cross_entropy(
+            logits, self.labels[index], reduction="none", label_smoothing=smoothing
+        )
+        return torch.dot(self.weight[index], losses) / len(losses)
+
+
+class Regression:
+    """Mean squared error with the values of the labelled samples.
+
+    Parameters
+    ----------
+    labels : Tensor of shape (n_samples, n_outputs)
+        The source's values, then those of labelled samples of the target.
+    weight : Tensor of shape (n_samples,) or None, default=None
+        Weight of each sample, of mean 1 over the source.
+    """
+
+    def __init__(self, labels, weight=None):
+        self.labels, self.weight = labels, weight
+
+    def loss(self, predictions, index):
+        """Return the mean over samples and outputs, in squared units of the values."""
+        values = self.labels[index]
+        if self.weight is None:
+            return F.mse_loss(predictions, values)
+        losses = F.mse_loss(predictions, values, reduction="none").mean(1)
+        return torch.dot(self.weight[index], losses) / len(losses)
+
+
+class WeightedCriteria(nn.Module):
+    """One or several criteria as the alignment term of a training step.
+
+    A weight multiplies the gradient that flows from a criterion into the network, not
+    its loss. Where the criterion has no parameters of its own that is the same; a
+    discriminator goes on learning at the full rate while the network feels little of
+    it, as the DANN paper has it.
+
+    Parameters
+    ----------
+    alignment : nn.Module, callable, or list of (float or callable, criterion)
+        A criterion, or several with their weights. A weight that is a callable maps the
+        progress of training, 0 to 1, to the weight. Criteria are copied.
+    learns : {"classes", "values"}, default="classes"
+        What the network learns to predict.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the criteria, each once.
+    default_weight : float
+        The ``default_weight`` of a criterion that has one and stands in no list, else 1.
+    n_extra_logits : int
+        How many logits the criteria need beyond those of the source classes.
+
+    Raises
+    ------
+    TypeError
+        If a criterion is of no known kind or asks for a name that is not on offer, or
+        an entry of the list is no pair.
+    ValueError
+        If the list is empty, a weight is negative or not finite, or a criterion is made
+        for classes where values are learnt, or the reverse.
+    """
+
+    def __init__(self, alignment, learns="classes"):
+        super().__init__()
+        pairs = alignment if isinstance(alignment, list) else [(1.0, alignment)]
+        if not pairs:
+            raise ValueError("alignment=[] names no criterion. Pass None for no alignment.")
+        weights, criteria = zip(*map(_read_pair, pairs), strict=True)
+        self.terms = [
+            (weight, criterion, _names_for(criterion, learns))
+            for weight, criterion in zip(weights, criteria, strict=True)
+        ]
+        self.trained = nn.ModuleList(c for c in criteria if isinstance(c, nn.Module))
+        self.names = _each_once([name_of(criterion) for criterion in criteria])
+        alone = None if isinstance(alignment, list) else criteria[0]
+        self.default_weight = getattr(alone, "default_weight", Criterion.default_weight)
+        self.n_extra_logits = max(getattr(c, "n_extra_logits", 0) for c in criteria)
+
+    def forward(self, tensors, factors, *, limited=True):
+        """Return the loss of each criterion, its gradient into the network times its factor."""
+        return [
+            _checked(criterion, criterion(**tensors.select(names, factor, limited=limited)))
+            for (_, criterion, names), factor in zip(self.terms, factors, strict=True)
+        ]
+
+    def own_weights(self, progress):
+        """Return the weight of each criterion as it is at a progress of training."""
+        return [weight(progress) if callable(weight) else weight for weight, *_ in self.terms]
+
+    def asks_for(self, *prefixes):
+        """Return the names of the criteria that ask for any name with such a beginning."""
+        return [
+            name_of(criterion)
+            for _, criterion, names in self.terms
+            if any(name.startswith(prefixes) for name in names)
+        ]
+
+    def needing(self, attribute):
+        """Return the names of the criteria on which an attribute is true."""
+        return [name_of(c) for _, c, _ in self.terms if getattr(c, attribute, False)]
+
+    @property
+    def epoch_listeners(self):
+        """The criteria that look at the whole target before every epoch."""
+        return [c for _, c, _ in self.terms if hasattr(c, "begin_epoch")]
+
+    def describe(self):
+        """Return the names of the criteria, such as ``"MMD + CORAL"``, for messages."""
+        return " + ".join(name_of(criterion) for _, criterion, _ in self.terms)
+
+
+def _each_once(names):
+    return [n if names.count(n) == 1 else f"{n}_{i}" for i, n in enumerate(names, start=1)]
+
+
+def _checked(criterion, loss):
+    if isinstance(loss, torch.Tensor) and loss.ndim == 0:
+        return loss
+    came = f"shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else repr(loss)
+    raise TypeError(
+        f"The alignment criterion {name_of(criterion)} returned {came}. A scalar tensor was "
+        "expected, such as values.mean()."
+    )
+
+
+def _names_for(criterion, learns):
+    names = declared_names(criterion)
+    unfit = [name for name in names if name not in ON_OFFER[learns]]
+    if learns == "values" and getattr(criterion, "needs_classes", False):
+        unfit.append("classes")
+    if unfit:
+        learner = {"classes": "classifier", "values": "regressor"}[learns]
+        raise ValueError(
+            f"The alignment criterion {name_of(criterion)} asks for {', '.join(unfit)}, which "
+            f"a {learner} does not have. Use {INSTEAD[learns]}."
+        )
+    return names
+
+
+def _read_pair(pair):
+    """Return a weight, and a copy of a criterion."""
+    if not (isinstance(pair, tuple) and len(pair) == 2):
+        raise TypeError(
+            f"alignment holds {pair!r} in its list. Pass pairs of a weight and a criterion, "
+            "such as [(1.0, CORAL()), (0.1, MMD())]."
+        )
+    weight, criterion = pair
+    _check_weight(weight)
+    if not callable(criterion) or isinstance(criterion, type):
+        raise TypeError(
+            f"alignment={criterion!r} is no criterion: pass a name such as 'mmd', an instance "
+            "such as MMD(), or a callable."
+        )
+    return weight, copy.deepcopy(criterion)
+
+
+def _check_weight(weight):
+    try:
+        values = (
+            [weight(progress) for progress in (0.0, 0.5, 1.0)] if callable(weight) else [weight]
+        )
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"alignment has the weight {weight!r} in its list, which failed on a progress "
+            f"between 0 and 1: {error}"
+        ) from error
+    for value in values:
+        if not (isinstance(value, Real) and 0.0 <= float(value) < np.inf):
+            raise ValueError(
+                f"alignment has the weight {value!r} in its list: a finite number of at least "
+                "0 was expected, or a callable from progress to one."
+            )

@@ -1,20 +1,22 @@
-"""The training loop: epochs of steps, schedules, history, and a watch over the losses."""
+"""The training loop: epochs of steps, their order, history, and a watch over the losses."""
 
-import warnings
+import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.parallel import DistributedDataParallel
 
-from domadapt.inputs.arrays import EndlessPermutations
+from domadapt.inputs.reader import n_processes, rank
 from domadapt.nn.layers import is_frozen, split_batch_norm
-from domadapt.training.distributed import n_processes, rank, synchronise_batch_norm
-from domadapt.training.optimizers import make_optimizer, parameter_groups, set_learning_rate
-from domadapt.training.step import TrainingStep
+from domadapt.training.checkpoint import resume_from, save_checkpoint
+from domadapt.training.distributed import synchronise_batch_norm
+from domadapt.training.optimization import make_optimizer, parameter_groups
+from domadapt.training.step import EagerRunner, TrainingStep
 
-# The parts of a batch; each draws its rows from a seed of its own.
+# The parts of a mini-batch; each draws its samples from a seed of its own.
 PARTS = ("source", "target", "labelled")
 
 
@@ -25,15 +27,15 @@ class TrainingSettings:
     Parameters
     ----------
     batch_size : int
-        Rows of each domain in a batch; a smaller domain gives all its rows.
+        Samples of each domain in a mini-batch; a smaller domain gives all it has.
     max_epochs : int
         Passes over the larger domain, or rounds of ``steps_per_epoch``.
     steps_per_epoch : int or None
         Updates in an epoch; None for a pass over the larger domain.
     optimizer : str
-        As in :func:`domadapt.training.optimizers.make_optimizer`.
+        As in :func:`domadapt.training.optimization.make_optimizer`.
     learning_rate, weight_decay : float
-        As in :func:`domadapt.training.optimizers.make_optimizer`.
+        As in :func:`domadapt.training.optimization.make_optimizer`.
     backbone_factor : float
         What the learning rate of a backbone is multiplied by.
     batch_norm : {"per_domain", "joint"} or None
@@ -43,8 +45,7 @@ class TrainingSettings:
     alignment_schedule, learning_rate_schedule : callable
         From progress, 0 to 1, to a factor.
     precision : torch.dtype
-        What the feature extractor computes in, as in
-        :class:`domadapt.training.step.TrainingStep`.
+        What the feature extractor computes in.
     """
 
     batch_size: int
@@ -68,44 +69,52 @@ class NonFiniteLossError(FloatingPointError, ValueError):
     """
 
 
+@contextlib.contextmanager
+def seeded(seed, device):
+    """Seed torch for a while and leave its global generators as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
 class Trainer:
     """Trains a network epoch by epoch.
 
-    An epoch is one pass over the larger domain, in batches of rows of both; the smaller
-    one comes round as often as it must. Where torch.distributed is set up, every process
-    takes its share of every batch.
+    An epoch is one pass over the larger domain, in mini-batches of samples of both; the
+    smaller one comes round as often as it must. Where torch.distributed is set up, every
+    process takes its share of every mini-batch.
 
     Parameters
     ----------
     network : FeatureClassifier
         Trained in place.
-    alignment : WeightedCriteria or None
+    criteria : WeightedCriteria or None
         The alignment term, trained in place where it has parameters.
     batches : ArrayBatches or ImageBatches
-        Rows of both domains, or of one alone.
+        Samples of both domains, or of one alone.
     task : Classification, Regression or None
-        What is learnt from labelled rows, on the device of the network; None trains on
-        the alignment alone.
+        What is learnt from labels, on the device of the network; None trains on the
+        alignment alone.
     settings : TrainingSettings
         What a person chose.
     seed : int
-        Draws the order of rows.
+        Draws the order of samples.
     backbone : nn.Module or None, default=None
         The part of the network that learns at ``backbone_factor`` of the rate.
-    source_domains : Tensor of shape (n_rows, n_sources) or None, default=None
-        For every source row a one in the column of its domain.
-    balance : nn.Module or None, default=None
+    source_domains : Tensor of shape (n_samples, n_sources) or None, default=None
+        For every source sample a one in the column of its domain.
+    loss_weights : nn.Module or None, default=None
         Finds weights for the task and the criteria.
-    look_at_target : callable or None, default=None
-        Gives features and outputs of all target rows, for criteria that look at them
+    see_target : callable or None, default=None
+        Returns features and outputs of all target samples, for criteria that look at them
         before every epoch.
 
     Attributes
     ----------
     history : dict of str to list of float
         For each epoch the means of ``task_loss`` and ``alignment_loss``, 0 where there is
-        none, and the ``alignment_weight`` and ``learning_rate`` of its
-        last step.
+        none, the ``alignment_weight`` and ``learning_rate`` of its last step, and the mean
+        loss of each criterion by its name.
     n_steps : int
         Updates so far.
     """
@@ -113,7 +122,7 @@ class Trainer:
     def __init__(
         self,
         network,
-        alignment,
+        criteria,
         batches,
         task,
         settings,
@@ -121,64 +130,58 @@ class Trainer:
         *,
         backbone=None,
         source_domains=None,
-        balance=None,
-        look_at_target=None,
+        loss_weights=None,
+        see_target=None,
     ):
-        self.network, self.alignment, self.settings = network, alignment, settings
-        self.batches, self.device = batches, network.device
-        self.look_at_target = look_at_target
-        n_rows = batches.n_rows
-        self.batch_sizes = {part: self._batch_size(n) for part, n in n_rows.items()}
+        self.network, self.criteria, self.settings = network, criteria, settings
+        self.batches, self.device, self.see_target = batches, network.device, see_target
+        n_samples = batches.n_samples
+        self.batch_sizes = {part: self._batch_size(n) for part, n in n_samples.items()}
         self.share_sizes = {part: n // n_processes() for part, n in self.batch_sizes.items()}
         self.orders = {
-            part: EndlessPermutations(n, seed + PARTS.index(part)) for part, n in n_rows.items()
+            part: EndlessPermutations(n, seed + PARTS.index(part)) for part, n in n_samples.items()
         }
         self.steps_per_epoch = settings.steps_per_epoch or max(
-            n_rows[part] // size for part, size in self.batch_sizes.items()
+            n_samples[part] // size for part, size in self.batch_sizes.items()
         )
         self._prepare_batch_norm()
         self.step = TrainingStep(
             network,
-            alignment,
+            criteria,
             task,
             self.share_sizes,
             settings.precision,
             source_domains=source_domains,
-            balance=balance,
+            loss_weights=loss_weights,
         )
         self._rehearse()
-        # The criterion's initial weights have been drawn by now. What is drawn during
+        # The criteria's initial weights have been drawn by now. What is drawn during
         # training, such as dropout, must not depend on whether there was a criterion.
         torch.manual_seed(seed)
-        self.losses: torch.nn.Module = self.step
-        if n_processes() > 1:
-            with warnings.catch_warnings():
-                # Newer versions of torch have another name for this.
-                warnings.simplefilter("ignore", FutureWarning)
-                # All processes have the same statistics already: nothing to send round.
-                self.losses = DistributedDataParallel(self.step, broadcast_buffers=False)
-        self.optimizer = make_optimizer(
-            settings.optimizer,
-            parameter_groups(self.step, backbone, settings.backbone_factor),
-            learning_rate=settings.learning_rate,
-            weight_decay=settings.weight_decay,
+        groups = parameter_groups(self.step, backbone, settings.backbone_factor)
+        self.rate_factors = [group["factor"] for group in groups]
+        self.runner = EagerRunner(
+            self.step,
+            partial(make_optimizer, settings.optimizer, groups, settings.weight_decay),
         )
-        self.history: dict[str, list[float]] = {
-            "task_loss": [],
-            "alignment_loss": [],
-            "alignment_weight": [],
-            "learning_rate": [],
-        }
+        names = ["task_loss", "alignment_loss", "alignment_weight", "learning_rate"]
+        names += [] if criteria is None else criteria.names
+        self.history: dict[str, list[float]] = {name: [] for name in names}
         self.n_steps = 0
 
-    def _batch_size(self, n_rows):
-        """Give the rows of a domain in a batch, the same number for every process."""
-        size = min(self.settings.batch_size, n_rows)
+    @property
+    def n_epochs(self):
+        """Epochs so far."""
+        return len(self.history["task_loss"])
+
+    def _batch_size(self, n_samples):
+        """Return how many samples of a domain are in a mini-batch, as many for every process."""
+        size = min(self.settings.batch_size, n_samples)
         size -= size % n_processes()
         if size == 0:
             raise ValueError(
-                f"batch_size={self.settings.batch_size} with a domain of {n_rows} rows leaves "
-                f"none for some of the {n_processes()} processes. Use fewer processes."
+                f"batch_size={self.settings.batch_size} with a domain of {n_samples} samples "
+                f"leaves none for some of the {n_processes()} processes. Use fewer processes."
             )
         return size
 
@@ -188,10 +191,10 @@ class Trainer:
         sizes = self.batch_sizes
         if sum(sizes.values()) == 1 and layers:
             raise ValueError(
-                f"batch_size={settings.batch_size} leaves batch normalisation with one row, "
+                f"batch_size={settings.batch_size} leaves batch normalisation with one sample, "
                 "which has no variance. Use at least 2, or batch_norm=None."
             )
-        # One row has no statistics of its own, so it shares those of the other domain.
+        # One sample has no statistics of its own, so it shares those of the other domain.
         n_source = sizes.get("source", 0)
         both = min(n_source, sum(sizes.values()) - n_source) > 1
         if settings.batch_norm == "per_domain" and both:
@@ -201,26 +204,55 @@ class Trainer:
 
     @torch.no_grad()
     def _rehearse(self):
-        """Run one batch without training: lazy layers take their sizes, misfits show."""
+        """Run one mini-batch without training: lazy layers take their sizes, misfits show."""
         self.network.eval()
         index = {part: torch.arange(size) for part, size in self.batch_sizes.items()}
         inputs = self.batches.gather([self._share(rows[None])[0] for rows in index.values()])
-        _, loss = self.step(inputs, self._as_task_counts(index), 1.0, 0.0)
+        n_criteria = 0 if self.criteria is None else len(self.criteria.terms)
+        scalars = torch.tensor([0.0] + [1.0] * n_criteria, dtype=torch.float64, device=self.device)
+        _, loss, *_ = self.step(inputs, self._as_task_counts(index), scalars)
         if loss is not None and not loss.isfinite():
             raise NonFiniteLossError(
-                f"Training did not start: the loss of {self.alignment.describe()} is {loss:g} on "
-                "the first batch already. Scale the columns of X, or lower what the criterion "
-                "multiplies its terms by, such as alpha and beta of DeepJDOT."
+                f"Training did not start: the loss of {self.criteria.describe()} is {loss:g} on "
+                "the first mini-batch already. Scale the columns of X, or lower what the "
+                "criterion multiplies its terms by, such as alpha and beta of DeepJDOT."
             )
 
     def _as_task_counts(self, index):
-        """Bring indices to the device, those of labelled target rows after the source's."""
-        first = {"labelled": self.batches.n_rows.get("source", 0)}
+        """Return indices on the device, those of labelled target samples after the source's."""
+        first = {"labelled": self.batches.n_samples.get("source", 0)}
         return {part: rows.to(self.device) + first.get(part, 0) for part, rows in index.items()}
 
     def _share(self, index):
-        """Give this process's rows of batches of shape (n_steps, batch_size)."""
+        """Return this process's part of mini-batches of shape (n_steps, batch_size)."""
         return index.chunk(n_processes(), dim=1)[rank()]
+
+    def run(self, watch, checkpoint=None, fingerprint=None, verbose=False):
+        """Run the epochs that are left, and write a checkpoint after each.
+
+        Raises
+        ------
+        NonFiniteLossError
+            As :meth:`run_epoch`.
+        """
+        try:
+            while self.n_epochs < self.settings.max_epochs and not watch.ended:
+                with watch.epoch():
+                    self.run_epoch()
+                    if verbose and rank() == 0:
+                        means = (f"{name} {v[-1]:.4g}" for name, v in self.history.items())
+                        print(f"Epoch {self.n_epochs}/{self.settings.max_epochs}", *means, sep="  ")
+                if checkpoint is not None:
+                    save_checkpoint(checkpoint, self, fingerprint)
+        finally:
+            # Whatever ends the training, an interrupt too.
+            self.network.eval()
+            self.batches.close()
+
+    def resume(self, checkpoint, fingerprint):
+        """Resume from a checkpoint, if the file is there."""
+        if checkpoint is not None and checkpoint.exists():
+            resume_from(checkpoint, self, fingerprint)
 
     def run_epoch(self):
         """Train for one epoch and note its losses.
@@ -231,41 +263,49 @@ class Trainer:
             If a loss or a weight is no longer finite. The network then has the weights
             from before the epoch.
         """
-        settings, n_steps = self.settings, self.steps_per_epoch
+        n_steps, first_step = self.steps_per_epoch, self.n_steps
         before = {name: value.clone() for name, value in self.network.state_dict().items()}
-        first_step, none = self.n_steps, torch.zeros((), device=self.device)
-        losses = []
         index = {
             part: order.take(n_steps, self.batch_sizes[part]) for part, order in self.orders.items()
         }
         shares = [self._share(rows) for rows in index.values()]
         batches = self.batches.epoch(shares, first_step, rank())
         index = self._as_task_counts(index)
+        scalars, rates, last = self._schedule(n_steps)
         self._show_target()
         self._train_mode()
+        losses = []
         for step, inputs in enumerate(batches):
-            progress = self.n_steps / (settings.max_epochs * n_steps)
-            alignment_weight = settings.alignment_weight * settings.alignment_schedule(progress)
-            learning_rate = settings.learning_rate * settings.learning_rate_schedule(progress)
-            set_learning_rate(self.optimizer, learning_rate)
             rows = {part: rows[step] for part, rows in index.items()}
-            both = self.losses(inputs, rows, alignment_weight, progress)
-            self._update(both)
-            losses += [none if loss is None else loss.detach() for loss in both]
+            losses.append(self.runner(inputs, rows, scalars[step], rates[step]))
             self.n_steps += 1
         self.network.eval()
         # Only here does the CPU wait for the values.
-        losses = torch.stack(losses).unflatten(0, (n_steps, 2))
+        losses = torch.stack(losses)
         problem = self._find_non_finite(losses)
         if problem is not None:
             self.network.load_state_dict(before)
             self.n_steps = first_step
             raise NonFiniteLossError(problem)
-        task_mean, alignment_mean = losses.mean(0).tolist()
-        self.history["task_loss"].append(task_mean)
-        self.history["alignment_loss"].append(alignment_mean)
-        self.history["alignment_weight"].append(alignment_weight)
-        self.history["learning_rate"].append(learning_rate)
+        task_mean, alignment_mean, *means = losses.mean(0).tolist()
+        names = [] if self.criteria is None else self.criteria.names
+        epoch = {"task_loss": task_mean, "alignment_loss": alignment_mean} | last
+        for name, value in (epoch | dict(zip(names, means, strict=True))).items():
+            self.history[name].append(value)
+
+    def _schedule(self, n_steps):
+        """Return what changes from step to step in an epoch, and what its last step has."""
+        settings, scalars, rates = self.settings, [], []
+        for step in range(self.n_steps, self.n_steps + n_steps):
+            progress = step / (settings.max_epochs * n_steps)
+            weight = settings.alignment_weight * settings.alignment_schedule(progress)
+            rate = settings.learning_rate * settings.learning_rate_schedule(progress)
+            own = [] if self.criteria is None else self.criteria.own_weights(progress)
+            scalars.append([progress, *(weight * w for w in own)])
+            rates.append([rate * factor for factor in self.rate_factors])
+        last = {"alignment_weight": weight, "learning_rate": rate}
+        scalars = torch.tensor(scalars, dtype=torch.float64).to(self.device)
+        return scalars, torch.tensor(rates, dtype=torch.float64).to(self.device), last
 
     def _train_mode(self):
         self.network.train()
@@ -276,32 +316,26 @@ class Trainer:
     @torch.no_grad()
     def _show_target(self):
         """Let criteria that want to see the whole target see it as it is now."""
-        listeners = [] if self.alignment is None else self.alignment.epoch_listeners
+        listeners = [] if self.criteria is None else self.criteria.epoch_listeners
         if listeners:
             self.network.eval()
-            features, outputs = self.look_at_target()
+            features, outputs = self.see_target()
             for criterion in listeners:
                 criterion.begin_epoch(features, outputs)
 
-    def _update(self, losses):
-        first, *others = (loss for loss in losses if loss is not None)
-        sum(others, start=first).backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
     def _find_non_finite(self, losses):
-        """Say where training went out of the finite numbers and why; None if it did not."""
+        """Return where training went out of the finite numbers and why; None if it did not."""
         finite = losses.isfinite()
         weights = self.network.state_dict().values()
         if finite.all() and all(value.isfinite().all() for value in weights):
             return None
         bad = (~finite.all(1)).nonzero()
         step = int(bad[0]) if len(bad) else self.steps_per_epoch - 1
-        task_finite, alignment_finite = finite[step].tolist()
+        task_finite, alignment_finite = finite[step, :2].tolist()
         settings = self.settings
         if task_finite and not alignment_finite:
             cause = (
-                f"the loss of {self.alignment.describe()} is not finite while the task loss is. "
+                f"the loss of {self.criteria.describe()} is not finite while the task loss is. "
                 "Likely cause: a root, a logarithm or a division in the criterion, or "
                 f"alignment_weight={settings.alignment_weight:g} is too high."
             )
@@ -311,12 +345,45 @@ class Trainer:
                 f"{what} not finite. Likely cause: learning_rate={settings.learning_rate:g} is "
                 "too high, or the columns of X are of very different scale."
             )
-            if self.alignment is not None:
+            if self.criteria is not None:
                 cause += (
-                    f" If the gradient of {self.alignment.describe()} was not finite a step "
+                    f" If the gradient of {self.criteria.describe()} was not finite a step "
                     "before, look there for a root or a logarithm at 0."
                 )
         return (
             f"Training stopped in epoch {len(self.history['task_loss'])}, step {step} (counted "
             f"from 0): {cause} The weights from before that epoch are kept."
         )
+
+
+class EndlessPermutations:
+    """Indices 0 to n - 1 in shuffled order, again and again.
+
+    A new permutation starts where the last one ends, in the middle of a mini-batch too, so
+    every sample is used equally often whatever the batch size.
+    """
+
+    def __init__(self, n_samples, seed):
+        self.n_samples = n_samples
+        self.generator = torch.Generator().manual_seed(seed)
+        self.left = torch.empty(0, dtype=torch.int64)
+
+    def take(self, n_batches, batch_size):
+        """Draw indices of shape (n_batches, batch_size), on the CPU."""
+        wanted = n_batches * batch_size
+        n_permutations = math.ceil(max(0, wanted - len(self.left)) / self.n_samples)
+        fresh = [
+            torch.randperm(self.n_samples, generator=self.generator) for _ in range(n_permutations)
+        ]
+        stream = torch.cat([self.left, *fresh])
+        self.left = stream[wanted:]
+        return stream[:wanted].reshape(n_batches, batch_size)
+
+    def state(self):
+        """Return what it takes to resume from here, as tensors by name."""
+        return {"generator": self.generator.get_state(), "left": self.left}
+
+    def restore(self, state):
+        """Resume from where another one's :meth:`state` was taken."""
+        self.generator.set_state(state["generator"])
+        self.left = state["left"]

@@ -1,4 +1,4 @@
-"""Files are whole or not there, and nothing in them is run."""
+"""Files are written completely or not at all, and nothing in them is run."""
 
 import json
 import os
@@ -34,14 +34,14 @@ def path(tmp_path):
     return tmp_path / "file"
 
 
-def a_file(path):
+def write_example(path):
     tensors = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([True, False])}
     write_tensors(path, tensors, {"n": [1, None, "é"]}, kind="model")
     return path.read_bytes()
 
 
-def test_text_and_bytes_replace_what_was_there(path):
-    path.write_text("old and longer than what comes")
+def test_text_and_bytes_replace_the_old_content(path):
+    path.write_text("old and longer than the new content")
     atomic_write(path, "grün")
     assert path.read_bytes() == "grün".encode()
     atomic_write(str(path), b"\x00\xff")
@@ -49,7 +49,7 @@ def test_text_and_bytes_replace_what_was_there(path):
     assert os.listdir(path.parent) == ["file"]
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(path):
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(path):
     pytest.importorskip("resource")
     path.write_text("old")
     command = [sys.executable, "-c", FULL_DISK, str(path)]
@@ -72,7 +72,7 @@ def test_content_that_cannot_be_written_leaves_the_old_file(path):
 
 
 @pytest.mark.parametrize("folder", ["not there", "a file"])
-def test_a_folder_that_is_none_is_told_by_the_name_that_was_given(tmp_path, folder):
+def test_a_folder_that_does_not_exist_is_reported_by_the_name_of_the_file(tmp_path, folder):
     (tmp_path / "a file").write_text("old")
     path = tmp_path / folder / "model"
     for write in (
@@ -93,7 +93,7 @@ def test_a_folder_in_the_place_of_the_file_stays(tmp_path):
     assert os.listdir(tmp_path) == ["folder"]
 
 
-def test_threads_that_write_the_same_file_leave_a_whole_one(path):
+def test_threads_that_write_the_same_file_leave_a_complete_one(path):
     texts = [str(number) * 200_000 for number in range(4)]
     failed = []
 
@@ -136,7 +136,7 @@ def test_threads_that_write_the_same_file_leave_a_whole_one(path):
     ],
     ids=lambda t: f"{t.dtype}-{tuple(t.shape)}-{t.stride()}",
 )
-def test_a_tensor_comes_back_as_it_was(path, tensor):
+def test_a_tensor_is_read_as_it_was_written(path, tensor):
     write_tensors(path, {"a": tensor}, {}, kind="model")
     tensors, info = read_tensors(path, kind="model")
     assert list(tensors) == ["a"]
@@ -145,7 +145,7 @@ def test_a_tensor_comes_back_as_it_was(path, tensor):
     assert info == {}
 
 
-def test_tensors_that_share_memory_come_back_apart(path):
+def test_tensors_that_share_memory_are_read_as_separate_ones(path):
     whole = torch.arange(6.0)
     tensors = {"whole": whole, "part": whole[2:4], "again": whole}
     write_tensors(path, tensors, {"of": "numbers"}, kind="model")
@@ -162,13 +162,13 @@ def test_tensors_that_share_memory_come_back_apart(path):
     assert read_tensors(path, kind="model")[0]["whole"].tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_no_tensor_at_all_is_a_file_too(path):
+def test_a_file_may_hold_no_tensor(path):
     write_tensors(path, {}, {"a": [1.5, float("inf")]}, kind="model")
     assert read_tensors(path, kind="model") == ({}, {"a": [1.5, float("inf")]})
 
 
 def test_the_file_is_json_and_numbers_and_nothing_else(path):
-    content = a_file(path)
+    content = write_example(path)
     assert load_file(path)["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:end])
@@ -190,8 +190,8 @@ def error_of(path, kind="model"):
     return message
 
 
-def test_a_file_cut_short_anywhere_is_told(path):
-    content = a_file(path)
+def test_a_file_cut_short_anywhere_is_refused(path):
+    content = write_example(path)
     for length in range(0, len(content), 7):
         path.write_bytes(content[:length])
         assert "no whole safetensors file" in error_of(path)
@@ -199,8 +199,8 @@ def test_a_file_cut_short_anywhere_is_told(path):
     assert "no whole safetensors file" in error_of(path)
 
 
-def test_a_file_with_any_byte_changed_is_told(path):
-    content = a_file(path)
+def test_a_file_with_any_byte_changed_is_refused(path):
+    content = write_example(path)
     for place in range(len(content)):
         changed = bytearray(content)
         changed[place] ^= 1 << (place % 7)
@@ -210,8 +210,8 @@ def test_a_file_with_any_byte_changed_is_told(path):
     assert "has been changed since it was written" in error_of(path)
 
 
-def test_another_kind_of_file_is_told(path):
-    a_file(path)
+def test_another_kind_of_file_is_refused(path):
+    write_example(path)
     assert error_of(path, "checkpoint").endswith("is a model, but a checkpoint was expected.")
     save_file({"a": torch.zeros(2)}, path)
     assert error_of(path).endswith("holds tensors, but was not written as a model.")
@@ -220,7 +220,7 @@ def test_another_kind_of_file_is_told(path):
 
 
 @pytest.mark.parametrize("version", [FORMAT - 1, FORMAT + 1])
-def test_a_file_of_another_format_is_told_as_such_whatever_its_digest(path, version):
+def test_a_file_of_another_format_is_refused_whatever_its_digest(path, version):
     header = json.dumps({"kind": "model", "format": version, "info": {}})
     save_file({"a": torch.zeros(2)}, path, {"domadapt": header, "digest": "of another kind"})
     message = error_of(path)
@@ -228,12 +228,12 @@ def test_a_file_of_another_format_is_told_as_such_whatever_its_digest(path, vers
 
 
 @pytest.mark.parametrize("header", ["no JSON", "[]", "{}", "3"])
-def test_a_header_that_says_nothing_is_told(path, header):
+def test_a_header_without_content_is_refused(path, header):
     save_file({"a": torch.zeros(2)}, path, {"domadapt": header, "digest": "0"})
     assert "has been changed since it was written" in error_of(path)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     for path in (tmp_path / "none", Path(tmp_path)):
         with pytest.raises(FileNotFoundError, match="is not a file: no model can be read"):
             read_tensors(path, kind="model")

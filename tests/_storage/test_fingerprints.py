@@ -1,4 +1,4 @@
-"""The same thing has the same fingerprint anywhere, and another thing has another one."""
+"""Equal things have the same digest or description in any process, others have different ones."""
 
 import copy
 import functools
@@ -15,10 +15,16 @@ from scipy import sparse
 from torch import nn
 
 from domadapt import ImageLoader
-from domadapt._storage.fingerprints import describe, digest_of, digest_of_array, digest_of_rows
+from domadapt._storage.fingerprints import (
+    describe,
+    digest_of,
+    digest_of_array,
+    digest_of_files,
+    digest_of_samples,
+)
 from domadapt.alignment import CORAL, MMD
-from domadapt.alignment.registry import CRITERIA
-from domadapt.domains.arguments import Rows
+from domadapt.domains.samples import Samples
+from domadapt.methods import METHODS, build_criteria
 
 SCRIPT = '''
 import enum, functools, math
@@ -74,7 +80,7 @@ for value in values:
 """
 
 
-def test_two_processes_give_the_same_texts(tmp_path):
+def test_two_processes_return_the_same_texts(tmp_path):
     pytest.importorskip("torchvision")
     (tmp_path / "described.py").write_text(SCRIPT)
     command = [sys.executable, "-c", PRINTING, str(tmp_path)]
@@ -97,7 +103,7 @@ def linear(seed=0):
 
 
 class Scaled(nn.Module):
-    """What its repr does not say is in its attributes."""
+    """A module whose attributes are not in its repr."""
 
     def __init__(self, factor, layers=()):
         super().__init__()
@@ -131,8 +137,8 @@ def keyword(*, value=0.5):
     return value
 
 
-def in_two_ways(text):
-    """Define functions of one name out of texts that differ in a word."""
+def two_versions(text):
+    """Define functions of one name from texts that differ in a word."""
 
     def define(word):
         scope = {"__name__": "script"}
@@ -157,11 +163,11 @@ def in_two_ways(text):
         (closure([1]), closure([2])),
         (closure(np.zeros(2)), closure(np.ones(2))),
         (closure(closure(1)), closure(closure(2))),
-        in_two_ways("N = WORD\ndef f(p):\n    return p + N"),
-        in_two_ways("def g(p):\n    return p + WORD\ndef f(p):\n    return g(p)"),
-        in_two_ways("N = WORD\ndef f(p):\n    return [q + N for q in p]"),
-        in_two_ways("class f:\n    def __call__(self, p):\n        return WORD\nf = f()"),
-        in_two_ways(
+        two_versions("N = WORD\ndef f(p):\n    return p + N"),
+        two_versions("def g(p):\n    return p + WORD\ndef f(p):\n    return g(p)"),
+        two_versions("N = WORD\ndef f(p):\n    return [q + N for q in p]"),
+        two_versions("class f:\n    def __call__(self, p):\n        return WORD\nf = f()"),
+        two_versions(
             "class f:\n    n = WORD\n    def __call__(self, p):\n        return p\nf = f()"
         ),
         (functools.partial(max, 1), functools.partial(max, 2)),
@@ -205,7 +211,7 @@ def in_two_ways(text):
         (linear, linear()),
     ],
 )
-def test_other_things_have_other_texts(one, other):
+def test_different_things_have_different_texts(one, other):
     assert describe(one) != describe(other)
     for value in (one, other):
         assert describe(value) == describe(value)
@@ -231,7 +237,7 @@ def test_copies_have_the_same_text(value, duplicate):
     assert describe(duplicate(value)) == describe(value)
 
 
-def test_what_does_not_change_a_result_does_not_count():
+def test_only_what_changes_a_result_counts():
     module = nn.Sequential(linear(), nn.Dropout(0.5))
     text = describe(module)
     module.eval().register_forward_hook(lambda *_: None)
@@ -252,7 +258,7 @@ def test_a_function_has_the_same_text_before_and_after_it_was_called():
     assert describe(function) == text
 
 
-def test_circles_come_to_an_end():
+def test_circular_references_end():
     def forth(n):
         return back(n - 1) if n else 0
 
@@ -273,7 +279,7 @@ def test_circles_come_to_an_end():
     assert late[0]() == 1
 
 
-def test_digests_of_tensors_know_names_values_shapes_and_dtypes_but_no_layout():
+def test_digests_of_tensors_depend_on_names_values_shapes_and_dtypes_but_not_on_layout():
     a, b = torch.arange(6.0), torch.ones(2, 3)
     digest = digest_of({"a": a, "b": b})
     assert digest == digest_of({"b": b, "a": a})
@@ -296,7 +302,7 @@ def test_digests_of_tensors_know_names_values_shapes_and_dtypes_but_no_layout():
     assert digest_of({}, "text") == hashlib.sha256(b"text").hexdigest()
 
 
-def test_digests_of_arrays_know_values_shapes_and_dtypes_but_no_layout():
+def test_digests_of_arrays_depend_on_values_shapes_and_dtypes_but_not_on_layout():
     X = np.arange(6.0).reshape(2, 3)
     assert digest_of_array(X) == digest_of_array(np.asfortranarray(X))
     assert digest_of_array(X[:, ::2]) == digest_of_array(X[:, ::2].copy())
@@ -306,32 +312,72 @@ def test_digests_of_arrays_know_values_shapes_and_dtypes_but_no_layout():
     assert len({digest_of_array(array) for array in others}) == len(others)
 
 
-def test_rows_are_known_by_those_that_are_meant():
+def test_only_the_selected_samples_count():
     X = np.arange(6.0).reshape(3, 2)
-    assert digest_of_rows(Rows(X, np.array([2, 0]))) == digest_of_rows(Rows(X[[2, 0]]))
-    assert digest_of_rows(Rows(X)) != digest_of_rows(Rows(X, np.array([0, 2, 1])))
+    assert digest_of_samples(Samples(X, np.array([2, 0]))) == digest_of_samples(Samples(X[[2, 0]]))
+    assert digest_of_samples(Samples(X)) != digest_of_samples(Samples(X, np.array([0, 2, 1])))
 
 
-def test_files_are_known_by_name_size_and_time(tmp_path):
-    paths = [tmp_path / name for name in ("a", "b")]
-    for path in paths:
-        path.write_text("text")
+def write_files(folder, *contents):
+    """Write contents to files of the same time, whose names are in reverse order."""
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{number}.bin" for number in range(len(contents), 0, -1)]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
         os.utime(path, ns=(10**18, 10**18))
-    rows = Rows(np.array([str(path) for path in paths]))
-    digest = digest_of_rows(rows)
-    paths[0].write_text("four")
-    os.utime(paths[0], ns=(10**18, 10**18))
-    assert digest_of_rows(rows) == digest
-    assert digest_of_rows(Rows(rows.X[::-1])) != digest
-    assert digest_of_rows(Rows(rows.X, np.array([0]))) != digest
+    return paths
+
+
+def test_paths_count_by_name_size_and_time(tmp_path):
+    paths = write_files(tmp_path, b"text", b"text")
+    samples = Samples(np.array([str(path) for path in paths]))
+    digest = digest_of_samples(samples)
+    write_files(tmp_path, b"four", b"text")
+    assert digest_of_samples(samples) == digest
+    assert digest_of_samples(Samples(samples.X[::-1])) != digest
+    assert digest_of_samples(Samples(samples.X, np.array([0]))) != digest
     os.utime(paths[0], ns=(10**18, 10**18 + 1000))
-    assert digest_of_rows(rows) != digest
-    paths[0].write_text("longer")
-    os.utime(paths[0], ns=(10**18, 10**18))
-    assert digest_of_rows(rows) != digest
+    assert digest_of_samples(samples) != digest
+    write_files(tmp_path, b"longer", b"text")
+    assert digest_of_samples(samples) != digest
 
 
-@pytest.mark.parametrize("name", sorted(CRITERIA))
-def test_criteria_that_are_made_alike_have_the_same_text(name):
+def test_files_count_by_content_and_order_and_by_nothing_else(tmp_path):
+    large = bytes(range(256)) * 4096
+    paths = write_files(tmp_path / "one", b"text", large)
+    digest = digest_of_files(paths)
+    assert digest_of_files(map(str, paths)) == digest
+    others = write_files(tmp_path / "two", b"another file", b"text", large)[1:]
+    os.utime(others[0])
+    assert [path.name for path in others] == [path.name for path in paths]
+    moved = [path.rename(path.with_suffix(".moved")) for path in others]
+    assert digest_of_files(moved) == digest
+    write_files(tmp_path / "one", b"four", large)
+    different = [digest, digest_of_files(paths), digest_of_files(moved[::-1])]
+    for contents in (
+        [b"text"],
+        [b"text", large, b""],
+        [b"text" + large],
+        [b"tex", b"t" + large],
+        [b"text", large[:-1] + b"\0"],
+        [],
+    ):
+        different.append(digest_of_files(write_files(tmp_path / "three", *contents)))
+    assert len(set(different)) == len(different)
+    paths[0].unlink()
+    with pytest.raises(FileNotFoundError):
+        digest_of_files(paths)
+
+
+CRITERIA = {
+    name: criteria
+    for name, method in METHODS.items()
+    if (criteria := method.classes or method.values) is not None
+}
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_criteria_with_the_same_parameters_have_the_same_text(name):
     # Lazy layers among them are numbered through the process.
-    assert describe(CRITERIA[name]()) == describe(CRITERIA[name]())
+    first, second = (build_criteria(CRITERIA[name]) for _ in range(2))
+    assert describe(first) == describe(second)

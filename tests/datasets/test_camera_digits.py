@@ -22,7 +22,7 @@ def test_the_camera_halves_the_contrast_of_the_ink():
     data = load_camera_digits(random_state=0)
     assert data.X_source.dtype == data.X_target.dtype == np.float32
     assert 0 <= data.X_target.min() <= data.X_target.max() <= 1
-    # Where the ink is: what the brightest and the faintest pixels of a digit differ by.
+    # The contrast of the ink: the range of the mean digit.
     by_digit = [
         np.mean([X[y == k].mean(0) for k in range(10)], axis=0)
         for X, y in ((data.X_source, data.y_source), (data.X_target, data.y_target))
@@ -30,7 +30,7 @@ def test_the_camera_halves_the_contrast_of_the_ink():
     assert 0.3 < np.ptp(by_digit[1]) / np.ptp(by_digit[0]) < 0.6
 
 
-def test_the_seed_decides():
+def test_random_state_determines_the_target():
     first, again, other = (load_camera_digits(random_state=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.X_target, again.X_target)
     assert not np.array_equal(first.X_target, other.X_target)

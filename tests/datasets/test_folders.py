@@ -29,7 +29,7 @@ def save(root, **domains):
 
 
 @pytest.mark.parametrize("between", ["", "images/", "a/b/"])
-def test_both_layouts_give_the_same(tmp_path, between):
+def test_both_layouts_are_loaded_alike(tmp_path, between):
     classes = {f"{between}bike": 2, f"{between}mug": 1}
     data = load_image_folder(make_images(tmp_path, {"two": classes, "one": classes}))
     assert data.domain_names == ["one", "two"]
@@ -39,7 +39,7 @@ def test_both_layouts_give_the_same(tmp_path, between):
     assert data.paths[0] == str(tmp_path / "one" / between / "bike" / "frame_0.jpg")
 
 
-def test_what_is_hidden_or_no_image_is_passed_over(tmp_path):
+def test_hidden_files_and_files_that_are_no_images_are_ignored(tmp_path):
     make_images(tmp_path, {name: {"bike": 1, "mug": 1} for name in ("one", "two")})
     (tmp_path / "one" / "bike" / "notes.txt").touch()
     (tmp_path / "one" / "bike" / ".hidden.jpg").touch()
@@ -51,7 +51,7 @@ def test_what_is_hidden_or_no_image_is_passed_over(tmp_path):
     assert len(data.paths) == 5
 
 
-def test_classes_that_differ_are_told_and_numbered_together(tmp_path):
+def test_different_classes_are_reported_and_numbered_together(tmp_path):
     make_images(tmp_path, {"one": {"bike": 1, "mug": 1}, "two": {"mug": 1, "pen": 1}})
     with pytest.warns(UserWarning, match="one lacks pen; two lacks bike"):
         data = load_image_folder(tmp_path)
@@ -67,12 +67,12 @@ def test_classes_that_differ_are_told_and_numbered_together(tmp_path):
         ({"one": {"bike": 1}, "two": {"": 1}}, "'frame_0.jpg' in no class folder"),
     ],
 )
-def test_what_is_wrong_with_a_folder_is_told(tmp_path, tree, message):
+def test_faults_of_a_folder_are_reported(tmp_path, tree, message):
     with pytest.raises(ValueError, match=message):
         load_image_folder(make_images(tmp_path, tree))
 
 
-def test_a_domain_without_folders_is_told(tmp_path):
+def test_a_domain_without_folders_is_reported(tmp_path):
     make_images(tmp_path, {"one": {"bike": 1}})
     (tmp_path / "two").mkdir()
     with pytest.raises(ValueError, match=r"two' has no class folder .* Expected two/<class>"):
@@ -82,12 +82,12 @@ def test_a_domain_without_folders_is_told(tmp_path):
 @pytest.mark.parametrize(
     "load", [load_image_folder, load_features, load_office31, load_office_home]
 )
-def test_a_folder_that_is_not_there_is_told(tmp_path, load):
+def test_a_missing_folder_is_reported(tmp_path, load):
     with pytest.raises(FileNotFoundError, match=r"root='.*nowhere' is not a folder"):
         load(tmp_path / "nowhere")
 
 
-KNOWN = [
+NAMED = [
     (load_office31, ["amazon", "dslr", "webcam"], 31),
     (load_office_caltech10, ["amazon", "caltech10", "dslr", "webcam"], 10),
     (load_office_caltech10, ["amazon", "caltech", "dslr", "webcam"], 10),
@@ -95,8 +95,8 @@ KNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("load", "domains", "n_classes"), KNOWN)
-def test_known_sets_are_checked(tmp_path, load, domains, n_classes):
+@pytest.mark.parametrize(("load", "domains", "n_classes"), NAMED)
+def test_named_data_sets_are_checked(tmp_path, load, domains, n_classes):
     classes = {f"images/class{k:02}": 1 for k in range(n_classes)}
     data = load(make_images(tmp_path / "whole", dict.fromkeys(domains, classes)))
     assert data.domain_names == domains
@@ -129,26 +129,26 @@ def test_features_are_stacked_by_domain(tmp_path):
         ({}, r"holds 0 npz files \(none\)"),
         ({"one": {"X": np.zeros((2, 3)), "y": [0, 1]}}, r"holds 1 npz files \(one.npz\)"),
         ({"one": {"X": [0], "y": [0]}, "two": {"Z": [0]}}, "two.npz lacks X and y. It holds: Z"),
-        ({"one": {"X": [0, 1], "y": [0]}, "two": {}}, "one.npz has 2 rows in X, but 1 labels"),
+        ({"one": {"X": [0, 1], "y": [0]}, "two": {}}, "one.npz has 2 samples in X, but 1 labels"),
         (
             {"one": {"X": np.zeros((1, 3)), "y": [0]}, "two": {"X": np.zeros((1, 4)), "y": [0]}},
-            r"two.npz has rows of shape \(4,\), but one.npz has rows of shape \(3,\)",
+            r"two.npz has samples of shape \(4,\), but one.npz has samples of shape \(3,\)",
         ),
     ],
 )
-def test_what_is_wrong_with_features_is_told(tmp_path, domains, message):
+def test_faults_of_features_are_reported(tmp_path, domains, message):
     with pytest.raises(ValueError, match=message):
         load_features(save(tmp_path, **domains))
 
 
-def test_features_of_other_classes_are_told(tmp_path):
+def test_features_of_different_classes_are_reported(tmp_path):
     save(tmp_path, one={"X": [[0], [1]], "y": [0, 1]}, two={"X": [[0], [1]], "y": [1, 2]})
     with pytest.warns(UserWarning, match="one lacks 2; two lacks 0"):
         load_features(tmp_path)
 
 
 @pytest.mark.data
-def test_the_real_photographs_are_found(data_folder):
+def test_the_real_photographs_are_listed(data_folder):
     folder = data_folder / "office_caltech10"
     data = load_office_caltech10(folder / "images")
     counts = {name: int((data.domain == name).sum()) for name in data.domain_names}

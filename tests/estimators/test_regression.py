@@ -48,7 +48,7 @@ SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 3, "batch_size": 32, "random
 
 @pytest.fixture
 def values(blobs):
-    """Rows of both domains with values that depend on them, in arbitrary units."""
+    """Samples of both domains with values that depend on them, in arbitrary units."""
     Xs, _, Xt, _ = blobs
     slopes = np.linspace(-1.0, 1.0, 10)
     return Xs, Xs @ slopes + np.sin(Xs[:, 0]), Xt, Xt @ slopes + np.sin(Xt[:, 0])

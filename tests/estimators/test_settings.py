@@ -39,7 +39,7 @@ def untrained(monkeypatch):
 
 @pytest.fixture
 def stacked(blobs):
-    """Rows of two sources and a target, mixed."""
+    """Samples of two sources and a target, mixed."""
     X, y, sample_domain = pack(*blobs)
     sample_domain[:90:2] = 2
     order = np.random.default_rng(0).permutation(len(X))
@@ -60,7 +60,7 @@ def test_one_source_is_too_few_for_moments_of_several(blobs, alignment):
             estimator.fit(Xs, ys, X_target=Xt)
         with pytest.raises(ValueError, match=match):
             estimator.fit(X, y, sample_domain=sample_domain)
-        # Rows of weight 0 are no source.
+        # Samples of weight 0 are no source.
         with pytest.raises(ValueError, match=match):
             estimator.fit(
                 X,

@@ -113,7 +113,7 @@ def test_a_run_without_any_cell_is_a_table_of_dashes():
     summary = summarise(make_settings(), [])
     assert summary["methods"][0]["pairs"][0]["accuracy"] == {"mean": None, "std": None}
     assert table_of(markdown_table(summary))[2] == ["source only", "-", "-", "-", "-"]
-    assert not any(entry.wins for row in rows(summary) for entry in row.entries)
+    assert not any(entry.is_best for row in rows(summary) for entry in row.entries)
 
 
 def test_cells_that_the_settings_do_not_name_are_left_out():
@@ -144,20 +144,20 @@ def test_the_table_has_a_row_for_each_method_and_the_last_column_says_what_it_is
     assert "not attainable without them" in note
 
 
-def test_the_last_epoch_wins_and_not_the_best_one():
+def test_the_last_epoch_is_best_and_not_the_best_one():
     source, dan = rows(summarise(make_settings(), CELLS))
-    assert [entry.wins for entry in source.entries] == [False, True, False, False]
-    assert [entry.wins for entry in dan.entries] == [True, False, True, False]
+    assert [entry.is_best for entry in source.entries] == [False, True, False, False]
+    assert [entry.is_best for entry in dan.entries] == [True, False, True, False]
 
 
-def test_what_is_shown_as_equal_wins_together_and_a_part_does_not_win():
+def test_what_is_shown_as_equal_is_best_together_and_a_part_does_not_win():
     cells = [cell | {"accuracy": 80.01 if cell["method"] == "dan" else 80.0} for cell in CELLS]
     summary = summarise(make_settings(), cells)
-    assert [row.entries[0].wins for row in rows(summary)] == [True, True]
+    assert [row.entries[0].is_best for row in rows(summary)] == [True, True]
     source, dan = rows(summarise(make_settings(), CELLS[:-1]))
     assert dan.entries[2].text == "71.5 (1 of 2)"
-    assert not source.entries[2].wins
-    assert not dan.entries[2].wins
+    assert not source.entries[2].is_best
+    assert not dan.entries[2].is_best
 
 
 def test_an_unknown_method_is_its_own_title():

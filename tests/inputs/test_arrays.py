@@ -1,18 +1,23 @@
-"""Rows on their way to the network."""
+"""Samples of arrays on their way to the network."""
 
 import numpy as np
 import pytest
 import torch
 from scipy import sparse
 
-from domadapt.domains.arguments import Rows
-from domadapt.inputs.arrays import ArrayBatches, DenseRows, EndlessPermutations, pieces
+from domadapt.domains.samples import Samples
+from domadapt.inputs.reader import ArrayBatches, DenseArray, Reader
+from domadapt.training.trainer import EndlessPermutations
 
 CPU = torch.device("cpu")
 
 
-def gathered(rows, index, dtype=torch.float32):
-    return ArrayBatches({"source": rows}, CPU, dtype).gather([torch.tensor(index)]).numpy()
+def gather(samples, index, dtype=torch.float32):
+    return ArrayBatches({"source": samples}, CPU, dtype).gather([torch.tensor(index)]).numpy()
+
+
+def stream(samples):
+    return list(Reader(None, CPU, torch.float32).stream(samples))
 
 
 @pytest.mark.parametrize(
@@ -29,60 +34,59 @@ def gathered(rows, index, dtype=torch.float32):
     ids=["float32", "float64", "float16", "int64", "fortran", "csr_array", "csr_matrix"],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_rows_are_gathered_in_any_kind(make, dtype):
+def test_samples_of_any_kind_of_array_are_gathered(make, dtype):
     X = np.arange(12).reshape(4, 3)
-    np.testing.assert_array_equal(gathered(Rows(make(X)), [3, 0, 3], dtype), X[[3, 0, 3]])
-    some = Rows(make(X), np.array([2, 1]))
-    np.testing.assert_array_equal(gathered(some, [1, 0], dtype), X[[1, 2]])
-    assert np.concatenate(list(pieces(some))).tolist() == X[[2, 1]].tolist()
+    np.testing.assert_array_equal(gather(Samples(make(X)), [3, 0, 3], dtype), X[[3, 0, 3]])
+    some = Samples(make(X), np.array([2, 1]))
+    np.testing.assert_array_equal(gather(some, [1, 0], dtype), X[[1, 2]])
+    assert torch.cat(stream(some)).tolist() == X[[2, 1]].tolist()
 
 
-def test_a_float32_array_is_taken_as_it_stands():
+def test_a_float32_array_is_not_copied():
     X = np.ones((4, 3), dtype=np.float32)
-    assert DenseRows(Rows(X), CPU, np.float32).tensor.data_ptr() == X.ctypes.data
+    assert DenseArray(Samples(X), CPU, np.float32).tensor.data_ptr() == X.ctypes.data
 
 
-def test_a_read_only_array_is_copied_without_a_word(recwarn):
+def test_a_read_only_array_is_copied_without_a_warning(recwarn):
     X = np.ones((4, 3), dtype=np.float32)
     X.flags.writeable = False
-    assert DenseRows(Rows(X), CPU, np.float32).tensor.data_ptr() != X.ctypes.data
+    assert DenseArray(Samples(X), CPU, np.float32).tensor.data_ptr() != X.ctypes.data
     assert not recwarn.list
 
 
 def test_images_are_laid_out_with_their_channels_last():
     X = np.arange(120, dtype=np.float64).reshape(5, 2, 3, 4)
     batches = ArrayBatches(
-        {"source": Rows(X), "target": Rows(X + 1, np.array([4, 0]))}, CPU, torch.float32
+        {"source": Samples(X), "target": Samples(X + 1, np.array([4, 0]))}, CPU, torch.float32
     )
     inputs = batches.gather([torch.tensor([3, 0]), torch.tensor([0])])
     np.testing.assert_array_equal(inputs.numpy(), np.stack([X[3], X[0], X[4] + 1]))
     assert inputs.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_an_epoch_gives_the_batches_of_its_index_in_order():
+def test_an_epoch_yields_the_batches_of_its_index_in_order():
     X = np.arange(6, dtype=np.float32).reshape(6, 1)
-    batches = ArrayBatches({"source": Rows(X), "target": Rows(X + 10)}, CPU, torch.float32)
+    batches = ArrayBatches({"source": Samples(X), "target": Samples(X + 10)}, CPU, torch.float32)
     index = [torch.tensor([[0, 1], [2, 3]]), torch.tensor([[5], [4]])]
-    given = [inputs.flatten().tolist() for inputs in batches.epoch(index, 0)]
-    assert given == [[0, 1, 15], [2, 3, 14]]
+    epoch = [inputs.flatten().tolist() for inputs in batches.epoch(index, 0)]
+    assert epoch == [[0, 1, 15], [2, 3, 14]]
 
 
-def test_conversion_goes_piece_by_piece(monkeypatch):
-    monkeypatch.setattr("domadapt.inputs.arrays.PIECE_VALUES", 6)
+def test_conversion_is_done_in_chunks(monkeypatch):
+    monkeypatch.setattr("domadapt.inputs.reader.CHUNK_VALUES", 6)
     X = np.arange(21.0).reshape(7, 3)
-    lengths = [len(piece) for piece in pieces(Rows(X))]
-    assert lengths == [2, 2, 2, 1]
-    assert DenseRows(Rows(X), CPU, np.float32).tensor.tolist() == X.tolist()
+    assert [len(chunk) for chunk in stream(Samples(X))] == [2, 2, 2, 1]
+    assert DenseArray(Samples(X), CPU, np.float32).tensor.tolist() == X.tolist()
 
 
-def test_numbers_too_large_for_float32_are_told():
+def test_numbers_too_large_for_float32_are_refused():
     with pytest.raises(ValueError, match="too large for float32"):
-        DenseRows(Rows(np.array([[1e300]])), CPU, np.float32)
-    assert DenseRows(Rows(np.array([[1e300]])), CPU, np.float64).tensor.item() == 1e300
+        DenseArray(Samples(np.array([[1e300]])), CPU, np.float32)
+    assert DenseArray(Samples(np.array([[1e300]])), CPU, np.float64).tensor.item() == 1e300
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 10])
-def test_every_row_comes_up_equally_often(batch_size):
+def test_every_sample_is_drawn_equally_often(batch_size):
     order = EndlessPermutations(10, seed=0)
     index = torch.cat([order.take(3, batch_size).flatten() for _ in range(10)])
     counts = index.bincount(minlength=10)

@@ -1,4 +1,4 @@
-"""Feature extractors by name: their weights, their features, what is frozen, what is refused."""
+"""Feature extractors by name: their weights, their features, and what is refused."""
 
 import copy
 import os
@@ -24,7 +24,7 @@ def images(size=32, n=2):
 
 
 def reference(name="resnet18", **options):
-    """Torchvision's model, with statistics unlike those that batch normalisation starts with."""
+    """Build torchvision's model with statistics other than those at the start."""
     model = models.get_model(name, weights=None, **options)
     generator = torch.Generator().manual_seed(1)
     for layer in model.modules():
@@ -102,7 +102,7 @@ def test_models_of_other_families_take_safetensors(tmp_path, name):
         assert torch.equal(last(features(backbone, 64)), model(images(64)))
 
 
-def test_copies_and_pickles_give_the_same_features(tmp_path, resnet, resnet_features):
+def test_copies_and_pickles_have_the_same_features(tmp_path, resnet, resnet_features):
     path = save(resnet.state_dict(), tmp_path / "weights.safetensors")
     backbone = load_backbone("resnet18", path, frozen=("conv1",))
     for other in (copy.deepcopy(backbone), pickle.loads(pickle.dumps(backbone))):
@@ -114,7 +114,7 @@ def test_copies_and_pickles_give_the_same_features(tmp_path, resnet, resnet_feat
 
 @pytest.mark.parametrize("ending", [".safetensors", ".pt"])
 def test_half_precision_becomes_float32(tmp_path, resnet, ending):
-    # Counts are halved as well, as by a plain loop over a state dict.
+    # Counts become half precision too, as in a plain loop over a state dict.
     state = {name: tensor.half() for name, tensor in resnet.state_dict().items()}
     loaded = load_backbone("resnet18", save(state, tmp_path / f"half{ending}")).model.state_dict()
     assert {str(tensor.dtype) for tensor in loaded.values()} == {"torch.float32", "torch.int64"}
@@ -130,7 +130,7 @@ def test_weights_of_a_training_script_are_found(tmp_path, resnet, resnet_feature
 
 
 @pytest.mark.parametrize("n_classes", [0, 31])
-def test_classifier_in_the_file_does_not_count(tmp_path, resnet, resnet_features, n_classes):
+def test_classifier_in_the_file_is_not_used(tmp_path, resnet, resnet_features, n_classes):
     state = {name: tensor for name, tensor in resnet.state_dict().items() if name[:3] != "fc."}
     if n_classes:
         state |= {"fc.weight": torch.zeros(n_classes, 512), "fc.bias": torch.zeros(n_classes)}
@@ -146,7 +146,7 @@ def test_counts_of_batches_may_be_missing(tmp_path, resnet, resnet_features):
     assert torch.equal(features(load_backbone("resnet18", path)), resnet_features)
 
 
-def test_parameters_in_the_file_that_need_a_gradient_stay_apart(tmp_path, resnet):
+def test_parameters_in_the_file_that_need_a_gradient_are_copied(tmp_path, resnet):
     path = save(dict(resnet.named_parameters()) | dict(resnet.named_buffers()), tmp_path / "a.pt")
     backbone = load_backbone("resnet18", path)
     assert all(parameter.is_leaf for parameter in backbone.parameters())
@@ -154,7 +154,7 @@ def test_parameters_in_the_file_that_need_a_gradient_stay_apart(tmp_path, resnet
     assert all(parameter.grad is not None for parameter in backbone.parameters())
 
 
-def test_dropout_before_the_classifier_is_gone():
+def test_dropout_before_the_classifier_is_removed():
     backbone = load_backbone("mobilenet_v2").train()
     assert torch.equal(backbone(images()), backbone(images()))
 
@@ -164,21 +164,21 @@ def test_dropout_between_other_layers_stays():
     assert len(dropout) == 2
 
 
-def test_auxiliary_classifiers_are_gone(tmp_path):
+def test_auxiliary_classifiers_are_removed(tmp_path):
     model = reference("googlenet", init_weights=False)
     path = save(model.state_dict(), tmp_path / "weights.safetensors")
     assert any(name.startswith("aux1.") for name in model.state_dict())
     backbone = load_backbone("googlenet", path)
     assert backbone.train()(images(64)).shape == (2, 1024)
     assert not any("aux" in name for name, _ in backbone.named_modules())
-    # As torchvision does where it is itself asked for weights.
+    # As in torchvision's own models with pretrained weights.
     model.transform_input, model.fc = True, nn.Identity()
     backbone = load_backbone("googlenet", path)
     with torch.no_grad():
         assert torch.equal(features(backbone, 64), model(images(64)))
 
 
-def test_random_weights_take_the_input_as_it_is():
+def test_random_weights_leave_the_input_unchanged():
     assert not load_backbone("googlenet").model.transform_input
 
 
@@ -204,8 +204,8 @@ def test_another_shape_names_both_shapes(tmp_path, resnet):
     path = save(state, tmp_path / "weights.pt")
     with pytest.raises(ValueError, match=r"resnet18\. Names that differ: 1\.") as caught:
         load_backbone("resnet18", path)
-    told = "Of another shape: layer1.0.conv1.weight (64, 64, 1, 1) instead of (64, 64, 3, 3)."
-    assert told in str(caught.value)
+    difference = "Of another shape: layer1.0.conv1.weight (64, 64, 1, 1) instead of (64, 64, 3, 3)."
+    assert difference in str(caught.value)
 
 
 def test_quantised_weights_are_refused(tmp_path, resnet):
@@ -236,7 +236,7 @@ def test_file_of_something_else_is_refused(tmp_path, ending):
 
 
 class MakesFolder:
-    """Makes a folder where a pickle of it is loaded."""
+    """Creates a folder when a pickle of it is loaded."""
 
     def __init__(self, path):
         self.path = path
@@ -307,7 +307,7 @@ def test_unknown_name_of_weights_lists_the_known():
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    """Stand in for the network: what is downloaded is what this holds, an error or weights."""
+    """Replace the download by the content of a list: an error or weights."""
     content = []
 
     def download(url, destination, hash_prefix, **options):
@@ -364,51 +364,6 @@ def test_old_names_of_transformers_are_known(monkeypatch, tmp_path):
         assert torch.equal(features(backbone), model(images()))
 
 
-def trained(backbone):
-    """Names of the layers at the top of a model that take a gradient."""
-    backbone.train()(images()).square().sum().backward()
-    given = {
-        name for name, parameter in backbone.model.named_parameters() if parameter.grad is not None
-    }
-    asked = {
-        name for name, parameter in backbone.model.named_parameters() if parameter.requires_grad
-    }
-    assert given == asked
-    return {name.partition(".")[0] for name in asked}
-
-
-@pytest.mark.parametrize(
-    ("frozen", "left"),
-    [
-        ((), {"conv1", "bn1", "layer1", "layer2", "layer3", "layer4"}),
-        (("conv1", "bn1", "layer1"), {"layer2", "layer3", "layer4"}),
-        (["conv1", "bn1", "layer1", "layer2", "layer3", "layer4.0"], {"layer4"}),
-        ("layer1", {"conv1", "bn1", "layer2", "layer3", "layer4"}),
-    ],
-)
-def test_frozen_layers_take_no_gradient_and_the_others_do(frozen, left):
-    assert trained(load_backbone("resnet18", frozen=frozen)) == left
-
-
-def test_frozen_layer_is_not_another_that_starts_alike():
-    backbone = load_backbone("mobilenet_v2", frozen=("features.1",))
-    asked = {n.split(".")[1] for n, p in backbone.model.named_parameters() if not p.requires_grad}
-    assert asked == {"1"}
-
-
-def test_all_is_every_parameter(tmp_path, resnet):
-    path = save(resnet.state_dict(), tmp_path / "weights.pt")
-    backbone = load_backbone("resnet18", path, frozen="all")
-    assert not any(parameter.requires_grad for parameter in backbone.parameters())
-
-
-@pytest.mark.parametrize("layer", ["layer5", "layer1.", "fc", "relu", ""])
-def test_unknown_frozen_layer_lists_those_at_the_top(layer):
-    with pytest.raises(ValueError, match=f"frozen names '{layer}'") as caught:
-        load_backbone("resnet18", frozen=("conv1", layer))
-    assert "conv1, bn1, layer1, layer2, layer3, layer4" in str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("package", "name", "install"),
     [
@@ -416,7 +371,7 @@ def test_unknown_frozen_layer_lists_those_at_the_top(layer):
         ("timm", "timm/resnet10t", "pip install timm"),
     ],
 )
-def test_missing_package_says_what_to_install(monkeypatch, package, name, install):
+def test_missing_package_names_what_to_install(monkeypatch, package, name, install):
     for module in [module for module in sys.modules if module.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
@@ -428,71 +383,8 @@ def test_repr_names_the_model():
     assert "name='average', pretrained=True" in repr(NamedBackbone("average", nn.Flatten(), True))
 
 
-@pytest.fixture
-def timm():
-    return pytest.importorskip("timm")
-
-
-@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "levit_128s"])
-def test_timm_model_takes_its_weights_from_a_file(timm, tmp_path, name):
-    whole = timm.create_model(name, pretrained=False)
-    size = whole.pretrained_cfg["input_size"][-1]
-    path = save(whole.state_dict(), tmp_path / "weights.safetensors")
-    bare = timm.create_model(name, pretrained=False, num_classes=0).eval()
-    bare.load_state_dict(whole.state_dict(), strict=False)
-    backbone = load_backbone(f"timm/{name}", path)
-    assert (backbone.name, backbone.pretrained) == (f"timm/{name}", True)
-    assert features(backbone, size).shape == (2, whole.num_features)
-    with torch.no_grad():
-        assert torch.equal(features(backbone, size), bare(images(size)))
-
-
-def test_timm_model_starts_random_and_freezes(timm):
-    backbone = load_backbone("timm/test_resnet", frozen=("conv1", "layer1"))
-    assert not backbone.pretrained
-    frozen = {n.split(".")[0] for n, p in backbone.model.named_parameters() if not p.requires_grad}
-    assert frozen == {"conv1", "layer1"}
-
-
-def test_timm_refuses_what_is_unknown(timm, tmp_path, resnet):
-    with pytest.raises(ValueError, match=r"'timm/resnet5' is no .*timm/resnet50"):
-        load_backbone("timm/resnet5")
-    with pytest.raises(ValueError, match="name='timm/hf-hub:a/b' is no"):
-        load_backbone("timm/hf-hub:a/b")
-    with pytest.raises(ValueError, match=r"name='timm/resnet18\.none', weights=None: .*none"):
-        load_backbone("timm/resnet18.none")
-    with pytest.raises(ValueError, match="Known names: DEFAULT"):
-        load_backbone("timm/test_resnet", "IMAGENET1K_V1")
-    path = save(resnet.state_dict(), tmp_path / "weights.pt")
-    with pytest.raises(ValueError, match="does not fit timm/test_resnet"):
-        load_backbone("timm/test_resnet", path)
-
-
-def test_timm_downloads_its_own_weights(timm, monkeypatch):
-    create, asked = timm.create_model, []
-
-    def without_network(name, *, pretrained, **options):
-        asked.append(pretrained)
-        return create(name, pretrained=False, **options)
-
-    monkeypatch.setattr(timm, "create_model", without_network)
-    assert load_backbone("timm/test_resnet", "DEFAULT").pretrained
-    assert not load_backbone("timm/test_resnet").pretrained
-    assert asked == [True, False]
-
-
-def test_failing_download_of_timm_is_one_clear_line(timm, monkeypatch):
-    def fail(*args, **kwargs):
-        raise FileNotFoundError("not in the cache\nand no network")
-
-    monkeypatch.setattr(timm, "create_model", fail)
-    with pytest.raises(OSError, match="could not be downloaded") as caught:
-        load_backbone("timm/test_resnet", "DEFAULT")
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.data
-def test_real_weights_give_features(data_folder):
+def test_real_weights_compute_features(data_folder):
     path = data_folder / "weights" / "mobilenet_v2-imagenet.safetensors"
     backbone = load_backbone("mobilenet_v2", path)
     found = features(backbone, 64)

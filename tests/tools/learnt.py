@@ -63,6 +63,7 @@ CRITERIA = [
 ]
 OF_VALUES = ("deepjdot", "rsd", "mmd", "cmd", "dann", "wdgrl", "confusion", "swd")
 IS_RENAMED = hasattr(domadapt, "CORALRegressor")
+WEIGHTING = "loss_weights" if IS_RENAMED else "alignment_weighting"
 
 
 def named(name):
@@ -163,8 +164,8 @@ def options():
     settings = {
         "function": {"alignment": mean_distance},
         "list": {"alignment": pair},
-        "uncertainty": {"alignment": pair, "alignment_weighting": "uncertainty"},
-        "gradnorm": {"alignment": pair, "alignment_weighting": "gradnorm"},
+        "uncertainty": {"alignment": pair, WEIGHTING: "uncertainty"},
+        "gradnorm": {"alignment": pair, WEIGHTING: "gradnorm"},
         "biased": {"alignment": MMD(unbiased=False, bandwidth=3.0)},
         "features": {"alignment": CORAL(scaling="coral"), "alignment_weight": 0.1},
         "none": {"alignment": None},

@@ -322,7 +322,7 @@ def linear():
 
 
 def rows_of(place, sizes):
-    """Rows that tell their process, domain and place, and random ones beside."""
+    """Samples that tell their process, domain and place, and random ones beside."""
     generator = torch.Generator().manual_seed(place)
     names = [[place, domain, row, 0] for domain, size in enumerate(sizes) for row in range(size)]
     names = torch.tensor(names, dtype=torch.float64)

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from domadapt.training.optimizers import OPTIMIZERS, make_optimizer
-from domadapt.training.schedules import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
+from domadapt.training.optimization import OPTIMIZERS, make_optimizer
+from domadapt.training.optimization import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.1, 0.5, 0.99])

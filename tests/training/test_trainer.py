@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 
 from domadapt.alignment import CORAL, DomainAdversarial, WeightedCriteria
-from domadapt.domains.arguments import Rows
+from domadapt.domains.arguments import Samples
 from domadapt.inputs.arrays import ArrayBatches, EndlessPermutations
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
 from domadapt.training import NonFiniteLossError, Trainer, TrainingSettings
-from domadapt.training.schedules import dann_alignment, dann_learning_rate
+from domadapt.training.optimization import dann_alignment, dann_learning_rate
 from domadapt.training.tasks import Classification
 
 SETTINGS = {
@@ -51,9 +51,9 @@ def make_trainer(
     torch.manual_seed(0)
     network = FeatureClassifier(mlp_backbone(3, (5,)), mlp_head(2, in_features=5))
     cpu = torch.device("cpu")
-    parts = {"source": Rows(source)}
+    parts = {"source": Samples(source)}
     if with_target:
-        parts["target"] = Rows(target)
+        parts["target"] = Samples(target)
     return Trainer(
         network,
         None if alignment is None else WeightedCriteria(alignment),

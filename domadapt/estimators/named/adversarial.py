@@ -1,126 +1,74 @@
-"""The adversarial classifiers by name."""
+"""The adversarial methods by name."""
+
+from typing import ClassVar
 
 from domadapt.estimators._classifier import BaseAlignmentClassifier
-from domadapt.estimators._defaults import with_defaults
-from domadapt.estimators._documentation import shares_documentation
+from domadapt.estimators._deep import LEARN_THEN_ALIGN, Stage
+from domadapt.estimators._documentation import deep_estimator
+from domadapt.estimators._parameters import Alignment, Optimizer
+from domadapt.estimators._regressor import BaseAlignmentRegressor
+
+__all__ = ["ADDAClassifier", "CDANClassifier", "DANNClassifier", "DANNRegressor", "WDGRLClassifier"]
 
 
-@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
-@shares_documentation
+@deep_estimator
+class DANNClassifier(BaseAlignmentClassifier):
+    """Domain-adversarial network: a discriminator tells the domains apart, features resist.
+
+    The criterion is :class:`~domadapt.alignment.DomainAdversarial`. ``alignment_weight``
+    times the schedule is the paper's reversal coefficient.
+
+    References
+    ----------
+    Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand, Lempitsky (2016).
+    "Domain-adversarial training of neural networks". JMLR 17(59).
+    """
+
+    alignment: Alignment = "dann"
+    # Plain SGD is too slow for the discriminator to be of use in a few hundred steps.
+    alignment_weight: float | None = 0.5
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 3e-4
+
+
+@deep_estimator
 class CDANClassifier(BaseAlignmentClassifier):
     """Conditional adversarial network: a discriminator sees features and predictions together.
 
     The criterion is :class:`~domadapt.alignment.ConditionalAdversarial` with entropy weights,
     CDAN+E.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
     References
     ----------
     Long, Cao, Wang, Jordan (2018). "Conditional adversarial domain adaptation". NeurIPS.
-
-    Examples
-    --------
-    {example}
     """
 
-    alignment = "cdan"
+    alignment: Alignment = "cdan"
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 1e-3
+    label_smoothing: float = 0.0
 
 
-# Under SGD with momentum the steep penalty lets the critic run away.
-@with_defaults(optimizer="adam", learning_rate=3e-4, label_smoothing=0.0)
-@shares_documentation
+@deep_estimator
 class WDGRLClassifier(BaseAlignmentClassifier):
     """Wasserstein distance guided representations: a critic with a gradient penalty.
 
     The criterion is :class:`~domadapt.alignment.WassersteinCritic`.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
     References
     ----------
     Shen, Qu, Zhang, Yu (2018). "Wasserstein distance guided representation learning for
     domain adaptation". AAAI.
-
-    Examples
-    --------
-    {example}
     """
 
-    alignment = "wdgrl"
+    alignment: Alignment = "wdgrl"
+    # Under SGD with momentum the steep penalty lets the critic run away.
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 3e-4
+    label_smoothing: float = 0.0
 
 
-@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
-@shares_documentation
-class MCDClassifier(BaseAlignmentClassifier):
-    """Maximum classifier discrepancy: two heads disagree on the target, features resist.
-
-    The criterion is :class:`~domadapt.alignment.ClassifierDiscrepancy`, which owns the second
-    head. Predictions are those of the first.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    Saito, Watanabe, Ushiku, Harada (2018). "Maximum classifier discrepancy for unsupervised
-    domain adaptation". CVPR.
-
-    Examples
-    --------
-    {example}
-    """
-
-    alignment = "mcd"
-
-
-@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
-@shares_documentation
-class MDDClassifier(BaseAlignmentClassifier):
-    """Margin disparity discrepancy: an adversarial head departs from the classifier on the target.
-
-    The criterion is :class:`~domadapt.alignment.MarginDisparity`, with the margin factor 4.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    Zhang, Liu, Long, Jordan (2019). "Bridging theory and algorithm for domain adaptation".
-    ICML.
-
-    Examples
-    --------
-    {example}
-    """
-
-    alignment = "mdd"
-
-
-@with_defaults(label_smoothing=0.0)
-@shares_documentation
+@deep_estimator
 class ADDAClassifier(BaseAlignmentClassifier):
     """Adversarial discriminative adaptation: the target has a feature extractor of its own.
 
@@ -131,53 +79,31 @@ class ADDAClassifier(BaseAlignmentClassifier):
     ``adaptation_history_``. A checkpoint of the second stage is a second file, whose name
     ends in ``.2``.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
     References
     ----------
     Tzeng, Hoffman, Saenko, Darrell (2017). "Adversarial discriminative domain adaptation".
     CVPR.
-
-    Examples
-    --------
-    {example}
     """
 
-    alignment = "adda"
-    aligns_afterwards = True
+    alignment: Alignment = "adda"
+    label_smoothing: float = 0.0
+
+    _stages: ClassVar[tuple[Stage, ...]] = LEARN_THEN_ALIGN
 
 
-@with_defaults(optimizer="adam", learning_rate=3e-4)
-@shares_documentation
-class DSNClassifier(BaseAlignmentClassifier):
-    """Domain separation network: what domains share is kept apart from what is their own.
+@deep_estimator
+class DANNRegressor(BaseAlignmentRegressor):
+    """Domain-adversarial network: a discriminator tells the domains apart, features resist.
 
-    The criteria are :class:`~domadapt.alignment.DomainSeparation`, whose private encoders and
-    decoder work on the rows of ``X`` flattened (on the features of a frozen backbone), and,
-    for what is shared, :class:`~domadapt.alignment.DomainAdversarial`.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
+    The criterion is :class:`~domadapt.alignment.DomainAdversarial`. ``alignment_weight``
+    times the schedule is the paper's reversal coefficient.
 
     References
     ----------
-    Bousmalis, Trigeorgis, Silberman, Krishnan, Erhan (2016). "Domain separation networks".
-    NeurIPS.
-
-    Examples
-    --------
-    {example}
+    Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand, Lempitsky (2016).
+    "Domain-adversarial training of neural networks". JMLR 17(59).
     """
 
-    alignment = [(1.0, "dsn"), (1.0, "dann")]
+    alignment: Alignment = "dann"
+    # Less than this does not make itself felt against a squared error.
+    alignment_weight: float | None = 3.0

@@ -1,146 +1,127 @@
-"""The classifiers of discrepancy and transport by name."""
+"""The methods of a discrepancy between the domains by name."""
 
 from domadapt.estimators._classifier import BaseAlignmentClassifier
-from domadapt.estimators._defaults import with_defaults
-from domadapt.estimators._documentation import shares_documentation
+from domadapt.estimators._documentation import deep_estimator
+from domadapt.estimators._parameters import Alignment, Optimizer
+from domadapt.estimators._regressor import BaseAlignmentRegressor
+
+__all__ = [
+    "CMDClassifier",
+    "CORALRegressor",
+    "DANClassifier",
+    "DANRegressor",
+    "DSANClassifier",
+    "DeepCORALClassifier",
+    "JANClassifier",
+]
 
 
-@shares_documentation
+@deep_estimator
+class DANClassifier(BaseAlignmentClassifier):
+    """Deep adaptation network: multi-kernel MMD between the features of the domains.
+
+    The criterion is :class:`~domadapt.alignment.MMD`, unbiased, with five kernels.
+
+    References
+    ----------
+    Long, Cao, Wang, Jordan (2015). "Learning transferable features with deep adaptation
+    networks". ICML.
+    """
+
+    alignment: Alignment = "dan"
+
+
+@deep_estimator
 class JANClassifier(BaseAlignmentClassifier):
     """Joint adaptation network: MMD between the joint distributions of features and predictions.
 
     The criterion is :class:`~domadapt.alignment.JointMMD`, unbiased.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
     References
     ----------
     Long, Zhu, Wang, Jordan (2017). "Deep transfer learning with joint adaptation networks".
     ICML.
-
-    Examples
-    --------
-    {example}
     """
 
-    alignment = "jan"
+    alignment: Alignment = "jan"
 
 
-@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
-@shares_documentation
+@deep_estimator
 class DSANClassifier(BaseAlignmentClassifier):
     """Deep subdomain adaptation network: MMD class by class.
 
     The criterion is :class:`~domadapt.alignment.LocalMMD`. Target rows count in each class as
     much as the classifier believes them to be of it.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
     References
     ----------
     Zhu, Zhuang, Wang, Ke, Chen, Bian, Xiong, He (2021). "Deep subdomain adaptation network
     for image classification". IEEE Transactions on Neural Networks and Learning Systems 32(4).
-
-    Examples
-    --------
-    {example}
     """
 
-    alignment = "dsan"
+    alignment: Alignment = "dsan"
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 1e-3
+    label_smoothing: float = 0.0
 
 
-@shares_documentation
+@deep_estimator
 class CMDClassifier(BaseAlignmentClassifier):
     """Central moment discrepancy: means and central moments of the features are to agree.
 
     The criterion is :class:`~domadapt.alignment.CentralMoments`, up to the fifth order.
 
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
     References
     ----------
     Zellinger, Grubinger, Lughofer, Natschlaeger, Saminger-Platz (2017). "Central moment
     discrepancy (CMD) for domain-invariant representation learning". ICLR.
-
-    Examples
-    --------
-    {example}
     """
 
-    alignment = "cmd"
+    alignment: Alignment = "cmd"
 
 
-@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
-@shares_documentation
-class SWDClassifier(BaseAlignmentClassifier):
-    """Sliced Wasserstein distance between the features of the domains.
+@deep_estimator
+class DeepCORALClassifier(BaseAlignmentClassifier):
+    """Deep CORAL: the logits of both domains are to have the same covariance.
 
-    The criterion is :class:`~domadapt.alignment.SlicedWasserstein`, with 64 directions drawn
-    anew at each step.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
+    The criterion is :class:`~domadapt.alignment.DeepCORAL`.
 
     References
     ----------
-    Lee, Batra, Baig, Ulbricht (2019). "Sliced Wasserstein discrepancy for unsupervised domain
-    adaptation". CVPR. There the distance is between the outputs of two classifiers; here it
-    is between the features of the domains.
-
-    Examples
-    --------
-    {example}
+    Sun, Saenko (2016). "Deep CORAL: correlation alignment for deep domain adaptation".
+    ECCV workshops.
     """
 
-    alignment = "swd"
+    alignment: Alignment = "deepcoral"
+    # Smoothed labels hold the logits small, and it is their covariance that is to agree.
+    label_smoothing: float = 0.0
 
 
-@shares_documentation
-class DeepJDOTClassifier(BaseAlignmentClassifier):
-    """Joint distribution optimal transport between features and labels of a batch.
+@deep_estimator
+class DANRegressor(BaseAlignmentRegressor):
+    """Deep adaptation network: multi-kernel MMD between the features of the domains.
 
-    The criterion is :class:`~domadapt.alignment.DeepJDOT`. Each step waits for an exact plan
-    on the CPU.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
+    The criterion is :class:`~domadapt.alignment.MMD`, unbiased, with five kernels.
 
     References
     ----------
-    Damodaran, Kellenberger, Flamary, Tuia, Courty (2018). "DeepJDOT: deep joint distribution
-    optimal transport for unsupervised domain adaptation". ECCV.
-
-    Examples
-    --------
-    {example}
+    Long, Cao, Wang, Jordan (2015). "Learning transferable features with deep adaptation
+    networks". ICML.
     """
 
-    alignment = "deepjdot"
+    alignment: Alignment = "dan"
+
+
+@deep_estimator
+class CORALRegressor(BaseAlignmentRegressor):
+    """CORAL: the features of both domains are to have the same covariance.
+
+    The criterion is :class:`~domadapt.alignment.CORAL`.
+
+    References
+    ----------
+    Sun, Saenko (2016). "CORAL: correlation alignment for deep domain adaptation".
+    ECCV workshops.
+    """
+
+    alignment: Alignment = "coral"

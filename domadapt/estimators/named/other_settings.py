@@ -1,69 +1,24 @@
-"""Classifiers for other settings: no source at hand, several sources, other label sets."""
+"""The methods for several sources and for other label sets by name."""
 
 from numbers import Real
+from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
-from domadapt.alignment.open_set import OpenSetBackpropagation
-from domadapt.estimators._classifier import SHOT, BaseAlignmentClassifier
-from domadapt.estimators._defaults import with_defaults, with_parameters
-from domadapt.estimators._documentation import shares_documentation
+from domadapt.alignment import OpenSetBackpropagation
+from domadapt.estimators._classifier import BaseAlignmentClassifier
+from domadapt.estimators._documentation import deep_estimator
+from domadapt.estimators._parameters import Alignment, BatchNorm, Optimizer
+
+__all__ = ["M3SDAClassifier", "OSBPClassifier", "PADAClassifier"]
 
 
-@shares_documentation
-class SHOTClassifier(BaseAlignmentClassifier):
-    """Source hypothesis transfer: a fitted model moves to the target without the source.
-
-    ``fit`` learns the source alone; a target given to it, or later to :meth:`adapt`, trains the
-    feature extractor against the classifier as it is. The criteria are
-    :class:`~domadapt.alignment.EntropyMinimization` with a diversity of 1, and
-    :class:`~domadapt.alignment.CentroidLabels`; their losses are in
-    ``adaptation_history_``. A checkpoint of the second stage is a second file, whose name
-    ends in ``.2``.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    References
-    ----------
-    Liang, Hu, Feng (2020). "Do we really need to access the source data? Source hypothesis
-    transfer for unsupervised domain adaptation". ICML.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from domadapt import SHOTClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
-    >>> clf = SHOTClassifier(random_state=0).fit(Xs, ys)
-    >>> bool(clf.adapt(Xt).score(Xt, yt) > 0.9)
-    True
-    """
-
-    alignment = SHOT
-    aligns_afterwards = True
-
-
-@with_defaults(optimizer="adam", learning_rate=1e-3, label_smoothing=0.0)
-@shares_documentation
+@deep_estimator
 class M3SDAClassifier(BaseAlignmentClassifier):
     """Moment matching of several sources: their moments agree with each other and the target.
 
     The criterion is :class:`~domadapt.alignment.MomentMatching`. ``sample_domain`` names the
     sources, 1, 2 and so on. All share one classifier, where the paper has one for each.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
 
     References
     ----------
@@ -83,25 +38,18 @@ class M3SDAClassifier(BaseAlignmentClassifier):
     True
     """
 
-    alignment = "m3sda"
+    alignment: Alignment = "m3sda"
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 1e-3
+    label_smoothing: float = 0.0
 
 
-# Domains of other classes differ in their means: to take these away would misalign them.
-@with_defaults(batch_norm="joint")
-@shares_documentation
+@deep_estimator
 class PADAClassifier(BaseAlignmentClassifier):
     """Partial adversarial adaptation, for a target that has only some of the classes.
 
     The criterion is :class:`~domadapt.alignment.PartialAdversarial`: source classes that no
     target row is taken for count less and less, in the task and to the discriminator.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
 
     References
     ----------
@@ -118,12 +66,12 @@ class PADAClassifier(BaseAlignmentClassifier):
     True
     """
 
-    alignment = "pada"
+    alignment: Alignment = "pada"
+    # Domains of other classes differ in their means: to take these away would misalign them.
+    batch_norm: BatchNorm = "joint"
 
 
-@with_parameters(threshold=0.5, unknown=None)
-@with_defaults(batch_norm="joint")
-@shares_documentation
+@deep_estimator
 class OSBPClassifier(BaseAlignmentClassifier):
     """Open-set adaptation, for a target with rows of classes that the source does not have.
 
@@ -141,13 +89,11 @@ class OSBPClassifier(BaseAlignmentClassifier):
         The label of unknown rows, of the kind of the others and none of them. None stands
         for ``"unknown"`` among texts and for -1, or the number below the smallest label,
         among numbers.
-    {parameters}
 
     Attributes
     ----------
     unknown_ : object
         The label of unknown rows; not there after a fit without a target.
-    {attributes}
 
     References
     ----------
@@ -166,13 +112,37 @@ class OSBPClassifier(BaseAlignmentClassifier):
     (-1, True)
     """
 
-    _parameter_constraints: dict = {
+    threshold: float | None = 0.5
+    unknown: Any = None
+    batch_norm: BatchNorm = "joint"
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseAlignmentClassifier._parameter_constraints,
         "threshold": [Interval(Real, 0, 1, closed="neither"), None],
         "unknown": "no_validation",
     }
 
     @property
-    def alignment(self):
+    def alignment(self) -> OpenSetBackpropagation:
         """The criterion, with the threshold that was chosen."""
         return OpenSetBackpropagation(threshold=self.threshold)
+
+    def _check_extra_logits(self, criteria):
+        """Accept a class for unknown samples: it is learnt here."""
+
+    def _extra_labels(self, classes):
+        return {"unknown_": _unknown_label(self.unknown, classes)}
+
+
+def _unknown_label(unknown, classes):
+    """Return the label of samples of no source class, of the kind of the others."""
+    is_text = classes.dtype.kind in "UOS"
+    if unknown is None:
+        return "unknown" if is_text else min(classes.min().item(), 0) - 1
+    if isinstance(unknown, str) != is_text or unknown in classes:
+        raise ValueError(
+            f"unknown={unknown!r} does not go with the labels {classes.tolist()[:5]}. A label of "
+            "their kind that none of them is was expected, such as "
+            f"{_unknown_label(None, classes)!r}."
+        )
+    return unknown

@@ -1,0 +1,163 @@
+"""Samples of the source and of the target, and their labels, checked."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils._missing import is_pandas_na, is_scalar_nan
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _num_samples, check_array, column_or_1d
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Some rows of an array, referred to and not copied.
+
+    ``X`` is the whole array, the caller's own where it needed no conversion, or paths of
+    images as an array of str; ``index`` are the rows that are meant, in order, None for all.
+    """
+
+    X: Any
+    index: np.ndarray | None = None
+
+    def __len__(self):
+        return self.X.shape[0] if self.index is None else len(self.index)
+
+    def take(self, rows):
+        """Return some samples: a view of ``X`` where all are meant and ``rows`` is a slice."""
+        return self.X[rows if self.index is None else self.index[rows]]
+
+    def subset(self, rows):
+        """Return some samples without copying them."""
+        return Samples(self.X, rows if self.index is None else self.index[rows])
+
+    @property
+    def are_paths(self):
+        """Whether the samples are paths of images."""
+        return self.X.dtype.kind == "U"
+
+
+@dataclass(frozen=True)
+class Domains:
+    """What ``fit`` was given, as source and target.
+
+    Parameters
+    ----------
+    source : Samples
+        The labelled samples that count: those of weight zero are left out.
+    y : ndarray of shape (len(source),)
+        Their labels, as the caller spelled them.
+    sample_weight : ndarray of shape (len(source),), float64, or None
+        Their weights.
+    target : Samples or None
+        The unlabelled samples; None where ``fit`` was given a source alone.
+    source_domain : ndarray of shape (len(source),), int64, or None, default=None
+        Which of several sources each sample is from, counted from 0; None for one source.
+    known : ndarray of shape (n_known,), int64, or None, default=None
+        Positions of the target samples whose labels were given.
+    y_known : ndarray of shape (n_known,) or None, default=None
+        Their labels.
+    """
+
+    source: Samples
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    target: Samples | None
+    source_domain: np.ndarray | None = None
+    known: np.ndarray | None = None
+    y_known: np.ndarray | None = None
+
+    @property
+    def n_sources(self):
+        """Number of domains that the source consists of."""
+        return 1 if self.source_domain is None else int(self.source_domain.max()) + 1
+
+    def keep(self, source=None, target=None):
+        """Return the domains without the samples where these masks are False."""
+        changes: dict[str, Any] = {}
+        if source is not None:
+            rows = np.flatnonzero(source)
+            changes = {"source": self.source.subset(rows), "y": self.y[rows]}
+            for name in ("sample_weight", "source_domain"):
+                values = getattr(self, name)
+                changes[name] = None if values is None else values[rows]
+        if target is not None and self.target is not None:
+            changes["target"] = self.target.subset(np.flatnonzero(target))
+            if self.known is not None and self.y_known is not None:
+                stays = target[self.known]
+                changes["known"] = (np.cumsum(target) - 1)[self.known[stays]]
+                changes["y_known"] = self.y_known[stays]
+        return replace(self, **changes)
+
+
+def check_same_length(name, value, rows_name, n_rows):
+    """Check that there is one entry for each sample."""
+    length = _num_samples(value)
+    if length != n_rows:
+        raise ValueError(
+            f"{name} has length {length}, but {rows_name} has {n_rows} samples: one entry "
+            "is needed for each."
+        )
+
+
+def check_classes(y, *, weighted):
+    """Return the labels of source samples, if there are two classes of them at least."""
+    y = column_or_1d(y, warn=True)
+    y = check_array(_plain(y), ensure_2d=False, ensure_min_samples=0, dtype=None, input_name="y")
+    check_classification_targets(y)
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y has {len(classes)} class on the source samples"
+            f"{' of non-zero sample_weight' if weighted else ''}: {classes.tolist()}. "
+            "A classifier needs at least 2 classes."
+        )
+    return y
+
+
+def check_values(y, name="y"):
+    """Return values as float64, if all of them are finite numbers."""
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name=name)
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def _plain(y):
+    """Return numbers that were objects because of what stood beside them as numbers."""
+    if y.dtype == object and (numbers := np.array(y.tolist())).dtype.kind in "biuf":
+        return numbers
+    return y
+
+
+def read_known(y_target, y, *, are_values):
+    """Return the positions and the labels of the target samples whose label is known."""
+    given = np.array(y_target, dtype=object)
+    if np.ma.isMaskedArray(y_target):
+        given[np.ma.getmaskarray(y_target)] = None
+    if given.ndim == 2 and given.shape[1] == 1 and y.ndim == 1:
+        given = given[:, 0]
+    if given.ndim != y.ndim or given.shape[1:] != y.shape[1:]:
+        raise ValueError(
+            f"y_target has shape {given.shape}, but y has shape {y.shape}: as many columns were "
+            "expected."
+        )
+    missing = np.reshape([_is_missing(value) for value in given.flat], given.shape)
+    known = np.flatnonzero(~missing.reshape(len(given), -1).any(axis=1))
+    if len(known) == 0:
+        raise ValueError(
+            "y_target knows no label: all of its entries are missing. Leave it out, or give the "
+            "labels that are known and None or NaN for the others."
+        )
+    if are_values:
+        return known, check_values(given[known].astype(np.float64), "y_target")
+    labels = np.array(given[known].tolist())
+    unknown = [label for label in np.unique(labels).tolist() if label not in y]
+    if unknown:
+        raise ValueError(
+            f"y_target holds labels that no source sample has: {unknown}. Labels out of "
+            f"{np.unique(y).tolist()} were expected, and None or NaN where they are not known."
+        )
+    return known, labels.astype(y.dtype)
+
+
+def _is_missing(value):
+    return value is None or is_scalar_nan(value) or is_pandas_na(value)

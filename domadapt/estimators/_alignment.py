@@ -1,0 +1,67 @@
+"""Parameters of criteria as parameters of an estimator: ``alignment__NAME``."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from domadapt.alignment.protocol import Criterion
+
+GENERAL = {"classes": "AlignmentClassifier", "values": "AlignmentRegressor"}
+
+
+@dataclass(frozen=True)
+class ProductWeight:
+    """A weight that is the product of one, a number or a callable of progress, and another."""
+
+    weight: Any
+    inner: float
+
+    def __call__(self, progress):
+        weight = self.weight(progress) if callable(self.weight) else self.weight
+        return weight * self.inner
+
+
+def criterion_parameters(criteria):
+    """Return parameters of one criterion by ``alignment__NAME``, of several by their names too."""
+    return {
+        f"alignment__{prefix}{name}": value
+        for prefix, criterion in _prefixed(criteria)
+        for name, value in criterion.get_params().items()
+    }
+
+
+def with_parameters(estimator, criteria, nested):
+    """Return criteria with parameters set, out of copies."""
+    criteria = copy.deepcopy(criteria)
+    known = criterion_parameters(criteria)
+    unknown = sorted(nested.keys() - known.keys())
+    if unknown:
+        raise ValueError(
+            f"{type(estimator).__name__} has no parameters {unknown}. Its criterion has: "
+            f"{sorted(known) or 'none that could be set'}."
+        )
+    for prefix, criterion in _prefixed(criteria):
+        start = f"alignment__{prefix}"
+        own = {f"{start}{name}": name for name in criterion.get_params()}
+        given = {own[name]: value for name, value in nested.items() if name in own}
+        if given:
+            criterion.set_params(**given)
+    return criteria
+
+
+def _prefixed(criteria):
+    """Return each criterion that has parameters, with what stands before their names."""
+    if not isinstance(criteria, list):
+        return [("", criteria)] if isinstance(criteria, Criterion) else []
+    return [(f"{type(c).__name__}__", c) for _, c in criteria if isinstance(c, Criterion)]
+
+
+def check_kinds(estimator, criteria, expected):
+    """Raise an error where a method that is named after its criterion is given another."""
+    kinds, own = ([type(c) for _, c, _ in some.terms] for some in (criteria, expected))
+    if kinds != own:
+        name = type(estimator).__name__
+        raise ValueError(
+            f"alignment={estimator.alignment!r} is not the method of {name}, which aligns by "
+            f"{expected.describe()}. Use {GENERAL[estimator._learns]} for another."
+        )

@@ -1,0 +1,99 @@
+"""Parameters of estimators as JSON can hold them, and back. No code of a file is run."""
+
+import inspect
+import os
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+
+from domadapt import alignment
+from domadapt.inputs.images import ImageLoader
+from domadapt.nn.pretrained import NamedBackbone, load_backbone
+
+CRITERIA = {
+    name: kind
+    for name, kind in vars(alignment).items()
+    if isinstance(kind, type) and issubclass(kind, alignment.Criterion)
+}
+
+
+def encode(value):
+    """Return a parameter as JSON can hold it, or a note of what it was."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (os.PathLike, torch.device)):
+        return str(value)
+    if isinstance(value, np.ndarray):
+        return encode(value.tolist())
+    if isinstance(value, (list, tuple)):
+        values = [encode(v) for v in value]
+        if not any(map(is_lacking, values)):
+            return {"tuple" if isinstance(value, tuple) else "list": values}
+    if isinstance(value, dict):
+        pairs = [[encode(k), encode(v)] for k, v in value.items()]
+        if not any(is_lacking(v) for pair in pairs for v in pair):
+            return {"dict": pairs}
+    if type(value) is ImageLoader:
+        settings = {k: encode(v) for k, v in value.get_params(deep=False).items()}
+        if not any(map(is_lacking, settings.values())):
+            return {"image_loader": settings}
+    if type(value) in CRITERIA.values():
+        settings = {k: encode(v) for k, v in value.get_params().items()}
+        if not any(map(is_lacking, settings.values())):
+            return {"criterion": [type(value).__name__, settings]}
+    if _is_as_named(value):
+        settings = {name: getattr(value, name) for name in ("name", "pretrained")}
+        # Two of torchvision's models scale the colours anew for their own weights.
+        settings["transform_input"] = getattr(value.model, "transform_input", None)
+        return {"backbone": settings}
+    # A module's own text may be pages long.
+    is_short = inspect.isroutine(value) or isinstance(value, BaseEstimator)
+    return {"lacking": " ".join(repr(value).split()) if is_short else type(value).__name__}
+
+
+def _is_as_named(backbone):
+    """Return whether a backbone can be built from its name: it may have been changed since."""
+    if type(backbone) is not NamedBackbone:
+        return False
+    try:
+        return repr(_build_named(backbone.name).model) == repr(backbone.model)
+    except (ImportError, ValueError):
+        return False
+
+
+def _build_named(name):
+    with torch.random.fork_rng(devices=[]):
+        return load_backbone(name)
+
+
+def is_lacking(value):
+    """Return whether an encoded parameter is only a note of what it was."""
+    return isinstance(value, dict) and "lacking" in value
+
+
+def decode(value):
+    """Return the parameter that was encoded."""
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "tuple":
+        return tuple(decode(v) for v in content)
+    if kind == "list":
+        return [decode(v) for v in content]
+    if kind == "dict":
+        return {decode(k): decode(v) for k, v in content}
+    if kind == "image_loader":
+        return ImageLoader(**{name: decode(v) for name, v in content.items()})
+    if kind == "criterion":
+        name, settings = content
+        return CRITERIA[name](**{name: decode(v) for name, v in settings.items()})
+    if kind == "backbone":
+        backbone = _build_named(content["name"])
+        backbone.pretrained = content["pretrained"]
+        if content["transform_input"] is not None:
+            backbone.model.transform_input = content["transform_input"]
+        return backbone
+    raise KeyError(f"a parameter of the unknown kind {kind!r}")

@@ -1,0 +1,65 @@
+"""What a fitted deep estimator can be asked: features, and what is computed from them."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from domadapt.domains.base import check_samples
+from domadapt.domains.samples import Samples
+from domadapt.estimators._parameters import TrainingParameters
+from domadapt.estimators._state import encode_fitted
+from domadapt.inputs.frozen import FrozenBackbone, frozen_features
+from domadapt.inputs.reader import PRECISIONS, Reader
+from domadapt.nn.layers import extract_features
+from domadapt.nn.networks import FeatureClassifier
+
+
+class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainingParameters):
+    """Predictions by the network of a fitted estimator, which takes samples for target."""
+
+    module_: FeatureClassifier
+    _sample_shape: tuple[int, ...]
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Compute the features on which the domains are aligned, treating samples as target.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
+            Samples of the kind of those of ``fit``.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out), float32
+            Output of the feature extractor.
+        """
+        return self._apply(lambda features: features, self._samples(X))
+
+    def _samples(self, X):
+        check_is_fitted(self)
+        return check_samples(self, X, self._sample_shape)
+
+    def _apply(self, function, samples, *, are_features=False):
+        """Apply a function to the features of samples, or to what a frozen backbone returned."""
+        module, precision = self.module_.eval(), PRECISIONS[self.precision]
+        frozen = getattr(module.feature_extractor, "backbone", None)
+        extractor = module.feature_extractor
+        reader = Reader(self.image_loader, module.device, module.dtype, precision)
+        if isinstance(frozen, FrozenBackbone):
+            extractor = extractor.layers
+            if not are_features:
+                features = frozen_features(samples, frozen, self.feature_cache, reader)
+                samples = Samples(features)
+        return reader.apply(
+            lambda batch: function(extract_features(extractor, batch, precision)), samples
+        )
+
+    def _to_file(self):
+        check_is_fitted(self)
+        return encode_fitted(self)
+
+    @property
+    def _n_features_out(self):
+        return self.module_.classifier[0].in_features

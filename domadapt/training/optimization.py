@@ -1,0 +1,93 @@
+"""Optimizers and schedules that a person can name.
+
+A schedule maps progress, from 0 at the first step towards 1 at the last, to a factor.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+
+MOMENTUM = 0.9
+
+
+def _sgd(parameters, **settings):
+    return torch.optim.SGD(parameters, momentum=MOMENTUM, nesterov=True, **settings)
+
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": _sgd,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+
+
+def make_optimizer(name, groups, weight_decay):
+    """Return an optimizer in its fused form, which makes one pass over the parameters.
+
+    The learning rate of each group is set before every update.
+    """
+    return OPTIMIZERS[name](groups, weight_decay=weight_decay, fused=True)
+
+
+def parameter_groups(module, backbone=None, backbone_factor=1.0):
+    """Return what is trained, as groups with a factor of the learning rate each.
+
+    That of a backbone, a part of the module, is ``backbone_factor``. Parameters that need
+    no gradient are in no group.
+    """
+    slow = {id(p) for p in backbone.parameters()} if backbone is not None else set()
+    trained = [p for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if id(p) not in slow], "factor": 1.0},
+        {"params": [p for p in trained if id(p) in slow], "factor": backbone_factor},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def constant(progress):
+    """Return 1 throughout.
+
+    Examples
+    --------
+    >>> constant(0.3)
+    1.0
+    """
+    return 1.0
+
+
+def linear(progress):
+    """Rise from 0 to 1 in a straight line.
+
+    Examples
+    --------
+    >>> linear(0.25)
+    0.25
+    """
+    return progress
+
+
+def dann_alignment(progress, steepness=10.0):
+    """Rise from 0 to 1 as the DANN paper's reversal coefficient: 2 / (1 + exp(-10 p)) - 1.
+
+    Examples
+    --------
+    >>> dann_alignment(0.0), round(dann_alignment(0.3), 3)
+    (0.0, 0.905)
+    """
+    return 2.0 / (1.0 + math.exp(-steepness * progress)) - 1.0
+
+
+def dann_learning_rate(progress, steepness=10.0):
+    """Fall from 1 as the DANN paper's learning rate: (1 + 10 p) to the power of -0.75.
+
+    Examples
+    --------
+    >>> dann_learning_rate(0.0), round(dann_learning_rate(1.0), 3)
+    (1.0, 0.166)
+    """
+    return (1.0 + steepness * progress) ** -0.75
+
+
+ALIGNMENT_SCHEDULES = {"constant": constant, "linear": linear, "dann": dann_alignment}
+LEARNING_RATE_SCHEDULES = {"constant": constant, "dann": dann_learning_rate}

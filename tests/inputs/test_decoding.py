@@ -1,0 +1,166 @@
+"""Photographs decoded: formats, colours, normalisation, damaged files."""
+
+import shutil
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from domadapt.inputs import UnreadableImageError
+from domadapt.inputs.decoding import MEAN, STD, decode, to_network
+
+pytest.importorskip("torchvision")
+
+CPU = torch.device("cpu")
+# The known values of ImageNet, against slips in the code.
+MEANS, DEVIATIONS = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "tif", "webp", "gif"])
+def test_every_format_is_read_as_pillow_reads_it(tmp_path, ending, picture):
+    path = tmp_path / f"image.{ending}"
+    picture(size=(30, 20)).save(path)
+    image = decode(str(path))
+    assert image.dtype == torch.uint8
+    assert image.shape == (3, 20, 30)
+    expected = np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1).astype(int)
+    # Decoders of JPEG may round in different ways.
+    np.testing.assert_allclose(image.numpy(), expected, atol=3 if ending == "jpg" else 0)
+    assert image.float().std() > 20
+
+
+@pytest.mark.parametrize(
+    ("mode", "ending"),
+    [
+        ("L", "png"),
+        ("L", "jpg"),
+        ("1", "png"),
+        ("LA", "png"),
+        ("RGBA", "png"),
+        ("RGBA", "webp"),
+        ("RGBA", "tif"),
+        ("P", "png"),
+        ("P", "gif"),
+        ("CMYK", "jpg"),
+        ("CMYK", "tif"),
+    ],
+)
+def test_every_colour_mode_becomes_red_green_and_blue(tmp_path, mode, ending, picture):
+    path = tmp_path / f"image.{ending}"
+    original = picture()
+    if mode in ("RGBA", "LA"):
+        original.putalpha(picture(1).convert("L"))
+    original.convert(mode).save(path)
+    image = decode(str(path))
+    assert image.dtype == torch.uint8
+    expected = np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1).astype(int)
+    np.testing.assert_allclose(image.numpy(), expected, atol=3 if ending == "jpg" else 0)
+    is_grey = mode in ("L", "1", "LA")
+    assert (image[0] == image[1]).all().item() is is_grey
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    values = np.arange(1600, dtype=np.uint16).reshape(40, 40) * 40
+    Image.fromarray(values).save(tmp_path / "grey.png")
+    Image.fromarray(values).save(tmp_path / "grey.tif")
+    for path in tmp_path.iterdir():
+        image = decode(str(path))
+        assert image.dtype == torch.uint8
+        np.testing.assert_array_equal(image.numpy(), np.stack([values // 256] * 3))
+    in_colour = np.stack([values, values[::-1], values.T], axis=-1)
+    (tmp_path / "colour.png").write_bytes(png_of_sixteen_bits(in_colour))
+    image = decode(str(tmp_path / "colour.png"))
+    np.testing.assert_array_equal(image.numpy(), in_colour.transpose(2, 0, 1) // 256)
+
+
+def png_of_sixteen_bits(values):
+    """Write an image of 16 bits and three channels, which pillow cannot write."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    height, width, _ = values.shape
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))]
+    parts += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    chunks = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def test_an_animation_is_its_first_frame(tmp_path, picture):
+    frames = [picture(seed).quantize(16) for seed in range(3)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    expected = np.asarray(frames[0].convert("RGB")).transpose(2, 0, 1)
+    np.testing.assert_array_equal(decode(str(tmp_path / "moving.gif")).numpy(), expected)
+
+
+def test_normalisation_is_that_of_imagenet():
+    assert list(MEAN) == MEANS
+    assert list(STD) == DEVIATIONS
+    images = torch.arange(2 * 3 * 4 * 5, dtype=torch.uint8).reshape(2, 3, 4, 5)
+    for dtype in (torch.float32, torch.float64):
+        inputs = to_network(images, CPU, dtype)
+        assert inputs.dtype == dtype
+        assert inputs.is_contiguous(memory_format=torch.channels_last)
+        expected = (images.numpy() / 255 - np.reshape(MEANS, (3, 1, 1))) / np.reshape(
+            DEVIATIONS, (3, 1, 1)
+        )
+        np.testing.assert_allclose(inputs.numpy(), expected, atol=1e-6)
+
+
+def test_floating_point_is_not_normalised():
+    images = torch.linspace(-3, 3, 96, dtype=torch.float64).reshape(2, 3, 4, 4)
+    inputs = to_network(images, CPU, torch.float32)
+    assert torch.equal(inputs, images.float())
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
+
+
+def damage(path, how):
+    if how == "missing":
+        path.unlink()
+    elif how == "cut short":
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    elif how == "changed":
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 255
+        path.write_bytes(content)
+    else:
+        path.write_text(how)
+
+
+@pytest.fixture(
+    params=[
+        ("jpg", "missing"),
+        ("jpg", ""),
+        ("jpg", "a text, no image"),
+        ("jpg", "cut short"),
+        ("png", "cut short"),
+        ("png", "changed"),
+        ("bmp", "cut short"),
+        ("tif", "cut short"),
+        ("webp", "cut short"),
+        ("gif", "cut short"),
+    ],
+    ids=lambda p: "-".join(p),
+)
+def damaged(request, tmp_path):
+    """Paths of two images, the second of which cannot be read whole."""
+    ending, how = request.param
+    good, bad = tmp_path / f"good.{ending}", tmp_path / f"bad.{ending}"
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    noise.save(good)
+    shutil.copy(good, bad)
+    damage(bad, how)
+    return np.array([str(good), str(bad)])
+
+
+def test_a_damaged_image_is_reported_by_its_name(damaged, loader, check_unreadable):
+    assert loader().read(damaged[0]).shape == (3, 12, 12)
+    with pytest.raises(UnreadableImageError) as caught:
+        loader().read(damaged[1])
+    check_unreadable(caught.value, damaged[1])
+    assert loader().find_readable(damaged).tolist() == [True, False]
