@@ -1,20 +1,15 @@
 """Unsupervised domain adaptation: scikit-learn estimators on a small torch core."""
 
-from domadapt import estimators
-from domadapt.domains.stacking import pack, unpack
+from domadapt.domains.stacking import pack as pack
+from domadapt.domains.stacking import unpack as unpack
 from domadapt.estimators import *
-from domadapt.inputs import ImageLoader, UnreadableImageError
-from domadapt.saving import load
-from domadapt.training import NonFiniteLossError
+from domadapt.inputs import ImageLoader as ImageLoader
+from domadapt.inputs import UnreadableImageError as UnreadableImageError
+from domadapt.saving import load as load
+from domadapt.training import NonFiniteLossError as NonFiniteLossError
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "ImageLoader",
-    "NonFiniteLossError",
-    "UnreadableImageError",
-    "load",
-    "pack",
-    "unpack",
-]
-__all__ += estimators.__all__
+# As in domadapt.estimators, whose names these are too.
+globals()["__all__"] = sorted(
+    name for name, value in globals().items() if hasattr(value, "__qualname__")
+)

@@ -11,6 +11,7 @@ from domadapt.domains.base import MODEL
 from domadapt.estimators._encoding import decode, is_lacking
 from domadapt.estimators._state import restore_fitted
 from domadapt.inputs.reader import resolve_device
+from domadapt.methods import CLASSES
 
 # What a prediction cannot do without; other parameters may be set anew before a fit.
 NEEDED = ("backbone", "hidden_layer_sizes", "image_loader")
@@ -82,7 +83,7 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> Any:
 
 def _build_estimator(path, info, given):
     """Return the estimator, unfitted, with the parameters of the file and those given."""
-    if info["class"] not in estimators.__all__:
+    if info["class"] not in CLASSES:
         raise ValueError(f"{str(path)!r} holds a {info['class']!r}, which is not known here.")
     estimator = getattr(estimators, info["class"])()
     known = set(estimator.get_params(deep=False))

@@ -1,10 +1,9 @@
 """Correlation alignment: the distance between two covariance matrices."""
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from domadapt.alignment.protocol import Criterion
-from domadapt.nn.functions import keep_signature
+from domadapt.nn.functions import gradient_of_value, keep_signature, save_results
 
 # What the squared Frobenius norm is multiplied by, for d columns.
 SCALINGS = {
@@ -43,14 +42,12 @@ class _CovarianceDistance(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        # No gradient comes for the pull: backward is to be given None, not zeros.
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(output[1])
+        save_results(ctx, output)
         ctx.n_source = len(inputs[0])
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx, grad, _):
+    @gradient_of_value
+    def backward(ctx, grad):
         (pull,) = ctx.saved_tensors
         both = pull[: ctx.n_source], pull[ctx.n_source :]
         return tuple(rows * (grad * (4.0 * _inverse_root(rows))) for rows in both)

@@ -2,11 +2,10 @@
 
 import torch
 import torch.nn.functional as F
-from torch.autograd.function import once_differentiable
 
 from domadapt.alignment.checks import check_counts, check_not_negative
 from domadapt.alignment.protocol import Criterion
-from domadapt.nn.functions import keep_signature
+from domadapt.nn.functions import gradient_of_value, keep_signature, save_results
 
 # Shares of the sum of all squared singular values. Below the first, or ten rounding errors,
 # a direction counts as missing; closer than the second two are not told apart.
@@ -109,10 +108,8 @@ class _SubspaceDistance(torch.autograd.Function):
     @keep_signature
     def forward(source, target, k, mismatch_weight):
         # Samples of zeros, which the shorter batch is filled up with, change no direction.
-        longer = max(len(source), len(target))
-        rows = torch.stack(
-            [F.pad(part, (0, 0, 0, longer - len(part))) for part in (source, target)]
-        )
+        n = max(len(source), len(target))
+        rows = torch.stack([F.pad(part, (0, 0, 0, n - len(part))) for part in (source, target)])
         norm = torch.linalg.vector_norm(rows, dim=(1, 2), keepdim=True)
         # The decompositions would raise an error where they are to give a loss of NaN.
         rows = torch.where(norm.isfinite(), rows / norm.clamp_min(SMALLEST_NORM), 0.0)
@@ -123,14 +120,12 @@ class _SubspaceDistance(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        # No gradient comes for the slope: backward is to be given None, not zeros.
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(output[1])
+        save_results(ctx, output)
         ctx.sizes = len(inputs[0]), len(inputs[1])
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx, grad, _):
+    @gradient_of_value
+    def backward(ctx, grad):
         (slope,) = ctx.saved_tensors
         return *(grad * part[:n] for part, n in zip(slope, ctx.sizes, strict=True)), None, None
 
@@ -168,7 +163,7 @@ class _LeadingAxes:
         slope -= self.axes * (self.axes * slope).sum(1, keepdim=True)
         slope *= self.inverse_length
         through_vectors = self._slope_in_gram(self.rows @ slope) @ self.rows
-        return through_vectors.baddbmm_(self.first, slope.mT)
+        return torch.baddbmm(through_vectors, self.first, slope.mT)
 
     def _slope_in_gram(self, slope):
         """Return twice the symmetric part: the rows are in a Gram matrix two times."""

@@ -1,5 +1,7 @@
 """The base of every estimator: both spellings of ``fit`` become source and target here."""
 
+import contextlib
+import copy
 import difflib
 import inspect
 import os
@@ -8,6 +10,7 @@ from typing import Any, ClassVar, Never, Self, TypeVar, dataclass_transform
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
@@ -29,10 +32,29 @@ Kind = TypeVar("Kind", bound=type)
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 def estimator(kind: Kind) -> Kind:
     """Make the annotated attributes of an estimator the keywords of its constructor."""
-    return dataclass(kw_only=True, eq=False, repr=False)(kind)
+    dataclass(kw_only=True, eq=False, repr=False)(kind)
+    return kind
 
 
-class BaseDomainEstimator(BaseEstimator):
+class Watch:
+    """Lets scikit-learn's callbacks watch the epochs of a fit, and end it."""
+
+    def __init__(self, fit_task=None, seen=None):
+        self.fit_task, self.seen, self.ended = fit_task, seen, False
+
+    @contextlib.contextmanager
+    def epoch(self):
+        """Watch the epoch that runs inside."""
+        if self.fit_task is None:
+            yield
+            return
+        task = self.fit_task.subcontext(task_name="epoch")
+        task.call_on_fit_task_begin(**self.seen)
+        yield
+        self.ended = bool(task.call_on_fit_task_end(**self.seen))
+
+
+class BaseDomainEstimator(CallbackSupportMixin, BaseEstimator):
     """What every estimator has: parameters, both spellings of ``fit``, ``save``.
 
     Subclasses declare their parameters under :func:`estimator`, and have
@@ -126,6 +148,22 @@ class BaseDomainEstimator(BaseEstimator):
 
     def _fit_domains(self, domains):
         raise NotImplementedError
+
+    @contextlib.contextmanager
+    def _watched(self, domains, n_epochs, *attributes):
+        """Let callbacks watch a fit. They see the source: its labels may be read."""
+        seen = {
+            "estimator": self,
+            "X": lambda: domains.source.take(slice(None)),
+            "y": domains.y,
+            "reconstruction_attributes": lambda: {
+                name: copy.deepcopy(getattr(self, name)) for name in attributes
+            },
+        }
+        fit_task = self._init_callback_context(max_subtasks=n_epochs)
+        fit_task.call_on_fit_task_begin(**seen)
+        yield Watch(fit_task, seen)
+        fit_task.call_on_fit_task_end(**seen)
 
     def _to_file(self):
         """Return tensors, and what else JSON can hold, from which the estimator can be read."""

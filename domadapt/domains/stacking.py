@@ -1,5 +1,7 @@
 """Both domains stacked into one array, and apart again."""
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils import _safe_indexing
@@ -9,35 +11,38 @@ from domadapt.domains.base import read_sample_domain
 from domadapt.domains.samples import check_same_length
 
 
-def pack(X, y, X_target, y_target=None):
+def pack(
+    X: Any, y: Any, X_target: Any, *, y_test: Any = None
+) -> tuple[Any, np.ndarray, np.ndarray]:
     """Stack source and target into the spelling ``fit(X, y, sample_domain=...)``.
 
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_source, n_features)
-        Source rows.
+        Source samples.
     y : array-like of shape (n_source,)
         Source labels.
     X_target : array-like or sparse matrix of shape (n_target, n_features)
-        Target rows, of the same kind as ``X``.
-    y_target : array-like of shape (n_target,), default=None
-        Target labels, where they are known and wanted for judging; ``fit`` never reads
-        them. By default target rows get a value that is no label: -1 or the number one
-        below the smallest label, ``""`` among strings, False among booleans.
+        Target samples, of the same kind as ``X``.
+    y_test : array-like of shape (n_target,), default=None
+        Target labels that are known and kept for scoring; ``fit`` never reads them, where
+        it learns those that it is given as ``y_target``. By default target samples get a
+        value that is no label: -1 or the number one below the smallest label, ``""`` among
+        strings, False among booleans.
 
     Returns
     -------
     X : ndarray, DataFrame or sparse array of shape (n_source + n_target, n_features)
-        Source rows, then target rows.
+        Source samples, then target samples.
     y : ndarray of shape (n_source + n_target,)
         Source labels, then target labels or the filler.
     sample_domain : ndarray of shape (n_source + n_target,), int64
-        1 for source rows and -1 for target rows.
+        1 for source samples and -1 for target samples.
 
     Raises
     ------
     ValueError
-        If ``X`` and ``y``, or ``X_target`` and ``y_target``, differ in length.
+        If ``X`` and ``y``, or ``X_target`` and ``y_test``, differ in length.
 
     Examples
     --------
@@ -50,24 +55,24 @@ def pack(X, y, X_target, y_target=None):
     n_source, n_target = _num_samples(X), _num_samples(X_target)
     check_same_length("y", y, "X", n_source)
     y = column_or_1d(y)
-    if y_target is None:
-        y_target = np.full(n_target, _no_label(y))
-    check_same_length("y_target", y_target, "X_target", n_target)
+    if y_test is None:
+        y_test = np.full(n_target, _no_label(y))
+    check_same_length("y_test", y_test, "X_target", n_target)
     sample_domain = np.repeat([1, -1], [n_source, n_target])
-    return _stack(X, X_target), np.concatenate([y, column_or_1d(y_target)]), sample_domain
+    return _stack(X, X_target), np.concatenate([y, column_or_1d(y_test)]), sample_domain
 
 
-def unpack(X, y, sample_domain):
-    """Split stacked rows into source and target.
+def unpack(X: Any, y: Any, sample_domain: Any) -> tuple[Any, Any, Any, Any]:
+    """Split stacked samples into source and target.
 
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_samples, n_features)
         Samples of both domains.
     y : array-like of shape (n_samples,)
-        Their labels; what stands at target rows is handed back as it is.
+        Their labels; what stands at target samples is returned as it is.
     sample_domain : array-like of shape (n_samples,)
-        Positive for source rows, negative for target rows.
+        Positive for source samples, negative for target samples.
 
     Returns
     -------
@@ -93,11 +98,12 @@ def unpack(X, y, sample_domain):
     n_samples = _num_samples(X)
     check_same_length("y", y, "X", n_samples)
     _, source, target = read_sample_domain(sample_domain, n_samples)
-    return tuple(_safe_indexing(a, rows) for rows in (source, target) for a in (X, y))
+    Xs, ys, Xt, yt = (_safe_indexing(a, rows) for rows in (source, target) for a in (X, y))
+    return Xs, ys, Xt, yt
 
 
 def _no_label(y):
-    """Give a value of y's kind that stands for no label, where the kind has one."""
+    """Return a value of y's kind that stands for no label, where the kind has one."""
     if y.dtype == bool:
         return False
     if np.issubdtype(y.dtype, np.number):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domadapt.alignment.protocol import Criterion
+from domadapt.methods import BY_NAME
 
 GENERAL = {"classes": "AlignmentClassifier", "values": "AlignmentRegressor"}
 
@@ -64,4 +65,15 @@ def check_kinds(estimator, criteria, expected):
         raise ValueError(
             f"alignment={estimator.alignment!r} is not the method of {name}, which aligns by "
             f"{expected.describe()}. Use {GENERAL[estimator._learns]} for another."
+        )
+
+
+def check_stages(estimator):
+    """Raise an error where a name stands for a method that is trained in other stages."""
+    name = estimator.alignment
+    method = BY_NAME.get(name) if isinstance(name, str) else None
+    if method is not None and method.stages != len(estimator._stages):
+        raise ValueError(
+            f"alignment={name!r} is trained in {method.stages} stages, which "
+            f"{type(estimator).__name__} does not have. Use {method.classifier}."
         )

@@ -9,9 +9,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 
+from domadapt.domains.base import Watch
 from domadapt.domains.samples import Samples
 from domadapt.estimators._batch_norm import adapt_batch_norm
-from domadapt.estimators._deep import ALIGN, BaseDeepEstimator, Training, Watch, resolve
+from domadapt.estimators._deep import ALIGN, BaseDeepEstimator, Training, resolve
 from domadapt.estimators._documentation import deep_estimator
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.nn.networks import FeatureClassifier

@@ -1,7 +1,6 @@
 """Fit of the deep estimators: domains in, stages of training, a network out."""
 
 import contextlib
-import copy
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
@@ -10,7 +9,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from torch import nn
 
@@ -18,6 +16,7 @@ from domadapt.domains.samples import Samples
 from domadapt.estimators._alignment import (
     ProductWeight,
     check_kinds,
+    check_stages,
     criterion_parameters,
     with_parameters,
 )
@@ -77,25 +76,7 @@ class Training:
     fingerprint: str | None = None
 
 
-class Watch:
-    """Lets scikit-learn's callbacks watch the epochs of a fit, and end it."""
-
-    def __init__(self, fit_task=None, seen=None):
-        self.fit_task, self.seen, self.ended = fit_task, seen, False
-
-    @contextlib.contextmanager
-    def epoch(self):
-        """Watch the epoch that runs inside."""
-        if self.fit_task is None:
-            yield
-            return
-        task = self.fit_task.subcontext(task_name="epoch")
-        task.call_on_fit_task_begin(**self.seen)
-        yield
-        self.ended = bool(task.call_on_fit_task_end(**self.seen))
-
-
-class BaseDeepEstimator(CallbackSupportMixin, DeepPredictions):
+class BaseDeepEstimator(DeepPredictions):
     """Everything of a deep estimator but what it predicts and how domains are aligned.
 
     Subclasses have an attribute ``alignment``, a parameter or a property.
@@ -103,6 +84,7 @@ class BaseDeepEstimator(CallbackSupportMixin, DeepPredictions):
 
     # How several criteria are weighed; a parameter of those that take any alignment.
     loss_weights: Any = "fixed"
+    alignment: Any
     _stages: ClassVar[tuple[Stage, ...]] = TOGETHER
     _takes_any_alignment: ClassVar[bool] = False
 
@@ -142,10 +124,11 @@ class BaseDeepEstimator(CallbackSupportMixin, DeepPredictions):
                 "precision='float32' or backbone.float()."
             )
         if getattr(self.backbone, "lost_weights", False):
+            name = getattr(self.backbone, "name", None)
             raise ValueError(
-                f"backbone={self.backbone.name!r} was read from a file, which does not hold the "
-                "weights that training started from. Set the parameter before you fit again: "
-                f"backbone=load_backbone({self.backbone.name!r}, weights)."
+                f"backbone={name!r} was read from a file, which does not hold the weights that "
+                "training started from. Set the parameter before you fit again: "
+                f"backbone=load_backbone({name!r}, weights)."
             )
         if n_processes() > 1 and not isinstance(self.random_state, Integral):
             raise ValueError(
@@ -193,12 +176,12 @@ class BaseDeepEstimator(CallbackSupportMixin, DeepPredictions):
             )
         if domains.target is None or self.alignment is None:
             return None
-        self._check_stages()
         criteria = WeightedCriteria(resolve(self.alignment, self._learns), self._learns)
-        default = vars(type(self)).get("alignment")
-        if isinstance(default, str) and self.alignment != default and not self._takes_any_alignment:
-            expected = WeightedCriteria(resolve(default, self._learns), self._learns)
-            check_kinds(self, criteria, expected)
+        own = vars(type(self)).get("alignment")
+        if self._takes_any_alignment:
+            check_stages(self)
+        elif isinstance(own, str) and self.alignment != own:
+            check_kinds(self, criteria, WeightedCriteria(resolve(own, self._learns), self._learns))
         several = criteria.needing("needs_several_sources")
         if several and domains.n_sources < 2:
             raise ValueError(
@@ -214,14 +197,6 @@ class BaseDeepEstimator(CallbackSupportMixin, DeepPredictions):
                 f"{unfit[0]} goes past them. Use 'uncertainty' or 'fixed'."
             )
         return criteria
-
-    def _check_stages(self):
-        method = BY_NAME.get(self.alignment) if isinstance(self.alignment, str) else None
-        if method is not None and method.stages != len(self._stages):
-            raise ValueError(
-                f"alignment={self.alignment!r} is trained in {method.stages} stages, which "
-                f"{type(self).__name__} does not have. Use {method.classifier}."
-            )
 
     def _check_extra_logits(self, criteria):
         if criteria.n_extra_logits:
@@ -245,7 +220,7 @@ class BaseDeepEstimator(CallbackSupportMixin, DeepPredictions):
             self.__dict__.pop(name, None)
         self.__dict__.update(fitted | learnt["fitted"], n_steps_=0)
         later = later if self._alignment_weight(criteria) > 0 else []
-        with self._watched(domains, (1 + len(later)) * self.max_epochs) as watch:
+        with self._watched(domains, (1 + len(later)) * self.max_epochs, "module_") as watch:
             self._run(first, trainer, watch, self._checkpoint_of(first), training.fingerprint)
             for stage in later:
                 if not watch.ended:
@@ -341,7 +316,6 @@ class BaseDeepEstimator(CallbackSupportMixin, DeepPredictions):
         if backbone_rate is None:
             is_pretrained = getattr(self.backbone, "pretrained", False) is True
             backbone_rate = PRETRAINED_RATE if is_pretrained else 1.0
-        rising, falling = self.alignment_schedule, self.learning_rate_schedule
         return TrainingSettings(
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
@@ -352,24 +326,10 @@ class BaseDeepEstimator(CallbackSupportMixin, DeepPredictions):
             backbone_factor=backbone_rate,
             batch_norm=self.batch_norm,
             alignment_weight=alignment_weight,
-            alignment_schedule=ALIGNMENT_SCHEDULES.get(rising, rising),
-            learning_rate_schedule=LEARNING_RATE_SCHEDULES.get(falling, falling),
+            alignment_schedule=_named(ALIGNMENT_SCHEDULES, self.alignment_schedule),
+            learning_rate_schedule=_named(LEARNING_RATE_SCHEDULES, self.learning_rate_schedule),
             precision=PRECISIONS[self.precision],
         )
-
-    @contextlib.contextmanager
-    def _watched(self, domains, n_epochs):
-        """Let the callbacks watch a fit. They see the source: its labels may be read."""
-        seen = {
-            "estimator": self,
-            "X": lambda: domains.source.take(slice(None)),
-            "y": domains.y,
-            "reconstruction_attributes": lambda: {"module_": copy.deepcopy(self.module_)},
-        }
-        fit_task = self._init_callback_context(max_subtasks=n_epochs)
-        fit_task.call_on_fit_task_begin(**seen)
-        yield Watch(fit_task, seen)
-        fit_task.call_on_fit_task_end(**seen)
 
     def _run(self, stage, trainer, watch, checkpoint, fingerprint):
         """Run the epochs of a stage that are left, and keep what it ends with."""
@@ -407,8 +367,7 @@ class BaseDeepEstimator(CallbackSupportMixin, DeepPredictions):
 def resolve(alignment, learns):
     """Return ``alignment`` with names replaced by the criteria that they stand for."""
     if isinstance(alignment, list):
-        terms = [pair if not _names_one(pair) else _named_pair(*pair, learns) for pair in alignment]
-        return [pair for term in terms for pair in (term if isinstance(term, list) else [term])]
+        return [term for pair in alignment for term in _resolve_pair(pair, learns)]
     if not isinstance(alignment, str):
         return alignment
     method = BY_NAME.get(alignment)
@@ -422,15 +381,17 @@ def resolve(alignment, learns):
     return criteria()
 
 
-def _names_one(pair):
-    return isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], str)
-
-
-def _named_pair(weight, name, learns):
-    criteria = resolve(name, learns)
+def _resolve_pair(pair, learns):
+    if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], str)):
+        return [pair]
+    criteria = resolve(pair[1], learns)
     if not isinstance(criteria, list):
-        return weight, criteria
-    return [(ProductWeight(weight, inner), criterion) for inner, criterion in criteria]
+        return [(pair[0], criteria)]
+    return [(ProductWeight(pair[0], inner), criterion) for inner, criterion in criteria]
+
+
+def _named(known, value):
+    return known[value] if isinstance(value, str) else value
 
 
 def _both(network, precision):

@@ -11,6 +11,8 @@ from domadapt.estimators._parameters import Alignment, LossWeights
 from domadapt.estimators._regressor import BaseAlignmentRegressor
 from domadapt.training.loss_weights import LOSS_WEIGHTS
 
+__all__ = ["AlignmentClassifier", "AlignmentRegressor"]
+
 
 @deep_estimator
 class AlignmentClassifier(BaseAlignmentClassifier):

@@ -16,9 +16,8 @@ from domadapt.experiments.recipes import (
     recipe_loader,
 )
 from domadapt.experiments.tasks import domain_of
-from domadapt.inputs.device import PRECISIONS, resolve_device
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
-from domadapt.inputs.reader import Reader
+from domadapt.inputs.reader import PRECISIONS, Reader, resolve_device
 from domadapt.training.distributed import rank
 
 # Points of each domain on a map of the features.
@@ -44,15 +43,14 @@ def run_cell(cell, experiment, log=None):
         and ``best_accuracy_by_target_labels``, both in percent.
     """
     torch.set_num_threads(min(experiment.n_threads, torch.get_num_threads()))
-    data = experiment.data
-    Xs, ys = domain_of(data, cell.source)
-    Xt, yt = domain_of(data, cell.target)
+    Xs, ys = read_domain(experiment, cell.source)
+    Xt, yt = read_domain(experiment, cell.target)
     clf = make_estimator(cell, experiment)
     watch = TargetWatch(cell, Xt, yt, experiment.cell_folder / f"{cell.name}.json", log)
     clf.set_callbacks(watch)
     clf.fit(Xs, ys, X_target=None if cell.method == "source" else Xt)
     feature_map = _map(clf, Xs, ys, Xt, yt) if cell.seed == 0 else None
-    watch.write(clf, map=feature_map, class_names=data.class_names)
+    watch.write(clf, map=feature_map, class_names=experiment.data.class_names)
     if rank() == 0:
         for path in experiment.cell_folder.iterdir():
             # Methods of two stages have a checkpoint of each.
@@ -74,21 +72,37 @@ def make_estimator(cell, experiment):
     }
     if settings["batch_size"] is not None:
         common["batch_size"] = settings["batch_size"]
-    if settings["backbone"] is None:
-        return on_vectors(cell.method, **common)
-    common |= {
-        "backbone": named_backbone(settings["backbone"], settings["weights"]),
-        "image_loader": _loader(experiment),
-        "precision": settings["precision"],
-    }
-    if settings["freeze"]:
-        return on_vectors(cell.method, freeze=True, feature_cache=experiment.features, **common)
+    if not experiment.fine_tunes:
+        return on_vectors(cell.method, precision=settings["precision"], **common)
     return fine_tuning(
         cell.method,
+        backbone=named_backbone(settings["backbone"], settings["weights"]),
+        image_loader=_loader(experiment),
+        precision=settings["precision"],
         steps_per_epoch=settings["steps_per_epoch"],
         checkpoint=experiment.cell_folder / f"{cell.name}.safetensors",
         **common,
     )
+
+
+def read_domain(experiment, name):
+    """Return what is trained on, features of photographs where the backbone is frozen, and y."""
+    settings, (X, y) = experiment.settings, domain_of(experiment.data, name)
+    if not settings["freeze"]:
+        return X, y
+    device, precision = resolve_device(experiment.device), PRECISIONS[settings["precision"]]
+    reader = Reader(_loader(experiment), device, torch.float32, precision)
+    backbone = named_backbone(settings["backbone"], settings["weights"])
+    frozen = FrozenBackbone(backbone, reader.sample(Samples(X)))
+    return frozen_features(Samples(X), frozen, experiment.features, reader), y
+
+
+def extract_features(experiment, domain_names, log):
+    """Compute the features of domains by the frozen backbone, so that cells find them on disk."""
+    for name in domain_names:
+        start = time.monotonic()
+        X, _ = read_domain(experiment, name)
+        log(f"features of {name}: {len(X)} images, {len(X) / (time.monotonic() - start):.0f}/s")
 
 
 def _loader(experiment):
@@ -97,26 +111,6 @@ def _loader(experiment):
         n_workers=experiment.n_workers,
         cache_megabytes=experiment.cache_megabytes,
     )
-
-
-def extract_features(experiment, domain_names, log):
-    """Compute the features of domains by the frozen backbone, so that cells find them on disk."""
-    settings, data, frozen = experiment.settings, experiment.data, None
-    reader = Reader(
-        _loader(experiment),
-        resolve_device(experiment.device),
-        torch.float32,
-        PRECISIONS[settings["precision"]],
-    )
-    for name in domain_names:
-        start = time.monotonic()
-        samples = Samples(domain_of(data, name)[0])
-        if frozen is None:
-            backbone = named_backbone(settings["backbone"], settings["weights"])
-            frozen = FrozenBackbone(backbone, reader.sample(samples))
-        frozen_features(samples, frozen, experiment.features, reader)
-        rate = len(samples) / (time.monotonic() - start)
-        log(f"features of {name}: {len(samples)} images, {rate:.0f} a second")
 
 
 class TargetWatch:
@@ -129,7 +123,7 @@ class TargetWatch:
     cell : Cell
         What is trained.
     X, y : ndarrays
-        The target with its labels.
+        The target and its labels.
     path : Path
         The file in which the cell's history is kept.
     log : callable or None
@@ -214,12 +208,7 @@ def _map(clf, Xs, ys, Xt, yt):
     """Project some features of both domains onto the plane of their largest variance."""
     rng = np.random.default_rng(0)
     chosen = [rng.permutation(len(X))[:POINTS_ON_MAP] for X in (Xs, Xt)]
-    both = list(zip((Xs, Xt), chosen, strict=True))
-    if clf.freeze:
-        # Those of whole domains are on disk already.
-        features = [clf.transform(X)[rows] for X, rows in both]
-    else:
-        features = [clf.transform(X[rows]) for X, rows in both]
+    features = [clf.transform(X[rows]) for X, rows in zip((Xs, Xt), chosen, strict=True)]
     points = PCA(2, random_state=0).fit_transform(np.concatenate(features))
     labels = np.concatenate([ys[chosen[0]], yt[chosen[1]]])
     return {

@@ -6,7 +6,7 @@ import torch
 
 from domadapt import estimators
 from domadapt.inputs import ImageLoader
-from domadapt.methods import BY_NAME, build_criteria
+from domadapt.methods import BY_NAME
 from domadapt.nn import load_backbone
 from domadapt.training.optimization import dann_learning_rate
 
@@ -97,7 +97,7 @@ def _alignment(method):
     """Return the criteria with the recipe's parameters, or nothing where no criterion has them."""
     if not method.recipe.criterion:
         return {}
-    criteria = build_criteria(method.classes)
+    criteria = method.classes()
     changed = False
     for _, criterion in criteria if isinstance(criteria, list) else [(1.0, criteria)]:
         known = criterion.get_params()

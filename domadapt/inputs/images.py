@@ -2,7 +2,9 @@
 
 import mmap
 import os
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -81,14 +83,14 @@ class ImageLoader(BaseEstimator):
     def __init__(
         self,
         *,
-        resize=256,
-        crop=224,
-        train_transform=None,
-        eval_transform=None,
-        n_workers=None,
-        cache_megabytes=1024,
-        unreadable="raise",
-    ):
+        resize: int | None = 256,
+        crop: int = 224,
+        train_transform: Callable[[Any], Any] | None = None,
+        eval_transform: Callable[[Any], Any] | None = None,
+        n_workers: int | None = None,
+        cache_megabytes: float = 1024,
+        unreadable: Literal["raise", "skip"] = "raise",
+    ) -> None:
         self.resize = resize
         self.crop = crop
         self.train_transform = train_transform

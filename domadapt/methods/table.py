@@ -371,3 +371,6 @@ _ENTRIES = [
 METHODS = {method.name: method for method in _ENTRIES}
 # Every name that may stand in ``alignment=``.
 BY_NAME = METHODS | {method.also: method for method in _ENTRIES if method.also}
+# Names of the classes that a file may hold.
+CLASSES = {"AlignmentClassifier", "AlignmentRegressor"}
+CLASSES |= {name for m in _ENTRIES for name in (m.classifier, m.regressor) if name is not None}

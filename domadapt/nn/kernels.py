@@ -3,9 +3,8 @@
 import functools
 
 import torch
-from torch.autograd.function import once_differentiable
 
-from domadapt.nn.functions import keep_signature
+from domadapt.nn.functions import gradient_of_value, keep_signature, save_results
 
 # Its inverse is still a float32.
 SMALLEST_BANDWIDTH = 1e-30
@@ -86,13 +85,11 @@ class _RBFPairSum(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        # No gradient comes for the others: backward is to be given None, not their zeros.
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*output[1:])
+        save_results(ctx, output)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx, grad, *_):
+    @gradient_of_value
+    def backward(ctx, grad):
         slope, centred = ctx.saved_tensors
         pull = torch.addcmul(slope @ centred, slope.sum(1, keepdim=True), centred, value=-1.0)
         return pull.mul_(4.0 * grad), None, None, None
@@ -115,12 +112,11 @@ class _SquaredDistances(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(output[1])
+        save_results(ctx, output)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx, grad, _):
+    @gradient_of_value
+    def backward(ctx, grad):
         (centred,) = ctx.saved_tensors
         sums = grad.sum(1, keepdim=True)
         return torch.addcmul(grad @ centred, sums, centred, value=-1.0).mul_(-4.0)

@@ -158,12 +158,12 @@ class EagerRunner:
                 self.losses = DistributedDataParallel(step, broadcast_buffers=False)
         self.optimizer = make_optimizer()
         # A fused update on CUDA reads rates in float32; elsewhere they lose no digit.
-        self.rate_dtype = torch.float32 if self.device.type == "cuda" else torch.float64
+        dtype = torch.float32 if self.device.type == "cuda" else torch.float64
         self.rates = [
-            torch.zeros((), dtype=self.rate_dtype, device=self.device)
-            for _ in self.optimizer.param_groups
+            torch.zeros((), dtype=dtype, device=self.device) for _ in self.optimizer.param_groups
         ]
         self.index: dict[str, torch.Tensor] = {}
+        self.none = torch.zeros((), device=self.device)
         n_criteria = 0 if step.criteria is None else len(step.criteria.terms)
         self.scalars = torch.zeros(1 + n_criteria, dtype=torch.float64, device=self.device)
 
@@ -183,8 +183,7 @@ class EagerRunner:
         sum(others, start=first).backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
-        none = torch.zeros((), device=self.device)
-        return torch.stack([none if loss is None else loss.detach() for loss in losses])
+        return torch.stack([self.none if loss is None else loss.detach() for loss in losses])
 
 
 class Classification:

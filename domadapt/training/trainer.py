@@ -281,13 +281,13 @@ class Trainer:
             self.n_steps += 1
         self.network.eval()
         # Only here does the CPU wait for the values.
-        losses = torch.stack(losses)
-        problem = self._find_non_finite(losses)
+        losses_of_steps = torch.stack(losses)
+        problem = self._find_non_finite(losses_of_steps)
         if problem is not None:
             self.network.load_state_dict(before)
             self.n_steps = first_step
             raise NonFiniteLossError(problem)
-        task_mean, alignment_mean, *means = losses.mean(0).tolist()
+        task_mean, alignment_mean, *means = losses_of_steps.mean(0).tolist()
         names = [] if self.criteria is None else self.criteria.names
         epoch = {"task_loss": task_mean, "alignment_loss": alignment_mean} | last
         for name, value in (epoch | dict(zip(names, means, strict=True))).items():
@@ -303,9 +303,8 @@ class Trainer:
             own = [] if self.criteria is None else self.criteria.own_weights(progress)
             scalars.append([progress, *(weight * w for w in own)])
             rates.append([rate * factor for factor in self.rate_factors])
-        last = {"alignment_weight": weight, "learning_rate": rate}
-        scalars = torch.tensor(scalars, dtype=torch.float64).to(self.device)
-        return scalars, torch.tensor(rates, dtype=torch.float64).to(self.device), last
+        both = (torch.tensor(v, dtype=torch.float64).to(self.device) for v in (scalars, rates))
+        return *both, {"alignment_weight": weight, "learning_rate": rate}
 
     def _train_mode(self):
         self.network.train()

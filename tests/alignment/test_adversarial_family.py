@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from domadapt.alignment import ConditionalAdversarial, DomainConfusion, WassersteinCritic
 from domadapt.alignment.protocol import StepTensors
-from domadapt.training.criteria import WeightedCriteria
+from domadapt.training import WeightedCriteria
 
 SHAPES = [(5, 7, 3), (6, 6, 4), (1, 4, 2), (3, 1, 5), (1, 1, 1)]
 N_CLASSES = 3
@@ -332,7 +332,7 @@ def test_a_weight_scales_what_flows_into_the_network_and_nothing_else(name):
 
     def gradients_at(weight):
         at, criteria = step_tensors(), WeightedCriteria(criterion)
-        criteria(at, weight).backward()
+        criteria(at, [weight])[0].backward()
         return at.features.grad, [p.grad for p in criteria.parameters()]
 
     features, learned = gradients_at(0.5)

@@ -389,8 +389,8 @@ def test_bad_settings_are_named(made, settings, message):
 @pytest.mark.parametrize(
     ("augmentation", "message"),
     [
-        (torch.Tensor.tolist, r"augmentation gave list: a tensor of the shape"),
-        (lambda rows: rows[:2], r"augmentation gave shape \(2, 3\): .* \(6, 3\), was expected"),
+        (torch.Tensor.tolist, r"augmentation returned list: a tensor of the shape"),
+        (lambda rows: rows[:2], r"augmentation returned shape \(2, 3\): .* \(6, 3\), was expected"),
     ],
 )
 def test_an_augmentation_of_another_shape_is_named_at_the_rehearsal(augmentation, message):

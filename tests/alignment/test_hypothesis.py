@@ -9,8 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment import ClassifierDiscrepancy, MarginDisparity, WeightedCriteria
+from domadapt.alignment import ClassifierDiscrepancy, MarginDisparity
 from domadapt.alignment.protocol import StepTensors
+from domadapt.training import WeightedCriteria
 
 SHAPES = [(5, 7, 3), (6, 6, 4), (1, 4, 2), (3, 1, 5), (1, 1, 1)]
 N_CLASSES = 3
@@ -304,7 +305,7 @@ def test_a_weight_scales_what_flows_into_the_network_and_nothing_else(name):
             progress=0.5,
         )
         criteria = WeightedCriteria(criterion)
-        criteria(at, weight).backward()
+        criteria(at, [weight])[0].backward()
         into_network = [features.grad, *(p.grad for p in classifier.parameters())]
         return [g for g in into_network if g is not None], [p.grad for p in criteria.parameters()]
 
@@ -342,7 +343,7 @@ def test_a_look_in_inference_mode_does_not_spoil_training(name):
 
 @pytest.mark.parametrize("margin", [0.0, -1.0, math.nan])
 def test_a_bad_margin_is_named(margin):
-    with pytest.raises(ValueError, match=f"margin={margin} must be a number above 0"):
+    with pytest.raises(ValueError, match=f"margin={margin} must be a finite number above 0"):
         MarginDisparity(margin=margin)
 
 

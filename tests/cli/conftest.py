@@ -6,10 +6,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from domadapt.cli import main
+from domadapt.experiments import cells
 from domadapt.experiments.tasks import load_data
+from domadapt.nn.pretrained import NamedBackbone
 
 
 @pytest.fixture
@@ -41,6 +45,15 @@ def photographs(tmp_path):
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{picture}.png")
     load_data.cache_clear()
     return root
+
+
+@pytest.fixture
+def small_backbone(monkeypatch):
+    """Let bench train a backbone of one convolution, whatever its name."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 5, stride=4), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1)]
+    backbone = NamedBackbone("small", nn.Sequential(*layers))
+    monkeypatch.setattr(cells, "named_backbone", lambda name, weights: backbone)
 
 
 @pytest.fixture

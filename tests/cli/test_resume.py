@@ -99,7 +99,7 @@ def test_a_run_grows_to_all_that_was_asked_for(
     assert len(keys) == len(every)
     assert set(keys) == every
     assert len(trained) == 11
-    assert ("amazon", "webcam", "source", 0) == keys[0]
+    assert keys[0] == ("amazon", "webcam", "source", 0)
     assert bytes_below(grown / "cells").items() >= finished.items()
     assert all(title in table for title in ("| source only ", "| DAN ", "| DANN "))
     assert "amazon > webcam | webcam > dslr" in table
@@ -141,6 +141,7 @@ def test_a_killed_run_resumes_to_what_it_would_have_been(photographs, tmp_path, 
     assert not checkpoint.exists()
 
 
+@pytest.mark.usefixtures("small_backbone")
 def test_a_second_stage_resumes_to_what_it_would_have_been(
     photographs, tmp_path, capsys, monkeypatch, bench, read_run
 ):
@@ -152,9 +153,9 @@ def test_a_second_stage_resumes_to_what_it_would_have_been(
         if "epoch 4/4" in text:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "log", interrupt)
-    assert bench(*arguments, "--out", tmp_path / "stopped") == 130
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "log", interrupt)
+        assert bench(*arguments, "--out", tmp_path / "stopped") == 130
     checkpoints = {path.name for path in (tmp_path / "stopped" / "cells").glob("*.safetensors*")}
     assert len(checkpoints) == 2
     assert bench(*arguments, "--out", tmp_path / "stopped", "--resume") == 0
@@ -191,6 +192,7 @@ def test_a_folder_with_another_run_is_left_alone(features, tmp_path, capsys, ben
     assert [path.name for path in other.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.usefixtures("small_backbone")
 def test_a_checkpoint_of_another_version_is_refused(photographs, tmp_path, capsys, bench):
     from safetensors.torch import load_file, save_file
 

@@ -10,6 +10,7 @@ import pytest
 
 from domadapt.experiments.published import published_rows
 from domadapt.experiments.tables import csv_table, header, markdown_table, rows, summarise
+from domadapt.methods import METHODS
 
 LAST_COLUMN = "mean of best epochs by target labels"
 FOUR_DOMAINS = ["amazon", "caltech10", "dslr", "webcam"]
@@ -202,6 +203,13 @@ def test_office31_has_the_published_means_with_where_they_stand():
     assert all("ResNet-50" in row["where"] and row["pairs"] == {} for row in rows_)
     for row in rows_:
         assert ("epoch chosen on target labels" in row["where"]) is row["epoch_by_target_labels"]
+
+
+def test_published_methods_have_the_names_of_the_table():
+    titles = {method.title for method in METHODS.values()}
+    names = {row["name"] for row in published_rows(make_settings(dataset="office31"))}
+    # TLlib's CDAN does not weigh by entropy.
+    assert names - titles == {"CDAN"}
 
 
 def test_a_published_mean_stands_in_the_column_of_its_kind():
