@@ -8,7 +8,19 @@ import pytest
 import torch
 from sklearn.datasets import make_blobs
 
+from domadapt import AlignmentClassifier, DANNClassifier
+from domadapt.training.trainer import Trainer
+
 torch.set_num_threads(1)
+
+SMALL = {
+    "hidden_layer_sizes": (16,),
+    "optimizer": "sgd",
+    "learning_rate": 0.03,
+    "max_epochs": 3,
+    "batch_size": 32,
+    "random_state": 0,
+}
 
 
 def pytest_collection_modifyitems(items):
@@ -36,3 +48,38 @@ def blobs():
     X, y = make_blobs(90, centers=centres, random_state=0)
     X_target, y_target = make_blobs(75, centers=centres + 1.5, random_state=1)
     return X.astype(np.float32), y, X_target.astype(np.float32), y_target
+
+
+# A criterion without parameters of its own that are learnt, and one with: what a fit does
+# is the same code for all methods. What each method must hold itself is tested for each.
+@pytest.fixture(params=[AlignmentClassifier, DANNClassifier], ids=lambda kind: kind.__name__)
+def make(request):
+    """Build an estimator with few epochs, small layers and a seed."""
+
+    def build(**parameters):
+        return request.param(**{**SMALL, **parameters})
+
+    return build
+
+
+@pytest.fixture
+def same():
+    """Return whether two estimators have the same weights to the last bit."""
+
+    def compare(a, b):
+        first, second = a.module_.state_dict(), b.module_.state_dict()
+        return first.keys() == second.keys() and all(
+            bool((first[name] == second[name]).all()) for name in first
+        )
+
+    return compare
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Fail where training starts."""
+
+    def must_not_train(self):
+        raise AssertionError("training started on bad input")
+
+    monkeypatch.setattr(Trainer, "run_epoch", must_not_train)

@@ -162,7 +162,7 @@ def test_image_stacks_come_back(file, axes):
     clf = DANNClassifier(**QUICK).fit(X, y, X_target=X_target)
     again = through_file(clf, file)
     assert_same(clf, again, X_target)
-    with pytest.raises(ValueError, match="rows of shape"):
+    with pytest.raises(ValueError, match="samples of shape"):
         again.predict(X_target[..., :5])
 
 

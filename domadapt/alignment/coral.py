@@ -13,15 +13,13 @@ SCALINGS = {
 
 
 class _CovarianceDistance(torch.autograd.Function):
-    """Squared Frobenius distance of two covariances, by the cheaper of two forms.
+    """Squared Frobenius distance of two covariances, by the cheaper of two forms."""
 
-    Let H be the samples of both domains, each centred by its domain's mean and divided by
-    the root of its n - 1, and S the diagonal matrix with 1 at source and -1 at target
-    samples. Then D = C_s - C_t = H'SH, the distance is tr(DD) = <H, S(HH')SH>, and its
-    gradient with respect to H is 4 SHD = 4 S(HH')SH. One form has d x d products, the
-    other n x n ones.
-    """
-
+    # Let H be the samples of both domains, each centred by its domain's mean and divided by
+    # the root of its n - 1, and S the diagonal matrix with 1 at source and -1 at target
+    # samples. Then D = C_s - C_t = H'SH, the distance is tr(DD) = <H, S(HH')SH>, and its
+    # gradient with respect to H is 4 SHD = 4 S(HH')SH. One form has d x d products, the
+    # other n x n ones.
     generate_vmap_rule = True
 
     @staticmethod

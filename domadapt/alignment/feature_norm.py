@@ -28,6 +28,8 @@ class AFN(Criterion):
     direction and stays where it is. The weight decay of the optimizer is what ends the
     growth.
 
+    The usual weight, 0.05, is for the sum of a mean over the source and one over the target.
+
     References
     ----------
     Xu, Li, Yang, Lin (2019). "Larger norm more transferable: an adaptive feature norm
@@ -43,8 +45,6 @@ class AFN(Criterion):
     tensor([[-0.6000, -0.8000]])
     """
 
-    # What an estimator multiplies the loss by unless told otherwise. The usual 0.05 is
-    # for the sum of a mean over the source and one over the target.
     def __init__(self, *, step_size=1.0):
         super().__init__()
         check_positive(step_size=step_size)

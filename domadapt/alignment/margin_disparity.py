@@ -103,11 +103,9 @@ class MarginDisparity(Criterion):
 
 
 def _disagreement(logits, labels):
-    """Return the mean of -log(1 - softmax) at the labels.
-
-    1 - softmax is the logistic function of the logarithm of the odds of all other
-    classes against the labelled one, whose logarithm has no cancellation and no log 0.
-    """
+    """Return the mean of -log(1 - softmax) at the labels."""
+    # 1 - softmax is the logistic function of the logarithm of the odds of all other
+    # classes against the labelled one, whose logarithm has no cancellation and no log 0.
     labels = labels[:, None]
     others = logits.scatter(1, labels, float("-inf")).logsumexp(dim=1)
     return -F.logsigmoid(others - logits.gather(1, labels).squeeze(1)).mean()

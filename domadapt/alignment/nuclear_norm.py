@@ -30,8 +30,8 @@ class BNM(Criterion):
 
     Singular values that are zero have no direction, and rounding gives them a random
     one. Below a hundred thousandth of the norm of P they therefore count the less the
-    smaller they are, and not at all at zero. No decomposition is called for, so that a
-    GPU does not have to wait for one.
+    smaller they are, and not at all at zero. No singular value decomposition is
+    called for, for which a GPU would have to wait.
 
     References
     ----------
@@ -96,12 +96,10 @@ WEIGHTS = _halley_weights(SMALLEST_SINGULAR_VALUE)
 
 
 def _polar_factor(matrix):
-    """Return U V' of a matrix U S V', by steps that bring every singular value to 1.
-
-    A step maps each singular value x to x (a + b x^2) / (1 + c x^2) and leaves the
-    singular vectors as they are. The squares in it would cost a float32 half its
-    digits, so all is in float64.
-    """
+    """Return U V' of a matrix U S V', by steps that bring every singular value to 1."""
+    # A step maps each singular value x to x (a + b x^2) / (1 + c x^2) and leaves the
+    # singular vectors as they are. The squares in it would cost a float32 half its digits,
+    # so all is in float64.
     wide = matrix.shape[0] < matrix.shape[1]
     x = (matrix.T if wide else matrix).double()
     x = x / x.norm().clamp_min(SMALLEST_NORM)

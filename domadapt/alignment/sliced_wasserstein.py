@@ -104,12 +104,10 @@ class SlicedWasserstein(Criterion):
 @functools.lru_cache(maxsize=8)
 @torch.inference_mode(False)  # What is made in inference mode would be of no use in training.
 def _common_steps(n_source, n_target, dtype, device):
-    """Return the steps on which both quantile functions are constant: sample, sample and width.
-
-    Counted in units of 1 / (n_source n_target), sorted source sample i ends at
-    (i + 1) n_target and target sample j at (j + 1) n_source. Where both end at once, a step
-    of no width comes out, which does no harm.
-    """
+    """Return the steps on which both quantile functions are constant: sample, sample and width."""
+    # Counted in units of 1 / (n_source n_target), sorted source sample i ends at
+    # (i + 1) n_target and target sample j at (j + 1) n_source. Where both end at once, a
+    # step of no width comes out, which does no harm.
     source_ends = torch.arange(1, n_source + 1, device=device) * n_target
     target_ends = torch.arange(1, n_target + 1, device=device) * n_source
     ends = torch.cat([source_ends, target_ends]).sort().values

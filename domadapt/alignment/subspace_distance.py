@@ -107,7 +107,7 @@ class _SubspaceDistance(torch.autograd.Function):
     @staticmethod
     @keep_signature
     def forward(source, target, k, mismatch_weight):
-        # Samples of zeros, which the shorter batch is filled up with, change no direction.
+        # Samples of zeros, which the shorter mini-batch is filled up with, change no direction.
         n = max(len(source), len(target))
         rows = torch.stack([F.pad(part, (0, 0, 0, n - len(part))) for part in (source, target)])
         norm = torch.linalg.vector_norm(rows, dim=(1, 2), keepdim=True)
@@ -195,7 +195,7 @@ def _compare(axes, mismatch_weight):
 
 
 def _turn_rates(values):
-    """How fast eigenvector j turns towards i: one over the distance of their values."""
+    """Return how fast eigenvector j turns towards i: one over the distance of their values."""
     return _soft_inverse(values[..., None, :] - values[..., None], SMALLEST_GAP)
 
 

@@ -121,12 +121,10 @@ def _scores(critic, samples):
 
 
 def _slopes(critic, active):
-    """Return the critic's gradient at each sample, as a function of its weights.
-
-    By the chain rule it is the product of the weights, with the units left out that are
-    not active at the sample. Which ones are is constant almost everywhere, so it takes no
-    gradient. A linear critic has one slope for all samples.
-    """
+    """Return the critic's gradient at each sample, as a function of its weights."""
+    # By the chain rule it is the product of the weights, with the units left out that are
+    # not active at the sample. Which ones are is constant almost everywhere, so it takes no
+    # gradient. A linear critic has one slope for all samples.
     *hidden, last = (layer for layer in critic if isinstance(layer, nn.Linear))
     slopes = last.weight
     for layer, units in zip(reversed(hidden), reversed(active), strict=True):

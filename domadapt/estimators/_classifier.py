@@ -12,8 +12,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from domadapt.domains.base import Watch
 from domadapt.domains.samples import Samples
 from domadapt.estimators._batch_norm import adapt_batch_norm
-from domadapt.estimators._deep import ALIGN, BaseDeepEstimator, Training, resolve
+from domadapt.estimators._deep import BaseDeepEstimator, resolve
 from domadapt.estimators._documentation import deep_estimator
+from domadapt.estimators._stages import ALIGN, Training
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.nn.networks import FeatureClassifier
 from domadapt.training.step import Classification, WeightedCriteria

@@ -2,7 +2,6 @@
 
 import contextlib
 import warnings
-from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -10,7 +9,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from torch import nn
 
 from domadapt.domains.samples import Samples
 from domadapt.estimators._alignment import (
@@ -21,6 +19,7 @@ from domadapt.estimators._alignment import (
     with_parameters,
 )
 from domadapt.estimators._predictions import DeepPredictions
+from domadapt.estimators._stages import TOGETHER, Stage, Training
 from domadapt.estimators._state import fingerprint_of_fit
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.images import leave_out_unreadable
@@ -41,39 +40,8 @@ from domadapt.training.trainer import Trainer, TrainingSettings, seeded
 
 # Weights that were learnt elsewhere move at this share of the learning rate.
 PRETRAINED_RATE = 0.1
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One run of epochs: what is trained on, where its history goes, what its file ends in.
-
-    A stage that learns no labels leaves the classifier as it is.
-    """
-
-    learns: bool = True
-    aligns: bool = True
-    history: str = "history_"
-    ending: str = ""
-
-
-TOGETHER = (Stage(),)
-ALIGN = Stage(learns=False, history="adaptation_history_", ending=".2")
-LEARN_THEN_ALIGN = (Stage(aligns=False), ALIGN)
+# What a fit may leave behind, and the next one removes.
 FITTED = ("transduction_", "adaptation_history_", "loss_weights_", "unknown_", "criterion_")
-
-
-@dataclass
-class Training:
-    """What the stages of a fit share."""
-
-    network: FeatureClassifier
-    backbone: nn.Module | None
-    parts: dict[str, Samples]
-    reader: Reader
-    seed: int
-    task: Any = None
-    source_domain: np.ndarray | None = None
-    fingerprint: str | None = None
 
 
 class BaseDeepEstimator(DeepPredictions):
@@ -111,6 +79,8 @@ class BaseDeepEstimator(DeepPredictions):
         return self
 
     def _check_parameters(self):
+        if isinstance(self.alignment, str):
+            _builder_of(self.alignment, self._learns)
         if self.image_loader is not None:
             self.image_loader._validate_params()
         if self.freeze and self.backbone is None:
@@ -370,15 +340,18 @@ def resolve(alignment, learns):
         return [term for pair in alignment for term in _resolve_pair(pair, learns)]
     if not isinstance(alignment, str):
         return alignment
-    method = BY_NAME.get(alignment)
-    criteria = None if method is None else getattr(method, learns)
-    if criteria is None:
-        known = sorted(name for name, m in BY_NAME.items() if getattr(m, learns) is not None)
+    return _builder_of(alignment, learns)()
+
+
+def _builder_of(name, learns):
+    method = BY_NAME.get(name)
+    build = None if method is None else getattr(method, learns)
+    if build is None:
+        known = sorted(known for known, m in BY_NAME.items() if getattr(m, learns) is not None)
         raise ValueError(
-            f"alignment={alignment!r} is unknown here: use one of {known}, a criterion or a "
-            "callable."
+            f"alignment={name!r} is unknown here: use one of {known}, a criterion or a callable."
         )
-    return criteria()
+    return build
 
 
 def _resolve_pair(pair, learns):

@@ -69,16 +69,16 @@ def make_estimator(cell, experiment):
         "random_state": cell.seed,
         "device": experiment.device,
         "epochs": settings["epochs"],
+        "precision": settings["precision"],
     }
     if settings["batch_size"] is not None:
         common["batch_size"] = settings["batch_size"]
     if not experiment.fine_tunes:
-        return on_vectors(cell.method, precision=settings["precision"], **common)
+        return on_vectors(cell.method, **common)
     return fine_tuning(
         cell.method,
         backbone=named_backbone(settings["backbone"], settings["weights"]),
         image_loader=_loader(experiment),
-        precision=settings["precision"],
         steps_per_epoch=settings["steps_per_epoch"],
         checkpoint=experiment.cell_folder / f"{cell.name}.safetensors",
         **common,

@@ -57,13 +57,11 @@ def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
 
 
 class _RBFPairSum(torch.autograd.Function):
-    """sum_ij w_ij sum_k exp(-|f_i - f_j|^2 / b_k) for bandwidths b_k in ratio 2.
+    """sum_ij w_ij sum_k exp(-|f_i - f_j|^2 / b_k) for bandwidths b_k in ratio 2."""
 
-    With b_K the largest bandwidth, each kernel is the square of the one before it, so
-    the family costs one exponential and K - 1 squarings. The gradient with respect to
-    f_i is -4 sum_j A_ij (f_i - f_j), A_ij = w_ij sum_k (k_k)_ij / b_k.
-    """
-
+    # From the largest bandwidth on, each kernel is the square of the one before it, so the
+    # family costs one exponential and K - 1 squarings. The gradient with respect to f_i is
+    # -4 sum_j A_ij (f_i - f_j), A_ij = w_ij sum_k (k_k)_ij / b_k.
     generate_vmap_rule = True
 
     @staticmethod
@@ -96,12 +94,10 @@ class _RBFPairSum(torch.autograd.Function):
 
 
 class _SquaredDistances(torch.autograd.Function):
-    """The distances of ``squared_distances``, and the centred rows.
+    """The distances of ``squared_distances``, and the centred rows."""
 
-    With G the gradient at the distances, that of f_i is 2 sum_j (G_ij + G_ji)(f_i - f_j).
-    G is symmetric here: so are the weights of pairs and every kernel.
-    """
-
+    # With G the gradient at the distances, that of f_i is 2 sum_j (G_ij + G_ji)(f_i - f_j).
+    # G is symmetric here: so are the weights of pairs and every kernel.
     generate_vmap_rule = True
 
     @staticmethod
@@ -123,7 +119,7 @@ class _SquaredDistances(torch.autograd.Function):
 
 
 def squared_distances(rows):
-    """Return the squared distances between all rows; whatever is made of them is symmetric."""
+    """Return the squared distances between all rows, for losses that are symmetric in them."""
     return _SquaredDistances.apply(rows)[0]
 
 

@@ -321,7 +321,11 @@ class WeightedCriteria(nn.Module):
 
 
 def _each_once(names):
-    return [n if names.count(n) == 1 else f"{n}_{i}" for i, n in enumerate(names, start=1)]
+    """Return names, those that occur several times with their number."""
+    return [
+        name if names.count(name) == 1 else f"{name}_{names[: i + 1].count(name)}"
+        for i, name in enumerate(names)
+    ]
 
 
 def _checked(criterion, loss):

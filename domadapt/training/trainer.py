@@ -290,7 +290,8 @@ class Trainer:
         task_mean, alignment_mean, *means = losses_of_steps.mean(0).tolist()
         names = [] if self.criteria is None else self.criteria.names
         epoch = {"task_loss": task_mean, "alignment_loss": alignment_mean} | last
-        for name, value in (epoch | dict(zip(names, means, strict=True))).items():
+        # A function of a person's own may be called alignment_loss: the sum stands there.
+        for name, value in (dict(zip(names, means, strict=True)) | epoch).items():
             self.history[name].append(value)
 
     def _schedule(self, n_steps):

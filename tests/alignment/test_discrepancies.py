@@ -30,8 +30,7 @@ MAKERS = {
     "linear time": LinearTimeMMD,
     **{kernel: partial(KernelMMD, kernel=kernel) for kernel in KERNELS},
     **{
-        f"{kernel}, biased": partial(KernelMMD, kernel=kernel, unbiased=False)
-        for kernel in KERNELS
+        f"{kernel}, biased": partial(KernelMMD, kernel=kernel, unbiased=False) for kernel in KERNELS
     },
 }
 # These are 0 where both domains are the same.

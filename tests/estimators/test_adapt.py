@@ -198,7 +198,9 @@ def test_what_asks_for_the_source_is_refused(blobs, monkeypatch, alignment, name
         raise AssertionError("training started")
 
     monkeypatch.setattr(Trainer, "run_epoch", must_not_train)
-    with pytest.raises(ValueError, match=rf"asks for source rows \({name}\), which adapt does not"):
+    with pytest.raises(
+        ValueError, match=rf"asks for source samples \({name}\), which adapt does not"
+    ):
         clf.adapt(Xt, alignment=alignment)
     assert equal(state_of(clf.module_), before)
     assert not hasattr(clf, "transduction_")
@@ -297,7 +299,7 @@ def test_statistics_that_cannot_be_taken_are_refused(blobs):
         without.adapt(Xt, alignment="batch_norm")
     clf = AlignmentClassifier(None, **SMALL).fit(Xs, ys)
     before = state_of(clf.module_)
-    with pytest.raises(ValueError, match="X_target has 1 row, which has no variance"):
+    with pytest.raises(ValueError, match="X_target has 1 sample, which has no variance"):
         clf.adapt(Xt[:1], alignment="batch_norm")
     assert equal(state_of(clf.module_), before)
 
@@ -337,7 +339,7 @@ def test_the_extractor_of_the_source_stays_in_the_criterion(blobs, trainers, bat
     settings = {**SMALL, "batch_norm": batch_norm}
     alone = ADDAClassifier(**settings).fit(Xs, ys)
     clf = ADDAClassifier(**settings).fit(Xs, ys, X_target=Xt)
-    ((_, criterion, _),) = trainers[-1].alignment.terms
+    ((_, criterion, _),) = trainers[-1].criteria.terms
     with torch.no_grad():
         features = criterion.source_extractor(torch.from_numpy(Xs))
     np.testing.assert_allclose(features, alone.transform(Xs), rtol=1e-5, atol=1e-6)

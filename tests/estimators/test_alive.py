@@ -22,7 +22,7 @@ from domadapt.alignment import MMD
 from domadapt.alignment.protocol import StepTensors
 from domadapt.alignment.registry import CRITERIA
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
-from domadapt.training.criteria import WeightedCriteria
+from domadapt.training.step import WeightedCriteria
 
 EVERY = [getattr(estimators, name) for name in estimators.__all__]
 NAMED = [e for e in EVERY if is_classifier(e()) and e is not AlignmentClassifier]

@@ -28,26 +28,29 @@ def no_training_on_bad_input(request, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"y": [0, 1]}, "y has length 2, but X has 90 rows"),
+        ({"y": [0, 1]}, "y has length 2, but X has 90 samples"),
         (
             {"X_target": np.zeros((5, 9))},
-            "X_target has rows of shape (9,), but X has rows of shape",
+            "X_target has samples of shape (9,), but X has samples of shape",
         ),
         ({"X": np.full((90, 10), np.nan)}, "Input X contains NaN"),
         ({"X": np.full((90, 10), np.inf)}, "Input X contains infinity"),
         ({"X": np.full((90, 10), 1e300)}, "X holds numbers too large for float32"),
         ({"X_target": np.full((5, 10), np.nan)}, "Input X_target contains NaN"),
-        ({"y": np.zeros(90, dtype=int)}, "y has 1 class on the source rows: [0]"),
-        ({"X_target": np.zeros((0, 10))}, "X_target has 0 rows"),
+        ({"y": np.zeros(90, dtype=int)}, "y has 1 class on the source samples: [0]"),
+        ({"X_target": np.zeros((0, 10))}, "X_target has 0 samples"),
         ({"sample_domain": np.ones(90)}, "Both sample_domain and X_target were given"),
-        ({"X_target": None, "sample_domain": np.ones(90)}, "sample_domain names no target row"),
-        ({"X_target": None, "sample_domain": -np.ones(90)}, "sample_domain names no source row"),
+        ({"X_target": None, "sample_domain": np.ones(90)}, "sample_domain names no target sample"),
+        ({"X_target": None, "sample_domain": -np.ones(90)}, "sample_domain names no source sample"),
         ({"X_target": None, "sample_domain": np.ones(9)}, "sample_domain has shape (9,), expected"),
-        ({"X_target": None, "sample_domain": np.arange(90)}, "sample_domain is 0 for 1 rows"),
+        ({"X_target": None, "sample_domain": np.arange(90)}, "sample_domain is 0 for 1 samples"),
         ({"X_target": None, "sample_domain": np.full(90, np.nan)}, "sample_domain contains NaN"),
         ({"sample_weight": np.full(90, np.nan)}, "sample_weight contains NaN"),
         ({"sample_weight": np.ones(9)}, "sample_weight.shape == (9,), expected (90,)"),
-        ({"X": np.zeros((90, 2, 2, 2, 2)), "X_target": None}, "X has rows of shape (2, 2, 2, 2)"),
+        (
+            {"X": np.zeros((90, 2, 2, 2, 2)), "X_target": None},
+            "X has samples of shape (2, 2, 2, 2)",
+        ),
     ],
 )
 def test_data(make, blobs, changes, message):
@@ -86,7 +89,7 @@ def test_parameters(make, blobs, parameters, message):
 
 
 def test_one_row_has_no_batch_statistics(make, blobs):
-    with pytest.raises(ValueError, match="batch_size=1 leaves batch normalisation with one row"):
+    with pytest.raises(ValueError, match="batch_size=1 leaves batch normalisation with one sample"):
         make(batch_size=1).fit(blobs[0], blobs[1])
 
 
@@ -100,7 +103,7 @@ def test_one_row_will_do_where_there_are_no_batch_statistics(make, blobs):
 @pytest.mark.parametrize(
     ("backbone", "message"),
     [
-        (nn.Linear(9, 4), r"backbone failed on rows of shape \(10,\)"),
+        (nn.Linear(9, 4), r"backbone failed on samples of shape \(10,\)"),
         (nn.Unflatten(1, (2, 5)), r"backbone returned shape \(2, 2, 5\) .*expected .*\(2, n_f"),
         (nn.Flatten(0), r"backbone returned shape \(20,\)"),
         (nn.LSTM(10, 4), "backbone returned tuple"),
@@ -180,7 +183,7 @@ def test_a_loss_that_turns_non_finite_stops_the_fit_and_leaves_finite_weights(ma
 
 @pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
 def test_several_processes_need_one_seed(make, blobs, monkeypatch, random_state):
-    monkeypatch.setattr("domadapt.estimators._parameters.n_processes", lambda: 2)
+    monkeypatch.setattr("domadapt.estimators._deep.n_processes", lambda: 2)
     Xs, ys, Xt, _ = blobs
     with pytest.raises(ValueError, match="does not go with 2 processes"):
         make(random_state=random_state).fit(Xs, ys, X_target=Xt)

@@ -54,7 +54,7 @@ def test_the_first_epoch_is_that_of_the_cpu_up_to_rounding(make, blobs):
 def test_rows_that_stay_on_the_cpu_give_the_same_weights(make, blobs, same, kind, monkeypatch):
     Xs, ys, Xt, _ = blobs
     moved = make(device="cuda").fit(Xs, ys, X_target=Xt)
-    monkeypatch.setattr("domadapt.inputs.arrays._has_room", lambda tensor, device: False)
+    monkeypatch.setattr("domadapt.inputs.reader._has_room", lambda tensor, device: False)
     assert same(moved, make(device="cuda").fit(kind(Xs), ys, X_target=kind(Xt)))
 
 
@@ -135,7 +135,7 @@ def test_weights_of_several_criteria_are_found_on_the_gpu(weighting, blobs):
     Xs, ys, Xt, _ = blobs
     clf = domadapt.AlignmentClassifier(
         [(1.0, "coral"), (1.0, "mcc")],
-        alignment_weighting=weighting,
+        loss_weights=weighting,
         max_epochs=3,
         device="cuda",
         random_state=0,

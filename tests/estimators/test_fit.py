@@ -268,7 +268,7 @@ def test_images_go_through_convolutions(make):
     assert clf.score(X + 0.5, y) > 0.9
     grey = make(max_epochs=2).fit(X[:, 0], y, X_target=X[:, 1])
     assert grey.transform(X[:, 0]).shape == (60, 16)
-    with pytest.raises(ValueError, match=r"rows of shape \(2, 8, 6\), but .* \(2, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"samples of shape \(2, 8, 6\), but .* \(2, 8, 8\)"):
         clf.predict(X[..., :6])
 
 

@@ -246,7 +246,7 @@ def no_training(monkeypatch):
         (lambda Xs, Xt: (Xs, [*Xt[:-1], None]), "."),
         (lambda Xs, Xt: (Xs, []), "."),
         (lambda Xs, Xt: (Xs[:, None], Xt[:, None]), "."),
-        (lambda Xs, Xt: (Xs[:-1], Xt), "y has length 30, but X has 29 rows"),
+        (lambda Xs, Xt: (Xs[:-1], Xt), "y has length 30, but X has 29 samples"),
     ],
 )
 def test_rows_that_are_not_what_they_should_be(photographs, no_training, change, message):
@@ -272,9 +272,9 @@ def test_rows_that_are_not_what_they_should_be(photographs, no_training, change,
         ({"image_loader": loader(eval_transform="crop")}, "The 'eval_transform' parameter of"),
         ({"image_loader": loader(crop=20)}, "crop=20 is larger than resize=16"),
         ({"backbone": nn.Conv2d(3, 2, 3)}, r"backbone returned shape \(2, 2, 10, 10\)"),
-        ({"backbone": nn.Linear(5, 3)}, r"backbone failed on rows of shape \(3, 12, 12\)"),
+        ({"backbone": nn.Linear(5, 3)}, r"backbone failed on samples of shape \(3, 12, 12\)"),
         ({"backbone": nn.Conv2d(3, 2, 3), "freeze": True}, r"backbone returned shape \(2, 2, 10"),
-        ({"backbone": nn.Linear(5, 3), "freeze": True}, "backbone failed on rows of shape"),
+        ({"backbone": nn.Linear(5, 3), "freeze": True}, "backbone failed on samples of shape"),
         ({"backbone_rate": -1.0}, "The 'backbone_rate' parameter"),
         ({"steps_per_epoch": 0}, "The 'steps_per_epoch' parameter"),
         ({"dropout": 1.0}, "The 'dropout' parameter"),
@@ -305,7 +305,7 @@ def test_prediction_wants_rows_of_the_kind_of_fit(photographs, blobs):
     clf = small().fit(Xs, ys, X_target=Xt)
     for rows in (np.zeros((5, 10)), np.zeros((5, 3, 12, 12))):
         for method in ("predict", "predict_proba", "transform"):
-            with pytest.raises(ValueError, match=r"X has rows of shape .* on paths of images"):
+            with pytest.raises(ValueError, match=r"X has samples of shape .* on paths of images"):
                 getattr(clf, method)(rows)
     with pytest.raises(ValueError, match=r"X names 1 files that are not there, such as 'none'"):
         clf.predict(["none"])
@@ -782,7 +782,7 @@ def test_alignment_reaches_the_backbone(photographs, estimator):
     for weight in (0.0, 1.0):
         clf = small(alignment_weight=weight, alignment_schedule="constant")
         parameters = clf.get_params(deep=False)
-        for name in ("alignment", "alignment_weighting"):
+        for name in ("alignment", "loss_weights"):
             parameters.pop(name)
         clf = estimator(**parameters).fit(Xs, ys, X_target=Xt)
         weights.append(clf.module_.feature_extractor[0].weight)

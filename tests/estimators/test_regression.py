@@ -18,7 +18,7 @@ from domadapt import (
     AlignmentRegressor,
     DANNRegressor,
     DANRegressor,
-    DeepCORALRegressor,
+    CORALRegressor,
     DeepJDOTRegressor,
     RSDRegressor,
     estimators,
@@ -35,8 +35,8 @@ from domadapt.alignment import (
 from domadapt.alignment.protocol import StepTensors
 from domadapt.alignment.registry import REGRESSION_CRITERIA
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
-from domadapt.training.criteria import WeightedCriteria
-from domadapt.training.tasks import Regression
+from domadapt.training.step import WeightedCriteria
+from domadapt.training.step import Regression
 from domadapt.training.trainer import Trainer
 
 EVERY = [getattr(estimators, name) for name in estimators.__all__]
@@ -288,7 +288,7 @@ def test_a_few_values_of_the_target_help_where_they_are_other_ones(values, same,
     ("y_target", "match"),
     [
         (np.full(75, np.nan), "y_target knows no label"),
-        (np.zeros(70), "y_target has length 70, but X_target has 75 rows"),
+        (np.zeros(70), "y_target has length 70, but X_target has 75 samples"),
         (np.zeros((75, 2)), r"y_target has shape \(75, 2\), but y has shape \(90,\)"),
         (np.full(75, np.inf), "y_target contains infinity"),
     ],
@@ -440,7 +440,7 @@ def test_criteria_on_features_serve_both(values, same):
         (lambda y: np.where(np.arange(90) == 3, np.nan, y), "Input y contains NaN"),
         (lambda y: np.where(np.arange(90) == 3, np.inf, y), "Input y contains infinity"),
         (lambda y: np.full(90, "much"), "could not convert string to float"),
-        (lambda y: y[:50], "y has length 50, but X has 90 rows"),
+        (lambda y: y[:50], "y has length 50, but X has 90 samples"),
         (lambda y: np.zeros((90, 2, 2)), "Found array with dim 3"),
         (lambda y: None, "requires y to be passed"),
     ],
@@ -503,7 +503,7 @@ def fit_and_score(estimator, weight, batch_norm, seed):
     ("estimator", "weight", "batch_norm"),
     [
         (DANRegressor, None, "joint"),
-        (DeepCORALRegressor, None, None),
+        (CORALRegressor, None, None),
         (DANNRegressor, 3.0, "joint"),
         (DeepJDOTRegressor, 5.0, "joint"),
         (RSDRegressor, 1.0, "joint"),

@@ -21,7 +21,7 @@ from domadapt import (
     pack,
 )
 from domadapt.alignment import PartialAdversarial
-from domadapt.training.tasks import Classification
+from domadapt.training.step import Classification
 from domadapt.training.trainer import Trainer
 
 SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 3, "batch_size": 32, "random_state": 0}
@@ -223,17 +223,17 @@ def test_labels_of_the_right_rows_are_known_where_rows_are_mixed(blobs, same):
     [
         (
             {"y_target": np.full(75, 7)},
-            r"holds labels that no source row has: \[7\]. .*\[0, 1, 2\]",
+            r"holds labels that no source sample has: \[7\]. .*\[0, 1, 2\]",
         ),
-        ({"y_target": ["a"] * 75}, r"holds labels that no source row has: \['a'\]"),
+        ({"y_target": ["a"] * 75}, r"holds labels that no source sample has: \['a'\]"),
         ({"y_target": np.full(75, np.nan)}, "y_target knows no label: all of its entries"),
         ({"y_target": [None] * 75}, "y_target knows no label"),
-        ({"y_target": np.zeros(74)}, "y_target has length 74, but X_target has 75 rows"),
+        ({"y_target": np.zeros(74)}, "y_target has length 74, but X_target has 75 samples"),
         ({"y_target": np.zeros((75, 2))}, r"y_target has shape \(75, 2\), but y has shape"),
         ({"X_target": None}, "y_target was given without a target"),
         (
             {"X_target": None, "sample_domain": np.repeat([1, -1], [50, 40])},
-            "y_target has length 75, but X has 90 rows",
+            "y_target has length 75, but X has 90 samples",
         ),
     ],
 )
@@ -484,7 +484,7 @@ def test_rows_of_classes_that_the_source_lacks_are_found():
 def test_adapt_cannot_learn_a_class_of_unknown_rows(blobs):
     Xs, ys, Xt, _ = blobs
     clf = OSBPClassifier(**SMALL_OPEN).fit(Xs, ys, X_target=Xt)
-    with pytest.raises(ValueError, match="needs a class for unknown rows"):
+    with pytest.raises(ValueError, match="needs a class for unknown samples"):
         clf.adapt(Xt, alignment="osbp")
     assert clf.adapt(Xt, alignment="entropy").predict_proba(Xt).shape == (75, 4)
     np.testing.assert_array_equal(clf.transduction_, clf.predict(Xt))
@@ -494,5 +494,5 @@ def test_adapt_cannot_learn_a_class_of_unknown_rows(blobs):
 @pytest.mark.parametrize("alignment", ["osbp", [(1.0, "osbp"), (0.1, "mmd")]])
 def test_a_class_for_unknown_rows_needs_its_own_classifier(blobs, alignment):
     Xs, ys, Xt, _ = blobs
-    with pytest.raises(ValueError, match=r"needs a class for unknown rows.*OSBPClassifier"):
+    with pytest.raises(ValueError, match=r"needs a class for unknown samples.*OSBPClassifier"):
         AlignmentClassifier(alignment).fit(Xs, ys, X_target=Xt)

@@ -118,6 +118,19 @@ def page_of(folder):
     return page
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a finished run with its report."""
+    folder = make_run(tmp_path_factory.mktemp("runs") / "run")
+    page_of(folder)
+    return folder
+
+
+@pytest.fixture
+def page(finished):
+    return Page((finished / "report.html").read_text())
+
+
 def test_all_four_files_are_written_and_nothing_else(tmp_path):
     pytest.importorskip("matplotlib")
     before = {path.name for path in make_run(tmp_path / "run").iterdir()}
@@ -130,8 +143,7 @@ def test_all_four_files_are_written_and_nothing_else(tmp_path):
     assert len((tmp_path / "run" / "table.csv").read_text().splitlines()) == 1 + 6 * 3
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(tmp_path):
-    page = page_of(make_run(tmp_path / "run"))
+def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(finished, page):
     assert not page.all("script")
     assert not page.all("link")
     references = [
@@ -143,14 +155,13 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(tmp_path):
     assert references
     assert all(value.startswith(("#", "data:image/png;base64,")) for value in references)
     assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)
-    text = (tmp_path / "run" / "report.html").read_text()
+    text = (finished / "report.html").read_text()
     assert "url(http" not in text
     assert "@import" not in text
     assert "prefers-color-scheme: dark" in text
 
 
-def test_the_page_names_methods_pairs_and_settings(tmp_path):
-    page = page_of(make_run(tmp_path / "run"))
+def test_the_page_names_methods_pairs_and_settings(page):
     assert page.text.startswith("domadapt bench: office31")
     for title in ("source only", "DAN", "magic"):
         assert page.words.count(title) >= 1 + 1 + 6, title
@@ -164,17 +175,15 @@ def test_the_page_names_methods_pairs_and_settings(tmp_path):
     assert "TLlib" in page.text
 
 
-def test_the_best_last_epoch_is_bold_in_every_column_but_the_last(tmp_path):
-    page_of(make_run(tmp_path / "run"))
-    text = (tmp_path / "run" / "report.html").read_text()
+def test_the_best_last_epoch_is_bold_in_every_column_but_the_last(finished):
+    text = (finished / "report.html").read_text()
     assert text.count("<td><b>") == 6 + 1
     row = text[text.index('<th scope="row">magic') :].splitlines()[0]
     assert row.count("<b>70.5</b>") == 6 + 1
     assert row.endswith("<td>71.5</td></tr>")
 
 
-def test_there_are_curves_of_every_pair_and_maps_of_every_method(tmp_path):
-    page = page_of(make_run(tmp_path / "run"))
+def test_there_are_curves_of_every_pair_and_maps_of_every_method(page):
     drawings = [attrs for attrs in page.all("svg") if attrs.get("role") == "img"]
     assert len(drawings) == 6
     assert drawings[0]["aria-label"] == (
@@ -188,17 +197,15 @@ def test_there_are_curves_of_every_pair_and_maps_of_every_method(tmp_path):
     )
 
 
-def test_ids_are_unique(tmp_path):
-    page = page_of(make_run(tmp_path / "run"))
+def test_ids_are_unique(page):
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) > 6
     assert len(ids) == len(set(ids))
 
 
-def test_the_same_run_gives_the_same_page(tmp_path):
-    for name in ("one", "two"):
-        page_of(make_run(tmp_path / name))
-    one, two = ((tmp_path / name / "report.html").read_bytes() for name in ("one", "two"))
+def test_the_same_run_gives_the_same_page(finished, tmp_path):
+    page_of(make_run(tmp_path / "run"))
+    one, two = ((folder / "report.html").read_bytes() for folder in (finished, tmp_path / "run"))
     assert one == two
 
 

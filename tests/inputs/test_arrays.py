@@ -7,7 +7,6 @@ from scipy import sparse
 
 from domadapt.domains.samples import Samples
 from domadapt.inputs.reader import ArrayBatches, DenseArray, Reader
-from domadapt.training.trainer import EndlessPermutations
 
 CPU = torch.device("cpu")
 
@@ -83,20 +82,3 @@ def test_numbers_too_large_for_float32_are_refused():
     with pytest.raises(ValueError, match="too large for float32"):
         DenseArray(Samples(np.array([[1e300]])), CPU, np.float32)
     assert DenseArray(Samples(np.array([[1e300]])), CPU, np.float64).tensor.item() == 1e300
-
-
-@pytest.mark.parametrize("batch_size", [1, 3, 7, 10])
-def test_every_sample_is_drawn_equally_often(batch_size):
-    order = EndlessPermutations(10, seed=0)
-    index = torch.cat([order.take(3, batch_size).flatten() for _ in range(10)])
-    counts = index.bincount(minlength=10)
-    assert counts.max() - counts.min() <= 1
-    assert len(index) == 30 * batch_size
-
-
-def test_permutations_differ_and_follow_the_seed():
-    first, again, other = (EndlessPermutations(50, seed=s).take(2, 50).tolist() for s in (0, 0, 1))
-    assert first == again
-    assert first != other
-    assert first[0] != first[1]
-    assert sorted(first[0]) == list(range(50))

@@ -12,8 +12,7 @@ from domadapt import AlignmentClassifier, AlignmentRegressor
 from domadapt.alignment import MCC, MMD, VirtualAdversarial
 from domadapt.alignment.protocol import StepTensors
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
-from domadapt.training.criteria import WeightedCriteria
-from domadapt.training.loss_weights import GradNormWeights, UncertaintyWeights
+from domadapt.training import GradNormWeights, UncertaintyWeights, WeightedCriteria
 from domadapt.training.trainer import Trainer
 
 FOUND = ["uncertainty", "gradnorm"]
@@ -21,7 +20,7 @@ SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 4, "batch_size": 32, "random
 
 
 def same(first, second):
-    """Say whether two estimators have the same weights to the last bit."""
+    """Return whether two estimators have the same weights to the last bit."""
     one, other = first.module_.state_dict(), second.module_.state_dict()
     return all(torch.equal(value, other[name]) for name, value in one.items())
 
@@ -63,7 +62,7 @@ def accuracy(scale, weighting):
     settings = {"optimizer": "adam", "learning_rate": 1e-3, "label_smoothing": 0.0}
     settings |= {"batch_norm": "joint", "max_epochs": 40, "random_state": 0}
     alignment = [(1.0, "mmd"), (1.0, Confusion(scale))]
-    clf = AlignmentClassifier(alignment, alignment_weighting=weighting, **settings)
+    clf = AlignmentClassifier(alignment, loss_weights=weighting, **settings)
     return clf.fit(Xs, ys, X_target=Xt).score(Xt, yt)
 
 
@@ -78,9 +77,9 @@ def test_a_loss_a_thousand_times_too_large_does_no_harm_where_weights_are_found(
 def test_weights_make_up_for_scales_of_a_classifier(blobs, weighting):
     Xs, ys, Xt, _ = blobs
     alignment = [(1.0, ScaledMMD(1.0)), (1.0, ScaledMMD(1000.0))]
-    clf = AlignmentClassifier(
-        alignment, alignment_weighting=weighting, **{**SMALL, "max_epochs": 50}
-    ).fit(Xs, ys, X_target=Xt)
+    clf = AlignmentClassifier(alignment, loss_weights=weighting, **{**SMALL, "max_epochs": 50}).fit(
+        Xs, ys, X_target=Xt
+    )
     task, small, large = clf.loss_weights_
     assert clf.loss_weights_.shape == (3,)
     assert task > 0
@@ -95,7 +94,7 @@ def test_weights_make_up_for_scales_of_a_regressor(blobs, weighting):
     y = Xs @ np.linspace(-1.0, 1.0, 10)
     alignment = [(1.0, ScaledMMD(1.0)), (1.0, ScaledMMD(1000.0))]
     settings = {**SMALL, "max_epochs": 50, "learning_rate": 0.01}
-    reg = AlignmentRegressor(alignment, alignment_weighting=weighting, **settings)
+    reg = AlignmentRegressor(alignment, loss_weights=weighting, **settings)
     reg.fit(Xs, y, X_target=Xt)
     task, small, large = reg.loss_weights_
     assert task > 0
@@ -107,21 +106,21 @@ def test_weights_make_up_for_scales_of_a_regressor(blobs, weighting):
 @pytest.mark.parametrize("weighting", FOUND)
 def test_weights_are_found_alike_with_one_seed_and_forgotten_by_the_next_fit(blobs, weighting):
     Xs, ys, Xt, _ = blobs
-    clf = AlignmentClassifier("mmd", alignment_weighting=weighting, **SMALL)
+    clf = AlignmentClassifier("mmd", loss_weights=weighting, **SMALL)
     clf.fit(Xs, ys, X_target=Xt)
     first = clf.loss_weights_
     assert first.shape == (2,)
     np.testing.assert_array_equal(first, clf.fit(Xs, ys, X_target=Xt).loss_weights_)
     assert not same(clf, AlignmentClassifier("mmd", **SMALL).fit(Xs, ys, X_target=Xt))
     assert not hasattr(clf.fit(Xs, ys), "loss_weights_")
-    clf.fit(Xs, ys, X_target=Xt).set_params(alignment_weighting="fixed").fit(Xs, ys, X_target=Xt)
+    clf.fit(Xs, ys, X_target=Xt).set_params(loss_weights="fixed").fit(Xs, ys, X_target=Xt)
     assert not hasattr(clf, "loss_weights_")
 
 
 @pytest.mark.parametrize("weighting", FOUND)
 def test_weights_go_on_from_a_checkpoint(blobs, weighting, tmp_path, monkeypatch):
     Xs, ys, Xt, _ = blobs
-    settings = {**SMALL, "alignment_weighting": weighting}
+    settings = {**SMALL, "loss_weights": weighting}
     straight = AlignmentClassifier("dann", **settings).fit(Xs, ys, X_target=Xt)
     run_epoch, calls = Trainer.run_epoch, []
 
@@ -148,7 +147,7 @@ def test_weights_go_on_from_a_checkpoint(blobs, weighting, tmp_path, monkeypatch
 @pytest.mark.parametrize("weighting", FOUND)
 def test_adapting_without_a_task_leaves_the_weights_that_were_found(blobs, weighting):
     Xs, ys, Xt, _ = blobs
-    found = AlignmentClassifier("mmd", alignment_weighting=weighting, **SMALL)
+    found = AlignmentClassifier("mmd", loss_weights=weighting, **SMALL)
     found.fit(Xs, ys, X_target=Xt)
     weights = found.loss_weights_
     found.adapt(Xt - 3.0)
@@ -176,7 +175,7 @@ def past_the_features(target_inputs, feature_extractor):
 def test_gradients_past_the_features_cannot_be_compared(blobs, monkeypatch, alignment, name):
     Xs, ys, Xt, _ = blobs
     monkeypatch.setattr(Trainer, "run_epoch", must_not_train)
-    clf = AlignmentClassifier(alignment, alignment_weighting="gradnorm")
+    clf = AlignmentClassifier(alignment, loss_weights="gradnorm")
     match = f"'gradnorm' compares gradients at the features, and that of {name} goes past them"
     with pytest.raises(ValueError, match=match):
         clf.fit(Xs, ys, X_target=Xt)
@@ -185,7 +184,7 @@ def test_gradients_past_the_features_cannot_be_compared(blobs, monkeypatch, alig
 def test_losses_past_the_features_can_be_compared(blobs):
     Xs, ys, Xt, _ = blobs
     alignment = [(0.3, "dann"), (0.1, "vat"), (0.1, "entropy")]
-    clf = AlignmentClassifier(alignment, alignment_weighting="uncertainty", **SMALL)
+    clf = AlignmentClassifier(alignment, loss_weights="uncertainty", **SMALL)
     assert clf.fit(Xs, ys, X_target=Xt).loss_weights_.shape == (4,)
 
 
@@ -193,8 +192,8 @@ def test_losses_past_the_features_can_be_compared(blobs):
 def test_other_ways_to_weigh_are_refused(blobs, monkeypatch, weighting):
     Xs, ys, Xt, _ = blobs
     monkeypatch.setattr(Trainer, "run_epoch", must_not_train)
-    with pytest.raises(ValueError, match="The 'alignment_weighting' parameter"):
-        AlignmentClassifier(alignment_weighting=weighting).fit(Xs, ys, X_target=Xt)
+    with pytest.raises(ValueError, match="The 'loss_weights' parameter"):
+        AlignmentClassifier(loss_weights=weighting).fit(Xs, ys, X_target=Xt)
 
 
 # The step against gradients written out.

@@ -22,23 +22,23 @@ def images():
 
 
 def noted(*tensors):
-    """Copy what a step gives: it writes the next batch where this one was."""
+    """Copy what a step passes: it writes the next mini-batch where this one was."""
     return [given.detach().clone().numpy() for given in tensors]
 
 
 def same(first, second):
-    """Say whether two estimators have the same weights to the last bit."""
+    """Return whether two estimators have the same weights to the last bit."""
     one, other = first.module_.state_dict(), second.module_.state_dict()
     return all(torch.equal(value, other[name]) for name, value in one.items())
 
 
 def nothing(features):
-    """Give a loss that pulls at nothing."""
+    """Return a loss that pulls at nothing."""
     return 0.0 * features.sum()
 
 
 @pytest.mark.parametrize("make_data", [vectors, images])
-def test_inputs_are_the_very_rows_of_the_batch(make_data):
+def test_inputs_are_the_very_samples_of_the_batch(make_data):
     X, y, X_target = make_data()
     seen = []
 
@@ -60,7 +60,7 @@ def test_inputs_are_the_very_rows_of_the_batch(make_data):
     assert any((of_source != np.arange(16)).any() for _, _, of_source, _, _ in seen)
 
 
-def test_indices_count_within_a_domain_where_rows_are_stacked():
+def test_indices_count_within_a_domain_where_samples_are_stacked():
     X, y, sample_domain = pack(*vectors())
     order = np.random.default_rng(1).permutation(len(X))
     X, y, sample_domain = X[order], y[order], sample_domain[order]
@@ -102,9 +102,9 @@ def test_domains_of_the_source_come_as_ones_in_their_columns(names, n_sources):
 
 
 @pytest.mark.parametrize("make_data", [vectors, images])
-def test_the_feature_extractor_gives_the_features_of_the_step(make_data):
+def test_the_feature_extractor_returns_the_features_of_the_step(make_data):
     X, y, X_target = make_data()
-    # Fewer than there are target rows in a batch: where a batch is cut shows.
+    # Fewer than there are target samples in a mini-batch: where it is cut shows.
     X, y = X[:10], y[:10]
     differences, modes = [], []
 
@@ -198,7 +198,7 @@ def test_begin_epoch_sees_the_whole_target_once_before_each_epoch():
         np.testing.assert_array_equal(inputs, X_target[index])
 
 
-def test_the_labelled_rows_of_a_batch_are_handed_to_no_criterion():
+def test_the_labelled_samples_of_a_batch_are_passed_to_no_criterion():
     X, y, X_target = vectors()
     y_target = np.full(41, None, dtype=object)
     y_target[[3, 30]] = [0, 1]
@@ -225,11 +225,11 @@ def test_the_labelled_rows_of_a_batch_are_handed_to_no_criterion():
     for source, target, of_source, of_target in seen[1:]:
         np.testing.assert_array_equal(source, X[of_source])
         np.testing.assert_array_equal(target, X_target[of_target])
-    # As unlabelled rows, they come round like the others.
+    # As unlabelled samples, they come round like the others.
     assert {3, 30} <= set(np.concatenate([of_target for *_, of_target in seen[1:]]).tolist())
 
 
-def test_features_of_target_rows_are_theirs_where_others_are_labelled():
+def test_features_of_target_samples_are_theirs_where_others_are_labelled():
     X, y, X_target = vectors()
     y_target = np.full(41, np.nan)
     y_target[[3, 30]] = [0, 1]

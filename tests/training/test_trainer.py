@@ -7,13 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment import CORAL, DomainAdversarial, WeightedCriteria
-from domadapt.domains.arguments import Samples
-from domadapt.inputs.arrays import ArrayBatches, EndlessPermutations
+from domadapt.alignment import CORAL, MMD, DomainAdversarial
+from domadapt.domains.samples import Samples
+from domadapt.inputs.reader import ArrayBatches
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
-from domadapt.training import NonFiniteLossError, Trainer, TrainingSettings
+from domadapt.training import NonFiniteLossError, Trainer, TrainingSettings, WeightedCriteria
 from domadapt.training.optimization import dann_alignment, dann_learning_rate
-from domadapt.training.tasks import Classification
+from domadapt.training.step import Classification
+from domadapt.training.trainer import EndlessPermutations
 
 SETTINGS = {
     "batch_size": 4,
@@ -111,6 +112,26 @@ def test_history_notes_every_epoch():
     assert trainer.history["alignment_weight"][-1] == pytest.approx(0.7 * dann_alignment(8 / 9))
     assert trainer.history["learning_rate"][-1] == pytest.approx(0.05 * dann_learning_rate(8 / 9))
     assert all(value > 0 for value in trainer.history["alignment_loss"])
+    # The only criterion is the alignment.
+    assert trainer.history["CORAL"] == trainer.history["alignment_loss"]
+
+
+def test_history_has_a_list_for_each_criterion_by_its_name():
+    def alignment_loss(source_features, target_features):
+        return 1.0 + 0.0 * source_features.sum()
+
+    trainer = make_trainer([(0.5, CORAL()), (2.0, MMD()), (1.0, alignment_loss), (1.0, MMD())])
+    for _ in range(2):
+        trainer.run_epoch()
+    history = trainer.history
+    names = ["task_loss", "alignment_loss", "alignment_weight", "learning_rate"]
+    assert list(history) == [*names, "CORAL", "MMD_1", "MMD_2"]
+    assert {len(values) for values in history.values()} == {2}
+    # A function may be called like the sum, which stands there all the same.
+    for total, *parts in zip(*(history[n] for n in names[1:2] + list(history)[4:]), strict=True):
+        assert total == pytest.approx(1.0 + sum(parts), rel=1e-5)
+    assert history["MMD_1"] == pytest.approx(history["MMD_2"])
+    assert history["CORAL"] != history["MMD_1"]
 
 
 @pytest.mark.parametrize(
@@ -133,9 +154,9 @@ def test_a_weight_of_zero_trains_the_network_as_no_criterion_does():
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_discriminator_sized_at_the_first_batch_is_trained(optimizer):
     trainer = make_trainer(DomainAdversarial(hidden_layer_sizes=(4,)), optimizer=optimizer)
-    before = [p.detach().clone() for p in trainer.alignment.parameters()]
+    before = [p.detach().clone() for p in trainer.criteria.parameters()]
     trainer.run_epoch()
-    after = list(trainer.alignment.parameters())
+    after = list(trainer.criteria.parameters())
     assert len(before) == 4
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 

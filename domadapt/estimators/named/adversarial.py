@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 from domadapt.estimators._classifier import BaseAlignmentClassifier
-from domadapt.estimators._deep import LEARN_THEN_ALIGN, Stage
 from domadapt.estimators._documentation import deep_estimator
 from domadapt.estimators._parameters import Alignment, Optimizer
 from domadapt.estimators._regressor import BaseAlignmentRegressor
+from domadapt.estimators._stages import LEARN_THEN_ALIGN, Stage
 
 __all__ = ["ADDAClassifier", "CDANClassifier", "DANNClassifier", "DANNRegressor", "WDGRLClassifier"]
 

@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from domadapt.estimators._classifier import BaseAlignmentClassifier
-from domadapt.estimators._deep import LEARN_THEN_ALIGN, Stage
 from domadapt.estimators._documentation import deep_estimator
 from domadapt.estimators._parameters import Alignment
+from domadapt.estimators._stages import LEARN_THEN_ALIGN, Stage
 
 __all__ = ["SHOTClassifier"]
 

@@ -5,8 +5,13 @@ import math
 import pytest
 import torch
 
-from domadapt.training.optimization import OPTIMIZERS, make_optimizer
-from domadapt.training.optimization import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
+from domadapt.training.optimization import (
+    ALIGNMENT_SCHEDULES,
+    LEARNING_RATE_SCHEDULES,
+    OPTIMIZERS,
+    make_optimizer,
+    parameter_groups,
+)
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.1, 0.5, 0.99])
@@ -41,7 +46,7 @@ def test_the_alignment_schedule_of_dann_rises_from_0_to_1():
 def test_optimizers_are_torch_s(name, reference):
     assert name in OPTIMIZERS
     trained, expected = (torch.nn.Parameter(torch.tensor([1.0, -2.0])) for _ in range(2))
-    ours = make_optimizer(name, [trained], learning_rate=0.1, weight_decay=0.01)
+    ours = make_optimizer(name, [{"params": [trained], "lr": 0.1}], 0.01)
     theirs = reference([expected])
     for _ in range(3):
         for parameter, optimizer in ((trained, ours), (expected, theirs)):
@@ -49,3 +54,17 @@ def test_optimizers_are_torch_s(name, reference):
             parameter.square().sum().backward()
             optimizer.step()
     torch.testing.assert_close(trained, expected)
+
+
+def test_a_backbone_is_in_a_group_of_its_own_and_what_takes_no_gradient_in_none():
+    backbone, head = torch.nn.Linear(3, 2), torch.nn.Linear(2, 1)
+    backbone.bias.requires_grad_(False)
+    network = torch.nn.Sequential(backbone, head)
+    groups = parameter_groups(network, backbone, 0.1)
+    assert [group["factor"] for group in groups] == [1.0, 0.1]
+    assert [[*map(id, group["params"])] for group in groups] == [
+        [id(head.weight), id(head.bias)],
+        [id(backbone.weight)],
+    ]
+    (alone,) = parameter_groups(head)
+    assert alone["factor"] == 1.0

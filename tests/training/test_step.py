@@ -1,11 +1,12 @@
-"""What a signature declares, and what weights do."""
+"""What a step passes to criteria by their signatures, and what weights do."""
 
 import pytest
 import torch
 from torch import nn
 
-from domadapt.alignment import CORAL, MMD, DomainAdversarial, WeightedCriteria, declared_names
+from domadapt.alignment import CORAL, MCC, MMD, DeepCORAL, DomainAdversarial, declared_names
 from domadapt.alignment.protocol import ON_OFFER, StepTensors
+from domadapt.training import WeightedCriteria
 
 
 def step_tensors(n_source=3, n_target=2, weight=None, source_domains=None):
@@ -22,11 +23,17 @@ def step_tensors(n_source=3, n_target=2, weight=None, source_domains=None):
         source_indices=torch.tensor([4, 0, 2]),
         target_indices=torch.tensor([1, 3]),
         classifier=classifier,
-        progress=0.5,
+        progress=torch.tensor(0.5),
         feature_extractor=feature_extractor,
         gather_inputs=lambda: inputs,
         source_domains=source_domains,
     )
+
+
+def alignment_loss(criteria, at, weight):
+    """Return the sum of the losses as a step has it, with a weight on top of those of a list."""
+    factors = [torch.tensor(weight * own) for own in criteria.own_weights(0.5)]
+    return torch.stack(criteria(at, factors)).sum()
 
 
 def test_a_signature_is_a_declaration():
@@ -48,7 +55,7 @@ def test_an_unknown_name_is_told_with_what_is_on_offer(criterion, message):
         declared_names(criterion)
 
 
-def test_everything_on_offer_is_handed_over():
+def test_everything_on_offer_is_passed():
     of_two = torch.eye(2)[torch.tensor([0, 0, 1, 0, 1])]
     at, seen = step_tensors(source_domains=of_two), {}
 
@@ -71,7 +78,7 @@ def test_everything_on_offer_is_handed_over():
         seen.update(locals())
         return source_features.sum()
 
-    WeightedCriteria(everything)(at, 1.0)
+    alignment_loss(WeightedCriteria(everything), at, 1.0)
     assert set(ON_OFFER["classes"]) <= set(seen)
     torch.testing.assert_close(seen["source_inputs"], at.gather_inputs()[:3])
     torch.testing.assert_close(seen["target_inputs"], at.gather_inputs()[3:])
@@ -103,7 +110,7 @@ def test_a_weight_multiplies_every_gradient_into_the_network(criterion):
     def gradients(weight):
         at = step_tensors()
         inputs = [at.features, *at.classifier.parameters()]
-        loss = WeightedCriteria(criterion)(at, weight)
+        loss = alignment_loss(WeightedCriteria(criterion), at, weight)
         return torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True)
 
     torch.manual_seed(0)
@@ -117,7 +124,8 @@ def test_a_weight_multiplies_every_gradient_into_the_network(criterion):
 
 def test_no_criterion_pulls_harder_than_a_cross_entropy_could():
     at = step_tensors()
-    loss = WeightedCriteria(lambda source_features: 1e6 * source_features.sum())(at, 1.0)
+    runaway = WeightedCriteria(lambda source_features: 1e6 * source_features.sum())
+    loss = alignment_loss(runaway, at, 1.0)
     (grad,) = torch.autograd.grad(loss, at.features)
     assert grad.norm().item() == pytest.approx((2 / 3) ** 0.5)
     assert grad[:3].std() == 0
@@ -130,7 +138,7 @@ def test_a_discriminator_learns_at_the_full_rate_whatever_the_weight():
     def gradients(weight):
         at = step_tensors()
         criteria = WeightedCriteria(criterion)
-        criteria(at, weight).backward()
+        alignment_loss(criteria, at, weight).backward()
         return at.features.grad, [p.grad for p in criteria.parameters()]
 
     features, discriminator = gradients(1.0)
@@ -142,7 +150,7 @@ def test_a_discriminator_learns_at_the_full_rate_whatever_the_weight():
 
 def test_several_criteria_add_up_each_with_its_weight():
     at = step_tensors()
-    both = WeightedCriteria([(0.02, MMD()), (0.005, "coral")])(at, 3.0)
+    both = alignment_loss(WeightedCriteria([(0.02, MMD()), (0.005, DeepCORAL())]), at, 3.0)
     (grad,) = torch.autograd.grad(both, at.features, retain_graph=True)
     mmd = MMD()(at.features[:3], at.features[3:])
     coral = CORAL()(at.outputs[:3], at.outputs[3:])
@@ -153,13 +161,20 @@ def test_several_criteria_add_up_each_with_its_weight():
 
 def test_the_caller_s_criterion_is_copied():
     mine = DomainAdversarial()
-    WeightedCriteria(mine)(step_tensors(), 1.0)
+    alignment_loss(WeightedCriteria(mine), step_tensors(), 1.0)
     assert isinstance(mine.discriminator[0], nn.LazyLinear)
+
+
+def test_every_criterion_has_a_name_of_its_own():
+    alignment = [(1.0, MMD()), (1.0, MCC()), (0.5, MCC(temperature=1.0))]
+    assert WeightedCriteria(alignment).names == ["MMD", "MCC_1", "MCC_2"]
+    assert WeightedCriteria(alignment[:2]).names == ["MMD", "MCC"]
 
 
 def test_default_weights_are_those_of_a_criterion_alone():
     assert WeightedCriteria(MMD()).default_weight == MMD.default_weight
-    assert WeightedCriteria("coral").default_weight == CORAL.default_weight
+    assert WeightedCriteria(DeepCORAL()).default_weight == CORAL.default_weight
+    assert MMD.default_weight != CORAL.default_weight != 1.0
     assert WeightedCriteria([(1.0, MMD()), (1.0, CORAL())]).default_weight == 1.0
     assert WeightedCriteria(lambda source_features: source_features.sum()).default_weight == 1.0
 
@@ -167,7 +182,7 @@ def test_default_weights_are_those_of_a_criterion_alone():
 @pytest.mark.parametrize(
     ("alignment", "error", "message"),
     [
-        ("magic", ValueError, r"alignment='magic' is unknown: use one of \['adda', .*'wdgrl'"),
+        ("magic", TypeError, "alignment='magic' is no criterion"),
         ([], ValueError, "alignment=.* names no criterion"),
         ([MMD()], TypeError, "pairs of a weight and a criterion"),
         ([(-1.0, MMD())], ValueError, "has the weight -1.0"),

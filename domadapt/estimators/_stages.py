@@ -1,0 +1,43 @@
+"""The stages of a fit, as data: what is trained on what, one after the other."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from domadapt.domains.samples import Samples
+from domadapt.inputs.reader import Reader
+from domadapt.nn.networks import FeatureClassifier
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One run of epochs: what is trained on, where its history goes, what its file ends in.
+
+    A stage that learns no labels leaves the classifier as it is.
+    """
+
+    learns: bool = True
+    aligns: bool = True
+    history: str = "history_"
+    ending: str = ""
+
+
+TOGETHER = (Stage(),)
+ALIGN = Stage(learns=False, history="adaptation_history_", ending=".2")
+LEARN_THEN_ALIGN = (Stage(aligns=False), ALIGN)
+
+
+@dataclass
+class Training:
+    """What the stages of a fit share."""
+
+    network: FeatureClassifier
+    backbone: nn.Module | None
+    parts: dict[str, Samples]
+    reader: Reader
+    seed: int
+    task: Any = None
+    source_domain: np.ndarray | None = None
+    fingerprint: str | None = None
