@@ -64,10 +64,10 @@ def make(request):
 
 @pytest.fixture
 def same():
-    """Return whether two estimators have the same weights to the last bit."""
+    """Return whether two estimators or modules have the same weights to the last bit."""
 
     def compare(a, b):
-        first, second = a.module_.state_dict(), b.module_.state_dict()
+        first, second = (getattr(which, "module_", which).state_dict() for which in (a, b))
         return first.keys() == second.keys() and all(
             bool((first[name] == second[name]).all()) for name in first
         )

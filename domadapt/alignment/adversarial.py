@@ -1,14 +1,14 @@
 """Alignment by a discriminator of domains that a reversed gradient works against."""
 
 import functools
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-from domadapt.alignment.checks import check_counts
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_counts
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
 
@@ -58,7 +58,13 @@ class DomainAdversarial(Criterion):
 
     default_weight = 0.3
 
-    def __init__(self, *, hidden_layer_sizes=(256,), in_features=None, n_sources=1):
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes: Sequence[int] = (256,),
+        in_features: int | None = None,
+        n_sources: int = 1,
+    ) -> None:
         super().__init__()
         check_counts(n_sources=n_sources)
         if n_sources > 1 and in_features is None:

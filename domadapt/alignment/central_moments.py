@@ -5,8 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment.checks import check_counts
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_counts
 
 # Norms are rounded off below this length.
 ROUNDING = 1e-6
@@ -59,7 +58,9 @@ class CentralMoments(Criterion):
 
     default_weight = 3.0
 
-    def __init__(self, *, n_moments=5, squash=True, interval=(0.0, 1.0)):
+    def __init__(
+        self, *, n_moments: int = 5, squash: bool = True, interval: tuple[float, float] = (0.0, 1.0)
+    ) -> None:
         super().__init__()
         check_counts(n_moments=n_moments)
         if not (len(interval) == 2 and 0.0 < interval[1] - interval[0] < math.inf):

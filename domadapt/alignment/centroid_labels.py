@@ -53,7 +53,7 @@ class CentroidLabels(Criterion):
 
     labels: torch.Tensor
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.register_buffer("labels", torch.empty(0, dtype=torch.int64), persistent=False)
 

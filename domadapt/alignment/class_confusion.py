@@ -3,8 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment.checks import check_positive
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_positive
 
 # A class of less mass than this counts as one without any; its inverse is a float32.
 SMALLEST_MASS = 1e-30
@@ -51,7 +50,7 @@ class MCC(Criterion):
 
     default_weight = 4.0
 
-    def __init__(self, *, temperature=2.5):
+    def __init__(self, *, temperature: float = 2.5) -> None:
         super().__init__()
         check_positive(temperature=temperature)
         self.temperature = temperature

@@ -1,5 +1,7 @@
 """Alignment by two classifiers that disagree where the target is far from the source."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
@@ -53,7 +55,7 @@ class ClassifierDiscrepancy(Criterion):
     (torch.Size([]), 5)
     """
 
-    def __init__(self, *, hidden_layer_sizes=()):
+    def __init__(self, *, hidden_layer_sizes: Sequence[int] = ()) -> None:
         super().__init__()
         self.hidden_layer_sizes = hidden_layer_sizes
         self.reversal = GradientReversal()

@@ -1,12 +1,13 @@
 """Alignment by a discriminator that sees features together with the predicted classes."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from domadapt.alignment.adversarial import domain_cross_entropy, domain_logits
-from domadapt.alignment.checks import check_counts
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_counts
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
 
@@ -79,7 +80,14 @@ class ConditionalAdversarial(Criterion):
     (torch.Size([]), 15)
     """
 
-    def __init__(self, *, hidden_layer_sizes=(256,), entropy=True, max_product=512, n_random=256):
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes: Sequence[int] = (256,),
+        entropy: bool = True,
+        max_product: int = 512,
+        n_random: int = 256,
+    ) -> None:
         super().__init__()
         if max_product < 0:
             raise ValueError(

@@ -1,5 +1,7 @@
 """Correlation alignment: the distance between two covariance matrices."""
 
+from typing import Literal
+
 import torch
 
 from domadapt.alignment.protocol import Criterion
@@ -94,7 +96,7 @@ class CORAL(Criterion):
 
     default_weight = 6.0
 
-    def __init__(self, *, scaling="deep_coral"):
+    def __init__(self, *, scaling: Literal["deep_coral", "coral"] = "deep_coral") -> None:
         super().__init__()
         if scaling not in SCALINGS:
             raise ValueError(f"scaling={scaling!r} is unknown: use one of {sorted(SCALINGS)}.")

@@ -1,5 +1,7 @@
 """Alignment by features that leave a discriminator undecided."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
@@ -50,7 +52,9 @@ class DomainConfusion(Criterion):
     (torch.Size([]), 3)
     """
 
-    def __init__(self, *, hidden_layer_sizes=(256,), in_features=None):
+    def __init__(
+        self, *, hidden_layer_sizes: Sequence[int] = (256,), in_features: int | None = None
+    ) -> None:
         super().__init__()
         self.hidden_layer_sizes, self.in_features = hidden_layer_sizes, in_features
         self.discriminator = mlp_head(1, hidden_layer_sizes, in_features=in_features)

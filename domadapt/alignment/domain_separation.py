@@ -1,10 +1,11 @@
 """Alignment that gives each domain private features for what the domains do not share."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment.checks import check_not_negative
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_not_negative
 from domadapt.nn.networks import mlp_head
 
 # Its inverse is still a float32.
@@ -75,8 +76,12 @@ class DomainSeparation(Criterion):
     """
 
     def __init__(
-        self, *, hidden_layer_sizes=(32,), reconstruction_weight=0.01, difference_weight=0.075
-    ):
+        self,
+        *,
+        hidden_layer_sizes: Sequence[int] = (32,),
+        reconstruction_weight: float = 0.01,
+        difference_weight: float = 0.075,
+    ) -> None:
         super().__init__()
         check_not_negative(
             reconstruction_weight=reconstruction_weight, difference_weight=difference_weight

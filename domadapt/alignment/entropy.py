@@ -4,8 +4,7 @@ import math
 
 import torch.nn.functional as F
 
-from domadapt.alignment.checks import check_not_negative
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_not_negative
 
 
 class EntropyMinimization(Criterion):
@@ -51,7 +50,7 @@ class EntropyMinimization(Criterion):
 
     default_weight = 0.1
 
-    def __init__(self, *, diversity=0.0):
+    def __init__(self, *, diversity: float = 0.0) -> None:
         super().__init__()
         check_not_negative(diversity=diversity)
         self.diversity = diversity

@@ -2,8 +2,7 @@
 
 import torch
 
-from domadapt.alignment.checks import check_positive
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_positive
 
 
 class AFN(Criterion):
@@ -45,7 +44,7 @@ class AFN(Criterion):
     tensor([[-0.6000, -0.8000]])
     """
 
-    def __init__(self, *, step_size=1.0):
+    def __init__(self, *, step_size: float = 1.0) -> None:
         super().__init__()
         check_positive(step_size=step_size)
         self.step_size = step_size

@@ -3,8 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment.checks import check_positive
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_positive
 from domadapt.nn.kernels import (
     central_bandwidth,
     check_kernels,
@@ -59,7 +58,14 @@ class JointMMD(Criterion):
 
     default_weight = 0.3
 
-    def __init__(self, *, bandwidth=None, n_kernels=5, softmax_bandwidth=0.3, unbiased=True):
+    def __init__(
+        self,
+        *,
+        bandwidth: float | None = None,
+        n_kernels: int = 5,
+        softmax_bandwidth: float = 0.3,
+        unbiased: bool = True,
+    ) -> None:
         super().__init__()
         check_kernels(bandwidth, n_kernels)
         check_positive(softmax_bandwidth=softmax_bandwidth)

@@ -47,7 +47,7 @@ class LocalMMD(Criterion):
     True
     """
 
-    def __init__(self, *, bandwidth=None, n_kernels=5):
+    def __init__(self, *, bandwidth: float | None = None, n_kernels: int = 5) -> None:
         super().__init__()
         check_kernels(bandwidth, n_kernels)
         self.bandwidth, self.n_kernels = bandwidth, n_kernels

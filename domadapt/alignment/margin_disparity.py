@@ -1,10 +1,11 @@
 """Alignment by a head that disagrees with the classifier on the target alone."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment.checks import check_positive
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_positive
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
 
@@ -59,7 +60,7 @@ class MarginDisparity(Criterion):
 
     default_weight = 0.1
 
-    def __init__(self, *, hidden_layer_sizes=(256,), margin=4.0):
+    def __init__(self, *, hidden_layer_sizes: Sequence[int] = (256,), margin: float = 4.0) -> None:
         super().__init__()
         check_positive(margin=margin)
         self.hidden_layer_sizes, self.margin = hidden_layer_sizes, margin

@@ -1,5 +1,7 @@
 """Other kernels and another estimate for the maximum mean discrepancy."""
 
+from typing import Literal
+
 import torch
 
 from domadapt.alignment.protocol import Criterion
@@ -62,7 +64,13 @@ class KernelMMD(Criterion):
     True
     """
 
-    def __init__(self, *, kernel="rational_quadratic", bandwidth=None, unbiased=True):
+    def __init__(
+        self,
+        *,
+        kernel: Literal["linear", "laplacian", "rational_quadratic"] = "rational_quadratic",
+        bandwidth: float | None = None,
+        unbiased: bool = True,
+    ) -> None:
         super().__init__()
         if kernel != "linear" and kernel not in RADIAL_KERNELS:
             known = sorted(["linear", *RADIAL_KERNELS])
@@ -138,7 +146,7 @@ class LinearTimeMMD(Criterion):
     True
     """
 
-    def __init__(self, *, bandwidth=None, n_kernels=5):
+    def __init__(self, *, bandwidth: float | None = None, n_kernels: int = 5) -> None:
         super().__init__()
         check_kernels(bandwidth, n_kernels)
         self.bandwidth, self.n_kernels = bandwidth, n_kernels

@@ -1,11 +1,12 @@
 """Mean teacher: a network that agrees with the average of its own past."""
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
-from domadapt.alignment.checks import check_confidence
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_confidence
 from domadapt.nn.networks import FeatureClassifier
 
 # Standard deviation of the noise where there is no augmentation, as a share of a column's.
@@ -87,7 +88,13 @@ class MeanTeacher(Criterion):
     # It compares probabilities, which no signature says.
     needs_classes = True
 
-    def __init__(self, *, augmentation=None, momentum=0.99, confidence=0.8):
+    def __init__(
+        self,
+        *,
+        augmentation: Callable[[Any], Any] | None = None,
+        momentum: float = 0.99,
+        confidence: float = 0.8,
+    ) -> None:
         super().__init__()
         if not (augmentation is None or callable(augmentation)):
             raise TypeError(

@@ -52,7 +52,9 @@ class MMD(Criterion):
 
     default_weight = 2.5
 
-    def __init__(self, *, bandwidth=None, n_kernels=5, unbiased=True):
+    def __init__(
+        self, *, bandwidth: float | None = None, n_kernels: int = 5, unbiased: bool = True
+    ) -> None:
         super().__init__()
         check_kernels(bandwidth, n_kernels)
         self.bandwidth, self.n_kernels, self.unbiased = bandwidth, n_kernels, unbiased

@@ -2,8 +2,7 @@
 
 import torch
 
-from domadapt.alignment.checks import check_counts
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_counts
 
 
 class MomentMatching(Criterion):
@@ -60,7 +59,7 @@ class MomentMatching(Criterion):
     # Read before training, so that the message comes early.
     needs_several_sources = True
 
-    def __init__(self, *, n_moments=2):
+    def __init__(self, *, n_moments: int = 2) -> None:
         super().__init__()
         check_counts(n_moments=n_moments)
         self.n_moments = n_moments

@@ -56,9 +56,6 @@ class BNM(Criterion):
     # The library that solves by Cholesky factors may do part of its work on the CPU.
     capturable = False
 
-    def __init__(self):
-        super().__init__()
-
     def forward(self, target_logits):
         """Measure a mini-batch.
 

@@ -57,9 +57,9 @@ class OpenSetBackpropagation(Criterion):
     needs_classes = True
     n_extra_logits = 1
 
-    def __init__(self, *, threshold=0.5):
+    def __init__(self, *, threshold: float | None = 0.5) -> None:
         super().__init__()
-        if not (isinstance(threshold, Real) and 0.0 < float(threshold) < 1.0):
+        if not (isinstance(threshold, (float, Real)) and 0.0 < float(threshold) < 1.0):
             raise ValueError(
                 f"threshold={threshold!r}: open-set adaptation needs a threshold such as 0.5, "
                 "a number above 0 and below 1."

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment.checks import check_not_negative, check_positive
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_not_negative, check_positive
 
 
 class _OfTransport(Criterion):
@@ -58,7 +57,9 @@ class DeepJDOT(_OfTransport):
 
     default_weight = 3.0
 
-    def __init__(self, *, alpha=0.001, beta=0.0001, regularization=None):
+    def __init__(
+        self, *, alpha: float = 0.001, beta: float = 0.0001, regularization: float | None = None
+    ) -> None:
         super().__init__()
         _check_settings(regularization, alpha=alpha, beta=beta)
         self.alpha, self.beta, self.regularization = alpha, beta, regularization
@@ -125,7 +126,13 @@ class DeepJDOTRegression(_OfTransport):
     tensor(2.)
     """
 
-    def __init__(self, *, feature_weight=0.001, value_weight=0.03, regularization=None):
+    def __init__(
+        self,
+        *,
+        feature_weight: float = 0.001,
+        value_weight: float = 0.03,
+        regularization: float | None = None,
+    ) -> None:
         super().__init__()
         _check_settings(regularization, feature_weight=feature_weight, value_weight=value_weight)
         self.feature_weight, self.value_weight = feature_weight, value_weight

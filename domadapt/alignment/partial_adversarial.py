@@ -1,10 +1,11 @@
 """Alignment by a discriminator for a target that has only some of the source classes."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment.checks import check_not_negative
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_not_negative
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
 
@@ -80,7 +81,13 @@ class PartialAdversarial(Criterion):
 
     class_weight: torch.Tensor
 
-    def __init__(self, *, adversarial_weight=0.1, hidden_layer_sizes=(256,), in_features=None):
+    def __init__(
+        self,
+        *,
+        adversarial_weight: float = 0.1,
+        hidden_layer_sizes: Sequence[int] = (256,),
+        in_features: int | None = None,
+    ) -> None:
         super().__init__()
         check_not_negative(adversarial_weight=adversarial_weight)
         self.adversarial_weight = adversarial_weight

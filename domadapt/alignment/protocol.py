@@ -1,8 +1,10 @@
-"""What a criterion is: what it may ask for, what it says of itself, and what it is given."""
+"""What a criterion is: what it may ask for and says of itself, and what it is passed."""
 
 import copy
 import inspect
+import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
@@ -118,7 +120,8 @@ class Criterion(nn.Module):
             raise ValueError(
                 f"{type(self).__name__} has no parameters {unknown}. It has: {sorted(known)}."
             )
-        type(self).__init__(self, **{**known, **parameters})
+        # A value that the constructor refuses must leave the object as it was.
+        self.__dict__ = type(self)(**{**known, **parameters}).__dict__
         return self
 
     def __sklearn_clone__(self):
@@ -130,7 +133,8 @@ class Criterion(nn.Module):
 
 
 def _constructor_parameters(kind):
-    return [name for name in inspect.signature(kind).parameters if name != "self"]
+    kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    return [p.name for p in inspect.signature(kind).parameters.values() if p.kind in kinds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,3 +291,31 @@ def declared_names(criterion):
 def name_of(criterion):
     """Return the name of a criterion: that of its class, or its own where it is a function."""
     return getattr(criterion, "__name__", type(criterion).__name__)
+
+
+def check_positive(**parameters):
+    """Raise an error unless all are finite numbers above 0."""
+    for name, value in parameters.items():
+        if not (isinstance(value, Real) and 0.0 < float(value) < math.inf):
+            raise ValueError(f"{name}={value!r} must be a finite number above 0.")
+
+
+def check_not_negative(**parameters):
+    """Raise an error unless all are finite numbers of at least 0."""
+    for name, value in parameters.items():
+        if not (isinstance(value, Real) and 0.0 <= float(value) < math.inf):
+            raise ValueError(f"{name}={value!r} must be a finite number of at least 0.")
+
+
+def check_counts(**parameters):
+    """Raise an error unless all are integers of at least 1."""
+    for name, value in parameters.items():
+        if not (isinstance(value, Integral) and int(value) >= 1):
+            raise ValueError(f"{name}={value!r} must be an integer of at least 1.")
+
+
+def check_confidence(**parameters):
+    """Raise an error unless all are probabilities at which predictions are learnt from."""
+    for name, value in parameters.items():
+        if not (isinstance(value, Real) and 0.0 <= float(value) <= 1.0):
+            raise ValueError(f"{name}={value!r} must be a probability, from 0 (every sample) to 1.")

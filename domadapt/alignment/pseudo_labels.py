@@ -3,8 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment.checks import check_confidence
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_confidence
 
 
 class PseudoLabels(Criterion):
@@ -55,7 +54,9 @@ class PseudoLabels(Criterion):
 
     default_weight = 3.0
 
-    def __init__(self, *, threshold=0.8, balanced=True, ramp_up=True):
+    def __init__(
+        self, *, threshold: float = 0.8, balanced: bool = True, ramp_up: bool = True
+    ) -> None:
         super().__init__()
         check_confidence(threshold=threshold)
         self.threshold, self.balanced, self.ramp_up = threshold, balanced, ramp_up

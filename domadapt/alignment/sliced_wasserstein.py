@@ -5,8 +5,7 @@ import functools
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment.checks import check_counts
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_counts
 
 
 class SlicedWasserstein(Criterion):
@@ -49,7 +48,7 @@ class SlicedWasserstein(Criterion):
 
     default_weight = 3.0
 
-    def __init__(self, *, n_projections=64):
+    def __init__(self, *, n_projections: int = 64) -> None:
         super().__init__()
         check_counts(n_projections=n_projections)
         self.n_projections = n_projections

@@ -2,8 +2,7 @@
 
 import torch
 
-from domadapt.alignment.checks import check_counts
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_counts
 
 # Each costs a matrix product and doubles the power.
 N_SQUARINGS = 14
@@ -57,7 +56,7 @@ class BSP(Criterion):
 
     default_weight = 1e-4
 
-    def __init__(self, *, n_singular=1):
+    def __init__(self, *, n_singular: int = 1) -> None:
         super().__init__()
         check_counts(n_singular=n_singular)
         self.n_singular = n_singular

@@ -3,8 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment.checks import check_counts, check_not_negative
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_counts, check_not_negative
 from domadapt.nn.functions import gradient_of_value, keep_signature, save_results
 
 # Shares of the sum of all squared singular values. Below the first, or ten rounding errors,
@@ -71,7 +70,7 @@ class RSD(Criterion):
     # On a GPU each step waits for the decompositions.
     capturable = False
 
-    def __init__(self, *, n_components=None, mismatch_weight=0.1):
+    def __init__(self, *, n_components: int | None = None, mismatch_weight: float = 0.1) -> None:
         super().__init__()
         if n_components is not None:
             check_counts(n_components=n_components)

@@ -1,6 +1,7 @@
 """Alignment of a target extractor with a source extractor that stays as it was."""
 
 import copy
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -68,7 +69,9 @@ class UntiedAdversarial(Criterion):
 
     source_extractor: nn.Module | None
 
-    def __init__(self, *, hidden_layer_sizes=(256,), in_features=None):
+    def __init__(
+        self, *, hidden_layer_sizes: Sequence[int] = (256,), in_features: int | None = None
+    ) -> None:
         super().__init__()
         self.hidden_layer_sizes, self.in_features = hidden_layer_sizes, in_features
         self.register_module("source_extractor", None)

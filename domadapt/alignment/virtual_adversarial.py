@@ -3,8 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from domadapt.alignment.checks import check_counts, check_positive
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_counts, check_positive
 
 
 class VirtualAdversarial(Criterion):
@@ -76,7 +75,9 @@ class VirtualAdversarial(Criterion):
 
     default_weight = 0.1
 
-    def __init__(self, *, radius=0.25, probe_length=0.01, n_power_iterations=1):
+    def __init__(
+        self, *, radius: float = 0.25, probe_length: float = 0.01, n_power_iterations: int = 1
+    ) -> None:
         super().__init__()
         check_positive(radius=radius, probe_length=probe_length)
         check_counts(n_power_iterations=n_power_iterations)

@@ -1,10 +1,11 @@
 """Alignment by a critic that estimates the Wasserstein distance of the domains."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
-from domadapt.alignment.checks import check_not_negative
-from domadapt.alignment.protocol import Criterion
+from domadapt.alignment.protocol import Criterion, check_not_negative
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
 
@@ -58,7 +59,13 @@ class WassersteinCritic(Criterion):
 
     default_weight = 0.1
 
-    def __init__(self, *, hidden_layer_sizes=(100,), gradient_penalty=10.0, in_features=None):
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes: Sequence[int] = (100,),
+        gradient_penalty: float = 10.0,
+        in_features: int | None = None,
+    ) -> None:
         super().__init__()
         check_not_negative(gradient_penalty=gradient_penalty)
         self.hidden_layer_sizes, self.in_features = hidden_layer_sizes, in_features

@@ -92,8 +92,9 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
             Columns in the order of ``classes_``; for OSBPClassifier fitted with a target,
             a last column for ``unknown_``.
         """
+        samples = self._samples(X)
         classifier = self.module_.classifier
-        return self._apply(lambda features: classifier(features).softmax(1), self._samples(X))
+        return self._apply(lambda features: classifier(features).softmax(1), samples)
 
     def adapt(self, X_target: Any, *, alignment: Any = "shot") -> Self:
         """Adapt the fitted classifier to target samples alone, without any of the source.

@@ -67,12 +67,16 @@ class BaseDeepEstimator(DeepPredictions):
         """Return the parameters, and where ``deep`` those of the criterion too."""
         parameters = super().get_params(deep)
         if deep and "alignment" in parameters:
-            parameters |= criterion_parameters(resolve(self.alignment, self._learns))
+            # What names no criterion has no parameters, and can be set to what does.
+            with contextlib.suppress(TypeError, ValueError):
+                parameters |= criterion_parameters(resolve(self.alignment, self._learns))
         return parameters
 
     def set_params(self, **parameters: Any) -> Self:
         """Set parameters; ``alignment__NAME`` sets one of a copy of the criterion."""
         nested = {n: v for n, v in parameters.items() if n.startswith("alignment__")}
+        if "alignment" not in self._get_param_names():
+            nested = {}
         super().set_params(**{n: v for n, v in parameters.items() if n not in nested})
         if nested:
             self.alignment = with_parameters(self, resolve(self.alignment, self._learns), nested)

@@ -7,11 +7,14 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from domadapt.nn.functions import keep_signature
+
 
 class _ScaleGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
+    @keep_signature
     def forward(x, factor, max_norm):
         return x.view_as(x)
 

@@ -53,7 +53,7 @@ def learner(criterion):
 
 
 def naive_head(head, row):
-    """Give the output for a row, and its gradient with respect to the row."""
+    """Return the output for a sample, and its gradient with respect to the sample."""
     values, jacobian = row, [[float(i == j) for j in range(len(row))] for i in range(len(row))]
     for layer in head:
         if isinstance(layer, torch.nn.ReLU):
@@ -86,7 +86,7 @@ def naive_projection(matrix, row):
 
 
 def naive_conditional(criterion, rows, logits, is_source):
-    """Give one domain's mean cross-entropy."""
+    """Return one domain's mean cross-entropy."""
     losses, weights = [], []
     for row, own_logits in zip(rows.tolist(), logits.tolist(), strict=True):
         total = sum(math.exp(z) for z in own_logits)
@@ -258,7 +258,7 @@ def test_what_cannot_be_told_apart_costs_the_logarithm_of_two():
 
 
 def moved(name, shift):
-    """Give two domains, the target moved, and logits that tell classes apart in both."""
+    """Return two domains, the target moved, and logits that tell classes apart in both."""
     rows = batch(40, 3, 0)
     source, target = rows[:20], rows[20:] + shift
     return [source, target, source, target.detach()] if name in CONDITIONAL else [source, target]
@@ -285,7 +285,7 @@ def test_the_game_brings_the_domains_together(name):
 
 
 def own_task(name, criterion, shift):
-    """Give what the discriminator or the critic is there to make small."""
+    """Return what the discriminator or the critic is there to make small."""
     given = moved(name, shift)
     confusion = name == "confusion"
     return (plain_cross_entropy(criterion, *given)[0] if confusion else criterion(*given)).item()

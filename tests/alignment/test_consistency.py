@@ -95,7 +95,7 @@ def naive_predict(extractor, classifier, row):
 
 
 def naive_slope(extractor, classifier, p, row):
-    """Give the derivative of the divergence from p with respect to the input."""
+    """Return the derivative of the divergence from p with respect to the input."""
     hidden, q = naive_predict(extractor, classifier, row)
     first, second = extractor[0].weight.tolist(), classifier.weight.tolist()
     at_hidden = [
@@ -213,7 +213,7 @@ def test_images_are_perturbed_as_a_whole():
 
 
 def scaled(factor):
-    """Give an augmentation that scales for the network and not for its teacher."""
+    """Return an augmentation that scales for the network and not for its teacher."""
     factors = itertools.cycle((factor, 1.0))
     return lambda rows: next(factors) * rows
 

@@ -43,7 +43,7 @@ def normal(n, d, seed, shift=0.0):
 
 
 def batch(n_source, n_target, d, *, dtype=torch.float64):
-    """Everything that a criterion here may ask for; the last class has no source row."""
+    """Everything that a criterion here may ask for; the last class has no source sample."""
     return {
         "source_features": normal(n_source, d, 0).to(dtype),
         "target_features": normal(n_target, d, 1, shift=1.0).to(dtype),
@@ -71,7 +71,7 @@ def distance(a, b):
 
 
 def mean_distance(rows):
-    """The mean over different rows, and where there is one row alone whatever is not zero."""
+    """Return the mean over different samples, and whatever is not zero for one sample alone."""
     different = [distance(a, b) for a in rows for b in rows if a is not b]
     return sum(different) / len(different) if different else 1.0
 
@@ -82,7 +82,7 @@ def gaussians(square, bandwidth, n_kernels=5):
 
 
 def naive_mmd(source, target, kernel, unbiased):
-    """MMD by double loops over rows, for any kernel of two rows."""
+    """MMD by double loops over samples, for any kernel of two samples."""
 
     def within(rows):
         pairs = [kernel(a, b) for a in rows for b in rows if not (unbiased and a is b)]

@@ -10,7 +10,7 @@ import torch
 from domadapt.alignment.domain_separation import DomainSeparation
 from domadapt.alignment.untied_adversarial import UntiedAdversarial
 
-# Source rows, target rows, inputs, features.
+# Source samples, target samples, inputs, features.
 SHAPES = [(5, 7, 4, 3), (6, 6, 2, 4), (1, 4, 3, 2), (3, 1, 5, 5), (1, 1, 1, 1)]
 every_shape = pytest.mark.parametrize(("n_source", "n_target", "p", "d"), SHAPES)
 both_precisions = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -23,7 +23,7 @@ def batch(n, d, seed, dtype=torch.float64):
 
 
 def edge_rows(kind, d, seed, dtype):
-    """Give the rows of both domains."""
+    """Return the samples of both domains."""
     source = batch(1 if kind == "one row" else 6, d, seed, dtype)
     target = batch(6, d, seed + 1, dtype)
     if kind in ("constant", "zero"):
@@ -265,7 +265,7 @@ def test_rounding_is_no_direction(dtype):
 
 
 def only_difference(private, shared):
-    """Give the difference term of private features that are the inputs themselves."""
+    """Return the difference term of private features that are the inputs themselves."""
     criterion = separation(3, 3, reconstruction_weight=0.0, difference_weight=1.0)
     criterion.source_encoder[-1] = torch.nn.Identity()
     criterion.source_encoder[0] = torch.nn.Identity()

@@ -39,7 +39,7 @@ def linear(d, dtype=torch.float64):
 
 
 def given_to(name, source, target, classifier):
-    """Give what the criterion asks for."""
+    """Return what the criterion asks for."""
     if name == "disparity":
         return [source, target, classifier(source), classifier(target)]
     return [source, target, torch.arange(len(source)) % N_CLASSES, classifier]
@@ -221,7 +221,7 @@ def test_heads_that_are_alike_have_no_discrepancy():
 
 
 def two_classes(shift):
-    """Give two classes side by side, and the target moved across."""
+    """Return two classes side by side, and the target moved across."""
     labels = torch.arange(40) % 2
     rows = 0.5 * batch(40, 2, 0)
     rows[:, 0] += 4.0 * labels - 2.0

@@ -1,4 +1,4 @@
-"""Norms of rows and singular values of batches: against loops in float64, and their edges."""
+"""Norms of samples and singular values of batches: against loops in float64, and their edges."""
 
 import copy
 import math
@@ -19,7 +19,7 @@ def batch(n, d, seed, dtype=torch.float64):
 
 
 def spectrum(n, d, values, seed=0):
-    """Give a matrix of these singular values, in float64."""
+    """Return a matrix of these singular values, in float64."""
     left = torch.linalg.qr(batch(n, n, seed)).Q[:, : len(values)]
     right = torch.linalg.qr(batch(d, d, seed + 1)).Q[:, : len(values)]
     return left @ torch.diag(torch.tensor(values, dtype=torch.float64)) @ right.T
@@ -111,7 +111,7 @@ def test_feature_norm_is_the_step_and_its_gradient_that_of_the_sums(
             assert rows.grad[index].item() == pytest.approx(slope, abs=1e-8)
 
 
-def test_each_row_is_pulled_outwards_alike():
+def test_each_sample_is_pulled_outwards_alike():
     source, target = batch(4, 3, 0).requires_grad_(), (50.0 * batch(2, 3, 1)).requires_grad_()
     AFN(step_size=2.0)(source, target).backward()
     for rows in (source, target):
@@ -171,7 +171,7 @@ def test_nuclear_norm_is_finite_at_the_edges(kind, dtype):
 
 
 def test_gradient_of_the_nuclear_norm_leaves_out_directions_without_singular_value():
-    # All rows alike: one singular value, and only one direction in the gradient.
+    # All samples alike: one singular value, and only one direction in the gradient.
     logits = batch(1, 4, 0).expand(6, 4).contiguous().requires_grad_()
     BNM()(logits).backward()
     p = logits.detach().softmax(1).requires_grad_()
@@ -181,7 +181,7 @@ def test_gradient_of_the_nuclear_norm_leaves_out_directions_without_singular_val
 
 
 def nuclear_gradient(p, rank):
-    """Give the gradient with respect to logits, from a decomposition in float64."""
+    """Return the gradient with respect to logits, from a decomposition in float64."""
     logits = p.double().log().requires_grad_()
     p = logits.softmax(1)
     u, _, vt = torch.linalg.svd(p.detach(), full_matrices=False)
@@ -247,7 +247,7 @@ def test_spectral_penalty_shrinks_the_top_and_leaves_the_rest():
     assert values == pytest.approx([5.0 * 0.9**4, 3.0, 2.0, 1.0])
 
 
-def test_feature_norm_lengthens_rows_of_both_domains():
+def test_feature_norm_lengthens_samples_of_both_domains():
     source, target = batch(5, 3, 0).requires_grad_(), (0.01 * batch(7, 3, 1)).requires_grad_()
     before = [rows.detach().norm(dim=1) for rows in (source, target)]
     for _ in range(10):

@@ -176,7 +176,7 @@ def test_partial_is_finite_at_the_edges(kind, dtype):
         logits[::2] *= -1.0
     criterion = make_partial(3, dtype)
     if kind == "absent":
-        # The target is of one class beyond all doubt, and the batch has no row of it.
+        # The target is of one class beyond all doubt, and the batch has no sample of it.
         sure = torch.tensor([[-1e4, -1e4, 1e4]], dtype=dtype)
         criterion.begin_epoch(target, sure.expand(6, 3))
         assert criterion.class_weight.tolist() == [0.0, 0.0, 1.0]
@@ -189,7 +189,7 @@ def test_partial_is_finite_at_the_edges(kind, dtype):
     assert all(x.grad.isfinite().all() for x in (*rows, *criterion.parameters()))
 
 
-def test_source_rows_of_a_class_that_the_target_lacks_feel_nothing():
+def test_source_samples_of_a_class_that_the_target_lacks_feel_nothing():
     criterion = make_partial(3)
     criterion.begin_epoch(batch(4, 3, 1), torch.tensor([[1e4, 1e4, -1e4]]).double().expand(4, 3))
     source, target, logits, labels = partial_inputs(6, 6, 3)
@@ -320,7 +320,7 @@ def test_open_set_is_finite_at_the_edges(kind, dtype):
     assert loss.dtype == dtype
     assert all(x.grad.isfinite().all() for x in (rows, *classifier.parameters()))
     if kind == "sure":
-        # Known at odds of 2 e^20000, unknown at half such odds, and the last row by one third.
+        # Known at odds of 2 e^20000, unknown at half such odds, and the last sample by one third.
         expected = (2e4 - 0.5 * math.log(2) + 0.5 * math.log(3) + 0.5 * math.log(1.5)) / 3
         assert loss.item() == pytest.approx(expected, rel=1e-6)
 

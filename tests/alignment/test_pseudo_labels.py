@@ -1,4 +1,4 @@
-"""Self-training: which rows it learns from, how they count, and its edges."""
+"""Self-training: which samples it learns from, how they count, and its edges."""
 
 import copy
 import itertools
@@ -61,7 +61,7 @@ def test_gradient_is_the_derivative(n, n_classes, threshold, balanced):
     assert torch.autograd.gradcheck(criterion, (z, 0.7))
 
 
-def test_rows_below_the_threshold_feel_nothing_and_the_others_their_own_prediction():
+def test_samples_below_the_threshold_feel_nothing_and_the_others_their_own_prediction():
     p = torch.tensor([[0.95, 0.03, 0.02], [0.6, 0.3, 0.1], [0.04, 0.05, 0.91]])
     grad = gradient(PseudoLabels(threshold=0.9, balanced=False), p.log())
     assert torch.equal(grad[1], torch.zeros(3))
@@ -77,8 +77,17 @@ def test_the_threshold_itself_is_enough():
     assert PseudoLabels(threshold=1.0)(sure, 1.0).item() == 0.0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_progress_may_be_a_tensor(dtype):
+    z = logits(9, 3, 0).to(dtype)
+    progress = torch.tensor(0.3, dtype=torch.float64)
+    loss = PseudoLabels(threshold=0.4)(z, progress)
+    assert loss.dtype == dtype
+    assert loss.item() == PseudoLabels(threshold=0.4)(z, 0.3).item() > 0
+
+
 @pytest.mark.parametrize("balanced", [True, False])
-def test_no_row_above_the_threshold_gives_exactly_zero(balanced):
+def test_no_sample_above_the_threshold_gives_exactly_zero(balanced):
     z = logits(6, 3, 2, scale=0.1).requires_grad_()
     loss = PseudoLabels(threshold=0.9, balanced=balanced)(z, 1.0)
     loss.backward()
@@ -87,7 +96,7 @@ def test_no_row_above_the_threshold_gives_exactly_zero(balanced):
 
 
 def test_balanced_lets_each_class_that_occurs_count_alike():
-    # Eight rows of class 0, two of class 1, none of class 2, and one that is not sure.
+    # Eight samples of class 0, two of class 1, none of class 2, and one that is not sure.
     p = torch.tensor([[0.92, 0.05, 0.03]] * 8 + [[0.01, 0.98, 0.01]] * 2 + [[0.5, 0.2, 0.3]])
     pull = gradient(PseudoLabels(), p.log()).abs().sum(1)
     torch.testing.assert_close(pull[:8].sum() / 0.16, pull[8:10].sum() / 0.04)

@@ -13,7 +13,7 @@ from domadapt.alignment.conditional_adversarial import ConditionalAdversarial
 from domadapt.alignment.moment_matching import MomentMatching
 
 N_CLASSES = 3
-# The source of each source row, how many sources there are, target rows, features.
+# The source of each source sample, how many sources there are, target samples, features.
 CASES = {
     "three": ([0, 2, 1, 1, 0, 2, 2], 3, 5, 3),
     "one is absent": ([3, 0, 3, 3, 1], 4, 4, 2),
@@ -43,7 +43,7 @@ def one_hot(numbers, n_sources, dtype=torch.float32):
 
 
 def rows_for(name, n_source, n_target, d, dtype=torch.float64):
-    """Give what the criterion asks for beside the sources."""
+    """Return what the criterion asks for beside the sources."""
     features = [batch(n_source, d, 0, dtype), batch(n_target, d, 1, dtype)]
     if name == "dann":
         return features

@@ -22,7 +22,7 @@ def batch(n, d, seed, dtype=torch.float64):
 
 
 def edge(kind, dtype):
-    """Give logits at an edge."""
+    """Return logits at an edge."""
     logits = batch(1 if kind == "one row" else 6, 3, 0, dtype)
     if kind == "identical":
         logits = logits[:1].repeat(6, 1)
@@ -84,7 +84,7 @@ def test_information_is_finite_at_the_edges(kind, dtype):
 
 
 @pytest.mark.parametrize("n_classes", [2, 5])
-def test_information_is_most_where_rows_are_sure_and_classes_alike(n_classes):
+def test_information_is_most_where_samples_are_sure_and_classes_alike(n_classes):
     sure = 1e3 * torch.eye(n_classes, dtype=torch.float64)
     least = EntropyMinimization(diversity=1.0)(sure.repeat(3, 1)).item()
     assert least == pytest.approx(-math.log(n_classes), rel=1e-12)
@@ -93,7 +93,7 @@ def test_information_is_most_where_rows_are_sure_and_classes_alike(n_classes):
     )
 
 
-def test_descending_makes_rows_sure_and_leaves_no_class_out():
+def test_descending_makes_samples_sure_and_leaves_no_class_out():
     logits = (0.1 * batch(12, 3, 0)).requires_grad_()
     optimizer = torch.optim.SGD([logits], lr=5.0)
     for _ in range(300):
@@ -114,7 +114,7 @@ def naive_unit(row):
 
 
 def naive_nearest(rows, weights):
-    """Give the labels of centroids; each row of weights is of one row, 0 for no part."""
+    """Return the labels of centroids; each row of weights is of one sample, 0 for no part."""
     centroids = {}
     for k in range(len(weights[0])):
         mass = sum(w[k] for w in weights)
@@ -142,7 +142,7 @@ def labelled(features, logits):
     return criterion
 
 
-# Not one row in several classes: then all centroids are that row, and rounding decides.
+# Not one sample in several classes: then all centroids are that sample, and rounding decides.
 @pytest.mark.parametrize(("n", "n_classes"), [(5, 3), (9, 4), (2, 2), (7, 2), (1, 1)])
 @pytest.mark.parametrize("d", [1, 3])
 @pytest.mark.parametrize("seed", [0, 2, 4, 6])
@@ -166,12 +166,12 @@ def test_the_second_round_matters_and_is_the_one_that_counts():
     assert changed > 0
 
 
-def test_a_class_without_a_row_is_nobodys_label():
+def test_a_class_without_a_sample_is_nobodys_label():
     features, logits = 3.0 * batch(6, 3, 36), batch(6, 4, 536)
     labels = labelled(features, logits).labels
     assert labels.tolist() == naive_labels(features.tolist(), logits.tolist())
     assert labels.min() == 1
-    # Class 0 has no row after the first round. A centroid at zero would be nearer to row 4
+    # Class 0 has no sample after the first round. A centroid at zero would be nearer to the 4th
     # than all the others.
     rows = [naive_unit([*row, 1.0]) for row in features.tolist()]
     first = naive_nearest(rows, [naive_softmax(row) for row in logits.tolist()])
@@ -197,7 +197,7 @@ def test_labels_follow_the_clusters_and_not_single_predictions():
     assert torch.equal(labelled(features, logits).labels, truth)
 
 
-def test_the_loss_is_the_cross_entropy_with_the_labels_of_the_rows():
+def test_the_loss_is_the_cross_entropy_with_the_labels_of_the_samples():
     features, all_logits = batch(9, 3, 0), batch(9, 4, 1)
     criterion = labelled(features, all_logits)
     labels = naive_labels(features.tolist(), all_logits.tolist())

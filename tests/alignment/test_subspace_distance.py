@@ -55,12 +55,12 @@ def test_the_gradient_is_the_derivative(n_source, n_target, d, mismatch_weight):
 
 
 @pytest.mark.parametrize("n_components", [1, 3, 5])
-def test_the_gradient_is_the_derivative_for_all_directions_of_few_rows(n_components):
+def test_the_gradient_is_the_derivative_for_all_directions_of_few_samples(n_components):
     pair = batch(5, 12, 2).requires_grad_(), batch(6, 12, 3).requires_grad_()
     assert torch.autograd.gradcheck(RSD(n_components=n_components), pair, rtol=1e-4)
 
 
-def test_the_size_of_features_and_the_order_of_rows_do_not_matter():
+def test_the_size_of_features_and_the_order_of_samples_do_not_matter():
     source, target = batch(6, 9, 0), batch(8, 9, 1)
     loss = RSD()(source, target)
     torch.testing.assert_close(RSD()(1e5 * source.flip(0), -1e-5 * target), loss)

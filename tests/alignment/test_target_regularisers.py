@@ -156,7 +156,7 @@ def test_certain_predictions_are_the_least_and_uniform_ones_the_most():
     assert EntropyMinimization(diversity=1.0)(uniform).item() == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_certain_row_weighs_more_in_the_confusion():
+def test_a_certain_sample_weighs_more_in_the_confusion():
     z = torch.tensor([[8.0, 0.0], [0.2, 0.0]], dtype=torch.float64)
     p = (z / 2.5).softmax(1)
     alike = (1 - p.square().sum(0) / p.sum(0)).mean().item()
@@ -179,7 +179,7 @@ def test_descent_makes_predictions_certain(make):
     assert after > before + 0.2
 
 
-def test_only_diversity_keeps_rows_from_one_class():
+def test_only_diversity_keeps_samples_from_one_class():
     start = logits(12, 3, 6, scale=0.3)
     start[:, 0] += 1.5
     assert start.argmax(1).unique().tolist() == [0]

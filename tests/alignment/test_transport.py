@@ -16,7 +16,7 @@ from domadapt.alignment import declared_names
 from domadapt.alignment.optimal_transport import DeepJDOT, DeepJDOTRegression
 from domadapt.alignment.sliced_wasserstein import SlicedWasserstein
 
-# Few enough rows to try every plan.
+# Few enough samples to try every plan.
 SHAPES = [(3, 3, 3), (5, 5, 2), (2, 3, 4), (4, 2, 1), (1, 5, 3), (4, 1, 2), (1, 1, 3)]
 N_CLASSES = 3
 
@@ -90,7 +90,7 @@ def naive_regression_cost(at, feature_weight, value_weight):
 
 
 def cheapest_plan(cost):
-    """Try every assignment, rows repeated until both sides have the same number."""
+    """Try every assignment, samples repeated until both sides have the same number."""
     n_source, n_target = len(cost), len(cost[0])
     n = math.lcm(n_source, n_target)
     source = [i for i in range(n_source) for _ in range(n // n_source)]
@@ -176,7 +176,7 @@ def test_deep_jdot_gradient_is_the_derivative(criterion, shape):
     assert torch.autograd.gradcheck(lambda *_: loss_of(criterion, at), leaves)
 
 
-def test_deep_jdot_teaches_target_rows_the_class_of_the_source_rows_nearby():
+def test_deep_jdot_teaches_target_samples_the_class_of_the_source_samples_nearby():
     source = torch.tensor([[0.0], [10.0]])
     target = torch.tensor([[10.5], [0.5], [9.5], [-0.5]])
     logits = torch.zeros(4, 2, requires_grad=True)
@@ -207,14 +207,14 @@ def test_regression_is_the_cheapest_of_all_plans(shape, weights):
     assert loss_of(criterion, at).item() == pytest.approx(expected, rel=1e-9)
 
 
-def test_regression_teaches_target_rows_the_values_of_the_source_rows_nearby():
+def test_regression_teaches_target_samples_the_values_of_the_source_samples_nearby():
     source = torch.tensor([[0.0], [10.0]])
     target = torch.tensor([[10.5], [0.5], [9.5], [-0.5]])
     predictions = torch.zeros(4, 1, requires_grad=True)
     values = torch.tensor([[-3.0], [7.0]])
     criterion = DeepJDOTRegression(value_weight=0.01)
     criterion(source, target, values, predictions).backward()
-    # Each target row has a quarter of the mass: 0.01 * 2 * (0 - value) / 4.
+    # Each target sample has a quarter of the mass: 0.01 * 2 * (0 - value) / 4.
     expected = -0.005 * torch.tensor([[7.0], [-3.0], [7.0], [-3.0]])
     torch.testing.assert_close(predictions.grad, expected)
 
@@ -336,11 +336,11 @@ def test_values_and_gradients_are_finite_at_the_edges(name, kind, dtype):
 
 
 @pytest.mark.parametrize("criterion", [DeepJDOT(alpha=1.0, beta=0.0), SlicedWasserstein()])
-def test_batches_of_the_same_rows_are_at_no_distance_and_others_are(criterion):
+def test_batches_of_the_same_samples_are_at_no_distance_and_others_are(criterion):
     at = batch(8, 8, 3)
     same = at | {"target_features": at["source_features"].flip(0)}
     assert loss_of(criterion, same).item() == pytest.approx(0.0, abs=1e-12)
-    # Each row twice is the same distribution.
+    # Each sample twice is the same distribution.
     twice = at | {"target_features": at["source_features"].repeat(2, 1)}
     twice["target_logits"] = torch.zeros(16, N_CLASSES, dtype=torch.float64)
     assert loss_of(criterion, twice).item() == pytest.approx(0.0, abs=1e-12)

@@ -57,7 +57,7 @@ def test_watching_changes_nothing(make, blobs, same):
 
 def test_a_callback_sees_the_source_alone_and_an_estimator_as_of_then(make, blobs):
     Xs, ys, Xt, yt = blobs
-    X, y, sample_domain = pack(Xs, ys, Xt, yt)
+    X, y, sample_domain = pack(Xs, ys, Xt, y_test=yt)
     recorder = Recorder()
     clf = make().set_callbacks(recorder).fit(X, y, sample_domain=sample_domain)
     for seen_X, seen_y, _ in recorder.seen:
@@ -68,7 +68,7 @@ def test_a_callback_sees_the_source_alone_and_an_estimator_as_of_then(make, blob
     np.testing.assert_array_equal(probabilities[-1], clf.predict_proba(Xt))
 
 
-def test_a_callback_sees_rows_that_can_be_predicted_with_a_frozen_backbone_too(blobs):
+def test_a_callback_sees_samples_that_can_be_predicted_with_a_frozen_backbone_too(blobs):
     Xs, ys, Xt, _ = blobs
     torch.manual_seed(0)
     backbone = torch.nn.Linear(10, 6)

@@ -13,8 +13,9 @@ from scipy import sparse
 from sklearn.base import clone
 from torch import nn
 
-from domadapt import pack
+from domadapt import AlignmentClassifier, pack
 from domadapt.alignment import DomainAdversarial
+from domadapt.training.trainer import Trainer
 
 
 def test_both_spellings_give_the_same_weights(make, blobs, same):
@@ -26,18 +27,18 @@ def test_both_spellings_give_the_same_weights(make, blobs, same):
     np.testing.assert_array_equal(apart.transduction_, stacked.transduction_)
 
 
-def test_labels_of_target_rows_are_never_read(make, blobs, same):
+def test_labels_of_target_samples_are_never_read(make, blobs, same):
     Xs, ys, Xt, yt = blobs
     reference = make().fit(Xs, ys, X_target=Xt)
     for target_labels in (yt, np.full(len(Xt), 77), np.zeros(len(Xt)), np.full(len(Xt), np.nan)):
-        X, y, sample_domain = pack(Xs, ys, Xt, target_labels)
+        X, y, sample_domain = pack(Xs, ys, Xt, y_test=target_labels)
         clf = make().fit(X, y, sample_domain=sample_domain)
         assert same(clf, reference)
         assert clf.classes_.tolist() == [0, 1, 2]
         np.testing.assert_array_equal(clf.transduction_, reference.transduction_)
 
 
-def test_target_rows_matter(make, blobs, same):
+def test_target_samples_matter(make, blobs, same):
     Xs, ys, Xt, _ = blobs
     assert not same(make().fit(Xs, ys, X_target=Xt), make().fit(Xs, ys, X_target=Xt + 1))
     assert not same(make().fit(Xs, ys, X_target=Xt), make().fit(Xs, ys))
@@ -55,7 +56,7 @@ def test_predictions_come_in_their_shapes(make, blobs):
     assert len(clf.get_feature_names_out()) == 16
     assert clf.score(Xt, yt) == pytest.approx((clf.predict(Xt) == yt).mean())
     assert clf.n_steps_ == 3 * (90 // 32)
-    assert [len(values) for values in clf.history_.values()] == [3] * 4
+    assert [len(values) for values in clf.history_.values()] == [3] * 5
     logits = clf.module_(torch.from_numpy(Xt)).detach()
     np.testing.assert_allclose(logits.softmax(1).numpy(), proba, rtol=1e-4, atol=1e-6)
 
@@ -149,8 +150,6 @@ def test_copies_before_and_after_fit_work_alike(make, blobs, same, duplicate):
 
 
 def test_a_criterion_and_a_backbone_survive_clone_and_pickle(blobs, same):
-    from domadapt import AlignmentClassifier
-
     Xs, ys, Xt, _ = blobs
     clf = AlignmentClassifier(
         DomainAdversarial(), backbone=nn.Linear(10, 4), max_epochs=2, random_state=0
@@ -281,7 +280,7 @@ def test_a_backbone_of_one_s_own_is_used(make, blobs):
     assert np.abs(clf.transform(Xt)).max() <= 1.0
 
 
-def test_sample_weight_says_which_rows_count(make, blobs):
+def test_sample_weight_says_which_samples_count(make, blobs):
     Xs, ys, _, _ = blobs
     X, y = np.concatenate([Xs, Xs]), np.concatenate([ys, (ys + 1) % 3])
     for weights, wanted in (([1.0, 0.001], ys), ([0.001, 1.0], (ys + 1) % 3)):
@@ -309,7 +308,7 @@ def test_whole_weights_are_repetitions_up_to_rounding(make, blobs):
     )
 
 
-def test_class_weight_is_the_weight_of_its_rows(make, blobs):
+def test_class_weight_is_the_weight_of_its_samples(make, blobs):
     Xs, ys, Xt, _ = blobs
     by_class = {0: 5.0, 1: 0.5, 2: 1.0}
     classes = make(class_weight=by_class).fit(Xs, ys, X_target=Xt)
@@ -324,8 +323,6 @@ def test_class_weight_is_the_weight_of_its_rows(make, blobs):
 
 
 def test_an_interrupt_keeps_what_was_reached(make, blobs, monkeypatch):
-    from domadapt.training.trainer import Trainer
-
     Xs, ys, Xt, yt = blobs
     run_epoch, calls = Trainer.run_epoch, []
 

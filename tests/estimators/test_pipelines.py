@@ -7,13 +7,15 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from domadapt import DANNClassifier, pack
+from domadapt import AlignmentClassifier, DANNClassifier, pack
+from domadapt.alignment import CORAL, MMD
 
 
 @pytest.fixture
 def stacked(blobs):
-    """Source and target rows, mixed."""
-    X, y, sample_domain = pack(*blobs)
+    """Source and target samples, mixed."""
+    Xs, ys, Xt, yt = blobs
+    X, y, sample_domain = pack(Xs, ys, Xt, y_test=yt)
     order = np.random.default_rng(0).permutation(len(X))
     return X[order], y[order], sample_domain[order]
 
@@ -49,7 +51,7 @@ def test_a_pipeline_with_routing(stacked, blobs, same):
 
 
 @pytest.mark.parametrize("routing", [False, True])
-def test_a_grid_search_cuts_the_domains_along_with_the_rows(stacked, routing):
+def test_a_grid_search_cuts_the_domains_along_with_the_samples(stacked, routing):
     X, y, sample_domain = stacked
     clf = small()
     grid = {"dannclassifier__alignment_weight": [0.0, 1.0]}
@@ -66,9 +68,6 @@ def test_a_grid_search_cuts_the_domains_along_with_the_rows(stacked, routing):
 
 
 def test_a_criterion_is_a_parameter_like_any_other(stacked):
-    from domadapt import AlignmentClassifier
-    from domadapt.alignment import CORAL, MMD
-
     X, y, sample_domain = stacked
     clf = AlignmentClassifier(hidden_layer_sizes=(16,), max_epochs=2, random_state=0)
     search = GridSearchCV(clf, {"alignment": ["mmd", MMD(bandwidth=2.0), CORAL()]}, cv=2)

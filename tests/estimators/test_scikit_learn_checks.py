@@ -4,22 +4,15 @@ import torch
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from domadapt import (
-    AlignmentClassifier,
-    DANClassifier,
-    DANNClassifier,
-    DeepCORALClassifier,
-    estimators,
-)
+from domadapt import AlignmentClassifier, estimators
 
-ESTIMATORS = [AlignmentClassifier, DANNClassifier, DANClassifier, DeepCORALClassifier]
 EVERY = [getattr(estimators, name) for name in estimators.__all__]
 
 IN_FLOAT64 = nn.Sequential(nn.LazyLinear(32, dtype=torch.float64), nn.ReLU())
 
 
-# These sets are so small that Adam at DANN's own rate would not get far in 30 epochs.
-BRISK = {"optimizer": "sgd", "learning_rate": 0.03}
+# These sets are so small that Adam at DANN's own rate would not get far in a few epochs.
+BRISK = {"optimizer": "sgd", "learning_rate": 0.03, "max_epochs": 5}
 
 
 @parametrize_with_checks([estimator(backbone=IN_FLOAT64, **BRISK) for estimator in EVERY])
@@ -29,7 +22,7 @@ def test_in_float64_no_check_fails(estimator, check):
 
 def rounded_in_float32(estimator):
     reason = (
-        "weights and repeated rows are the same up to the rounding of float32 and the "
+        "weights and repeated samples are the same up to the rounding of float32 and the "
         "statistics of batch normalisation; the check asks for seven digits"
     )
     return {
@@ -38,8 +31,11 @@ def rounded_in_float32(estimator):
     }
 
 
+# All estimators have the default network of this one.
 @parametrize_with_checks(
-    [estimator() for estimator in ESTIMATORS], expected_failed_checks=rounded_in_float32
+    [AlignmentClassifier(max_epochs=5)],
+    expected_failed_checks=rounded_in_float32,
+    xfail_strict=True,
 )
-def test_with_defaults_two_checks_of_digits_fail(estimator, check):
+def test_with_the_default_network_two_checks_of_digits_fail(estimator, check):
     check(estimator)

@@ -60,7 +60,7 @@ def test_far_from_the_origin_float32_keeps_its_digits():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e10])
-def test_constant_rows_give_finite_values_and_no_pull(dtype, value):
+def test_constant_samples_give_finite_values_and_no_pull(dtype, value):
     f = torch.full((6, 4), value, dtype=dtype, requires_grad=True)
     w = symmetric(6, dtype)
     total = rbf_pair_sum(f, w)

@@ -148,7 +148,7 @@ def trained(weights, asks_for_norms):
         with torch.no_grad():
             weights.penalty(two_losses(shared))
     optimizer = torch.optim.SGD([shared, *own], lr=0.05)
-    for _ in range(1500):
+    for _ in range(500):
         losses = two_losses(shared)
         if asks_for_norms:
             slopes = [torch.autograd.grad(x, shared, retain_graph=True)[0] for x in losses]
@@ -170,7 +170,7 @@ def test_by_gradient_norms_a_loss_of_a_thousand_times_the_scale_counts_like_the_
 
 
 @pytest.mark.parametrize("make", [UncertaintyWeights, GradNormWeights])
-def test_copies_pickles_and_checkpoints_go_on_from_the_same_weights(make):
+def test_copies_pickles_and_checkpoints_resume_from_the_same_weights(make):
     def step(weights, losses):
         if isinstance(weights, GradNormWeights):
             weights.update(losses, 2.0 * losses)

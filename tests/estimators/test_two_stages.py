@@ -1,0 +1,164 @@
+# Two stages in one fit.
+
+
+def test_adda_finds_classes_that_moved():
+    Xs, ys = moved_by_class(400, target=False, seed=0)
+    Xt, yt = moved_by_class(400, target=True, seed=1)
+    settings = {"random_state": 0, "max_epochs": 60}
+    clf = ADDAClassifier(**settings).fit(Xs, ys, X_target=Xt)
+    alone = ADDAClassifier(**settings).fit(Xs, ys)
+    assert clf.score(Xt, yt) >= alone.score(Xt, yt) + 0.1
+    assert len(clf.history_["task_loss"]) == len(clf.adaptation_history_["task_loss"]) == 60
+    assert set(clf.history_["alignment_loss"]) == {0.0}
+    assert min(clf.adaptation_history_["alignment_loss"]) > 0.0
+    assert not hasattr(alone, "adaptation_history_")
+
+
+@pytest.fixture
+def trainers(monkeypatch):
+    """Collect the trainers that are made."""
+    made, init = [], Trainer.__init__
+
+    def noted(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        made.append(self)
+
+    monkeypatch.setattr(Trainer, "__init__", noted)
+    return made
+
+
+@pytest.mark.parametrize("batch_norm", ["per_domain", "joint", None])
+def test_the_extractor_of_the_source_stays_in_the_criterion(blobs, trainers, batch_norm):
+    Xs, ys, Xt, _ = blobs
+    settings = {**SMALL, "batch_norm": batch_norm}
+    alone = ADDAClassifier(**settings).fit(Xs, ys)
+    clf = ADDAClassifier(**settings).fit(Xs, ys, X_target=Xt)
+    ((_, criterion, _),) = trainers[-1].criteria.terms
+    with torch.no_grad():
+        features = criterion.source_extractor(torch.from_numpy(Xs))
+    np.testing.assert_allclose(features, alone.transform(Xs), rtol=1e-5, atol=1e-6)
+    assert np.abs(clf.transform(Xs) - alone.transform(Xs)).max() > 1e-3
+    assert same(clf.module_.classifier, copy.deepcopy(alone.module_.classifier))
+    assert all(parameter.requires_grad for parameter in clf.module_.parameters())
+
+
+@pytest.mark.parametrize("estimator", [ADDAClassifier, SHOTClassifier])
+def test_a_fit_without_a_target_forgets_the_adaptation_of_the_last(blobs, estimator):
+    Xs, ys, Xt, _ = blobs
+    clf = estimator(**SMALL).fit(Xs, ys, X_target=Xt)
+    assert len(clf.adaptation_history_["alignment_loss"]) == 3
+    clf.fit(Xs, ys)
+    assert not hasattr(clf, "adaptation_history_")
+    assert not hasattr(clf, "transduction_")
+    clf.fit(Xs, ys, X_target=Xt).set_params(alignment_weight=0.0).fit(Xs, ys, X_target=Xt)
+    assert not hasattr(clf, "adaptation_history_")
+
+
+# Checkpoints of two stages.
+
+EPOCHS = 4
+LONGER = {**SMALL, "max_epochs": EPOCHS, "dropout": 0.3}
+
+
+class KilledError(RuntimeError):
+    """Ends a fit."""
+
+
+def kill_in_epoch(monkeypatch, number):
+    """Let the fit end at the beginning of an epoch, counted from 1 over both stages."""
+    run_epoch, calls = Trainer.run_epoch, []
+
+    def deadly(self):
+        calls.append(1)
+        if len(calls) == number:
+            raise KilledError
+        run_epoch(self)
+
+    monkeypatch.setattr(Trainer, "run_epoch", deadly)
+
+
+def n_epochs_in(path):
+    if not path.exists():
+        return 0
+    return len(read_tensors(path, kind="checkpoint")[1]["history"]["task_loss"])
+
+
+@pytest.mark.parametrize("estimator", [ADDAClassifier, SHOTClassifier])
+@pytest.mark.parametrize("epoch", [1, 3, EPOCHS + 1, EPOCHS + 3])
+def test_a_killed_fit_goes_on_in_the_stage_where_it_was(
+    blobs, same, monkeypatch, tmp_path, estimator, epoch
+):
+    Xs, ys, Xt, _ = blobs
+    straight = estimator(**LONGER).fit(Xs, ys, X_target=Xt)
+    first, second = tmp_path / "fit", tmp_path / "fit.2"
+    settings = {**LONGER, "checkpoint": first}
+    with monkeypatch.context() as then:
+        kill_in_epoch(then, epoch)
+        with pytest.raises(KilledError):
+            estimator(**settings).fit(Xs, ys, X_target=Xt)
+    assert n_epochs_in(first) == min(epoch - 1, EPOCHS)
+    assert n_epochs_in(second) == max(epoch - 1 - EPOCHS, 0)
+    resumed = estimator(**settings).fit(Xs, ys, X_target=Xt)
+    assert n_epochs_in(first) == n_epochs_in(second) == EPOCHS
+    for ended in (resumed, estimator(**settings).fit(Xs, ys, X_target=Xt)):
+        assert same(ended, straight)
+        assert ended.history_ == straight.history_
+        assert ended.adaptation_history_ == straight.adaptation_history_
+        assert ended.n_steps_ == straight.n_steps_
+        np.testing.assert_array_equal(ended.transduction_, straight.transduction_)
+
+
+@pytest.mark.parametrize("estimator", [ADDAClassifier, SHOTClassifier])
+def test_a_second_stage_of_other_parameters_is_refused(blobs, tmp_path, estimator):
+    Xs, ys, Xt, _ = blobs
+    settings = {**LONGER, "checkpoint": tmp_path / "fit"}
+    estimator(**settings).fit(Xs, ys, X_target=Xt)
+    (tmp_path / "fit").unlink()
+    with pytest.raises(ValueError, match=r"fit\.2' is of a fit with other parameters or data"):
+        estimator(**settings, weight_decay=0.0).fit(Xs, ys, X_target=Xt)
+
+
+class Stop:
+    """Ends a fit after some epochs, and counts them."""
+
+    def __init__(self, after):
+        self.after, self.n_epochs, self.n_expected = after, 0, None
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        if context.task_name == "fit":
+            self.n_expected = context.max_subtasks
+
+    def on_fit_task_end(self, estimator, context):
+        if context.task_name != "epoch":
+            return False
+        self.n_epochs += 1
+        return self.n_epochs == self.after
+
+
+@pytest.mark.parametrize("estimator", [ADDAClassifier, SHOTClassifier])
+@pytest.mark.parametrize("after", [2, EPOCHS])
+def test_a_callback_that_stops_the_first_stage_ends_the_fit(blobs, same, estimator, after):
+    Xs, ys, Xt, _ = blobs
+    stop = Stop(after)
+    clf = estimator(**LONGER).set_callbacks(stop).fit(Xs, ys, X_target=Xt)
+    assert stop.n_epochs == after
+    assert len(clf.history_["task_loss"]) == after
+    assert not hasattr(clf, "adaptation_history_")
+    np.testing.assert_array_equal(clf.transduction_, clf.predict(Xt))
+    assert same(clf, estimator(**LONGER).set_callbacks(Stop(after)).fit(Xs, ys))
+
+
+@pytest.mark.parametrize("estimator", [ADDAClassifier, SHOTClassifier])
+def test_a_callback_sees_the_epochs_of_both_stages(blobs, estimator):
+    Xs, ys, Xt, _ = blobs
+    watching, stop = Stop(None), Stop(EPOCHS + 1)
+    estimator(**LONGER).set_callbacks(watching).fit(Xs, ys, X_target=Xt)
+    assert watching.n_epochs == watching.n_expected == 2 * EPOCHS
+    clf = estimator(**LONGER).set_callbacks(stop).fit(Xs, ys, X_target=Xt)
+    assert len(clf.adaptation_history_["task_loss"]) == 1
