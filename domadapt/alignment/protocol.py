@@ -81,6 +81,10 @@ class Criterion(nn.Module):
     stackable: ClassVar[bool] = True
     capturable: ClassVar[bool] = True
 
+    # Without parameters, where torch's own takes anything.
+    def __init__(self) -> None:
+        super().__init__()
+
     def get_params(self, deep=True):
         """Return the parameters of the constructor.
 
@@ -133,8 +137,7 @@ class Criterion(nn.Module):
 
 
 def _constructor_parameters(kind):
-    kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
-    return [p.name for p in inspect.signature(kind).parameters.values() if p.kind in kinds]
+    return list(inspect.signature(kind).parameters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,20 @@
-# Statistics of batch normalisation.
+"""Statistics of batch normalisation taken anew from a target."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from domadapt import AlignmentClassifier, DANClassifier
+from domadapt.nn import SplitBatchNorm
+
+SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 3, "batch_size": 32, "random_state": 0}
 
 
 def adapted_statistics(X, Xs, ys, **settings):
-    """Adapt a network of one linear layer and batch normalisation; give what went in and out."""
+    """Adapt a network of one linear layer and batch normalisation; return also its layers and weights of before."""
     clf = AlignmentClassifier(None, **{**SMALL, **settings}).fit(Xs, ys)
     (layer,) = (m for m in clf.module_.modules() if isinstance(m, nn.BatchNorm1d))
     linear = next(m for m in clf.module_.modules() if isinstance(m, nn.Linear))
@@ -52,7 +64,7 @@ def test_statistics_of_the_target_undo_a_change_of_scale(blobs):
     assert (clf.predict(moved) == on_source).mean() > 0.95
 
 
-def test_statistics_of_the_target_side_are_replaced(blobs):
+def test_statistics_of_the_target_side_are_replaced(blobs, same):
     Xs, ys, Xt, _ = blobs
     clf = DANClassifier(**SMALL).fit(Xs, ys, X_target=Xt)
     (layer,) = (m for m in clf.module_.modules() if isinstance(m, SplitBatchNorm))
@@ -67,7 +79,7 @@ def test_statistics_of_the_target_side_are_replaced(blobs):
     assert layer.n_first == n_first
 
 
-def test_statistics_that_cannot_be_taken_are_refused(blobs):
+def test_statistics_that_cannot_be_taken_are_refused(blobs, same):
     Xs, ys, Xt, _ = blobs
     without = AlignmentClassifier(None, batch_norm=None, **SMALL).fit(Xs, ys)
     with pytest.raises(ValueError, match="needs batch normalisation, and the network has none"):
