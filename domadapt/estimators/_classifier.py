@@ -197,9 +197,7 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
     @property
     def _all_labels(self):
         """The labels in the order of the logits."""
-        if not hasattr(self, "unknown_"):
-            return self.classes_
-        return np.append(self.classes_, self.unknown_)
+        return self.classes_
 
     @property
     def _n_outputs(self):

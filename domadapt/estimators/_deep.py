@@ -40,8 +40,6 @@ from domadapt.training.trainer import Trainer, TrainingSettings, seeded
 
 # Weights that were learnt elsewhere move at this share of the learning rate.
 PRETRAINED_RATE = 0.1
-# What a fit may leave behind, and the next one removes.
-FITTED = ("transduction_", "adaptation_history_", "loss_weights_", "unknown_", "criterion_")
 
 
 class BaseDeepEstimator(DeepPredictions):
@@ -55,6 +53,13 @@ class BaseDeepEstimator(DeepPredictions):
     alignment: Any
     _stages: ClassVar[tuple[Stage, ...]] = TOGETHER
     _takes_any_alignment: ClassVar[bool] = False
+    # What a fit may leave behind, and the next one removes.
+    _removed_by_fit: ClassVar[tuple[str, ...]] = (
+        "adaptation_history_",
+        "criterion_",
+        "loss_weights_",
+        "transduction_",
+    )
 
     history_: dict[str, list[float]]
     adaptation_history_: dict[str, list[float]]
@@ -190,7 +195,7 @@ class BaseDeepEstimator(DeepPredictions):
         trainer = self._make_trainer(first, training, criteria)
         trainer.resume(self._checkpoint_of(first), training.fingerprint)
         # From here on, and not where anything was refused, this is the new fit.
-        for name in FITTED:
+        for name in self._removed_by_fit:
             self.__dict__.pop(name, None)
         self.__dict__.update(fitted | learnt["fitted"], n_steps_=0)
         later = later if self._alignment_weight(criteria) > 0 else []

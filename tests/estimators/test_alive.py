@@ -1,6 +1,7 @@
-"""Each classifier's method reaches the feature extractor and obeys its weight."""
+"""Each method reaches the feature extractor, obeys its weight and reads no target labels."""
 
 import inspect
+import types
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ from sklearn.base import is_classifier
 
 from domadapt import (
     AlignmentClassifier,
+    AlignmentRegressor,
     DANClassifier,
     DANNClassifier,
-    M3SDAClassifier,
     MeanTeacherClassifier,
     OSBPClassifier,
     SHOTClassifier,
@@ -20,116 +21,204 @@ from domadapt import (
 )
 from domadapt.alignment import MMD
 from domadapt.alignment.protocol import StepTensors
-from domadapt.alignment.registry import CRITERIA
+from domadapt.methods import METHODS
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
 from domadapt.training.step import WeightedCriteria
 
-EVERY = [getattr(estimators, name) for name in estimators.__all__]
-NAMED = [e for e in EVERY if is_classifier(e()) and e is not AlignmentClassifier]
-AFTERWARDS = [estimator for estimator in NAMED if estimator.aligns_afterwards]
+QUICK = {"hidden_layer_sizes": (8,), "max_epochs": 2, "batch_size": 32, "random_state": 0}
+NAMED = [
+    getattr(estimators, name)
+    for name in estimators.__all__
+    if name not in ("AlignmentClassifier", "AlignmentRegressor")
+]
+OWN_PARAMETERS = {
+    MeanTeacherClassifier: {"augmentation", "momentum", "confidence"},
+    OSBPClassifier: {"threshold", "unknown"},
+}
+OWN_LABELS = {"_all_labels", "_check_extra_logits", "_extra_labels"}
+
+EVERY = [
+    pytest.param(method, learns, id=f"{method.name}-{learns}")
+    for method in METHODS.values()
+    for learns in ("classes", "values")
+    if getattr(method, learns) is not None
+]
+TOGETHER = [case for case in EVERY if case.values[0].stages == 1]
+AFTERWARDS = [case for case in EVERY if case.values[0].stages == 2]
 # One class more than the others makes a wider last layer.
-AT_ONCE = [e for e in NAMED if e not in AFTERWARDS and e is not OSBPClassifier]
-OWN_PARAMETERS = {MeanTeacherClassifier: {"augmentation"}, OSBPClassifier: {"threshold", "unknown"}}
+COMPARABLE = [case for case in TOGETHER if case.values[0].setting != "open set"]
 
 # Only predictions that are sure become labels, or are learnt from a teacher.
 NEED_SURE_PREDICTIONS = ("pseudo_labels", "mean_teacher")
 
 
-def data_for(estimator, blobs, *, stacked=False, target_labels=None):
-    """Give the rows as a method takes them: M3SDA wants two sources, hence stacked rows."""
+def build(method, learns, **parameters):
+    """Build the estimator of a method: its own class, or the general one with its name."""
+    name = method.classifier if learns == "classes" else method.regressor
+    if name is not None:
+        return getattr(estimators, name)(**parameters)
+    kind = AlignmentClassifier if learns == "classes" else AlignmentRegressor
+    return kind(method.name, **parameters)
+
+
+def data_for(method, learns, blobs, *, stacked=False, y_test=None):
+    """Return what fit takes: for several sources, or where it is asked for, stacked."""
     Xs, ys, Xt, _ = blobs
-    if estimator is not M3SDAClassifier and not stacked:
+    ys = ys if learns == "classes" else Xs[:, 0] + np.sin(Xs[:, 1])
+    several = method.setting == "several sources"
+    if not several and not stacked:
         return {"X": Xs, "y": ys, "X_target": Xt}
-    X, y, sample_domain = pack(Xs, ys, Xt, target_labels)
-    if estimator is M3SDAClassifier:
+    X, y, sample_domain = pack(Xs, ys, Xt, y_test=y_test)
+    if several:
         sample_domain[:45] = 2
     return {"X": X, "y": y, "sample_domain": sample_domain}
 
 
-def general(named, alignment):
-    """Build an AlignmentClassifier with the parameters of a named classifier."""
-    parameters = named.get_params()
-    for own in OWN_PARAMETERS.get(type(named), ()):
-        del parameters[own]
-    return AlignmentClassifier(alignment, **parameters)
+def general(estimator, alignment):
+    """Build the estimator of any alignment with the parameters of a named one."""
+    kind = AlignmentClassifier if is_classifier(estimator) else AlignmentRegressor
+    shared = kind().get_params(deep=False).keys() - {"alignment"}
+    given = estimator.get_params(deep=False)
+    return kind(alignment, **{name: v for name, v in given.items() if name in shared})
 
 
-@pytest.mark.parametrize("name", sorted(CRITERIA))
-def test_the_gradient_of_a_criterion_reaches_the_feature_extractor(name):
+@pytest.mark.parametrize(("method", "learns"), EVERY)
+def test_the_gradient_of_each_criterion_reaches_the_feature_extractor(method, learns):
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(16, 6, generator=generator)
     inputs[8:] += 1.0
-    torch.manual_seed(0)
-    network = FeatureClassifier(mlp_backbone(6, (5,), batch_norm=False), mlp_head(3, in_features=5))
-    if name in NEED_SURE_PREDICTIONS:
-        network.classifier[0].weight.data.mul_(10.0)
+    is_several = method.setting == "several sources"
+    of_outputs = {
+        "classes": [(3, torch.zeros(8, dtype=torch.int64))],
+        "values": [(n, torch.randn(8, n, generator=generator)) for n in (1, 2)],
+    }
+    for n_outputs, labels in of_outputs[learns]:
+        torch.manual_seed(0)
+        extractor = mlp_backbone(6, (5,), batch_norm=False)
+        network = FeatureClassifier(extractor, mlp_head(n_outputs, in_features=5))
+        if method.name in NEED_SURE_PREDICTIONS:
+            network.classifier[0].weight.data.mul_(10.0)
 
-    def step():
-        features = network.feature_extractor(inputs)
-        return StepTensors(
-            n_source=8,
-            features=features,
-            outputs=network.classifier(features),
-            labels=torch.zeros(8, dtype=torch.int64),
-            weight=None,
-            source_indices=torch.arange(8),
-            target_indices=torch.arange(8),
-            classifier=network.classifier,
-            progress=0.5,
-            feature_extractor=network.feature_extractor,
-            gather_inputs=lambda: inputs,
-            source_domains=torch.eye(2).repeat(4, 1) if name == "m3sda" else None,
-        )
+        def step(network=network, labels=labels):
+            features = network.feature_extractor(inputs)
+            return StepTensors(
+                n_source=8,
+                features=features,
+                outputs=network.classifier(features),
+                labels=labels,
+                weight=None,
+                source_indices=torch.arange(8),
+                target_indices=torch.arange(8),
+                classifier=network.classifier,
+                progress=torch.tensor(0.5),
+                feature_extractor=network.feature_extractor,
+                gather_inputs=lambda: inputs,
+                source_domains=torch.eye(2).repeat(4, 1) if is_several else None,
+            )
 
-    criteria = WeightedCriteria(name)
-    with torch.no_grad():
-        at = step()
-        # Layers take their sizes, and copies of the network are made.
-        criteria(at, 1.0)
-        for criterion in criteria.epoch_listeners:
-            criterion.begin_epoch(at.features[8:], at.outputs[8:])
-    criteria(step(), 1.0).backward()
-    for parameter in network.feature_extractor.parameters():
-        assert parameter.grad.abs().max() > 0
+        criteria = WeightedCriteria(getattr(method, learns)(), learns)
+        factors = [1.0] * len(criteria.terms)
+        with torch.no_grad():
+            at = step()
+            # Layers take their sizes, and copies of the network are made.
+            criteria(at, factors)
+            for criterion in criteria.epoch_listeners:
+                criterion.begin_epoch(at.features[8:], at.outputs[8:])
+        losses = criteria(step(), factors)
+        assert len(losses) == len(criteria.names) > 0
+        for loss in losses:
+            parameters = list(network.feature_extractor.parameters())
+            for gradient in torch.autograd.grad(loss, parameters, retain_graph=True):
+                assert gradient.abs().max() > 0
 
 
-@pytest.mark.parametrize("estimator", NAMED)
-def test_the_weight_changes_the_outcome(estimator, blobs, same):
-    settings = {"hidden_layer_sizes": (16,), "max_epochs": 15, "random_state": 0}
-    if estimator is MeanTeacherClassifier:
-        # Its teacher follows slowly, and teaches nothing until it is sure of some rows.
-        settings |= {"steps_per_epoch": 20, "label_smoothing": 0.0}
+@pytest.mark.parametrize(("method", "learns"), EVERY)
+def test_the_weight_changes_the_outcome(method, learns, blobs, same):
+    settings = dict(QUICK)
+    if method.name in NEED_SURE_PREDICTIONS:
+        # A teacher follows slowly, too.
+        settings |= {"steps_per_epoch": 30, "label_smoothing": 0.0, "learning_rate": 0.01}
     weak, strong, again = (
-        estimator(**settings, alignment_weight=weight).fit(**data_for(estimator, blobs))
+        build(method, learns, **settings, alignment_weight=weight).fit(
+            **data_for(method, learns, blobs)
+        )
         for weight in (0.01, 1.0, 1.0)
     )
     assert not same(weak, strong)
     assert same(strong, again)
 
 
-@pytest.mark.parametrize("estimator", AT_ONCE)
-def test_a_weight_of_zero_is_no_alignment_to_the_last_bit(estimator, blobs, same):
-    data = data_for(estimator, blobs)
-    small = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
-    idle = estimator(**{**small, "alignment_weight": 0.0})
+@pytest.mark.parametrize(("method", "learns"), COMPARABLE)
+def test_a_weight_of_zero_is_no_alignment_to_the_last_bit(method, learns, blobs, same):
+    data = data_for(method, learns, blobs)
+    idle = build(method, learns, **QUICK, alignment_weight=0.0)
     assert same(idle.fit(**data), general(idle, None).fit(**data))
 
 
-@pytest.mark.parametrize("estimator", AFTERWARDS)
-def test_a_weight_of_zero_leaves_what_the_source_has_taught_to_the_last_bit(estimator, blobs, same):
+@pytest.mark.parametrize(("method", "learns"), AFTERWARDS)
+def test_a_weight_of_zero_leaves_what_the_source_has_taught_to_the_last_bit(
+    method, learns, blobs, same
+):
     Xs, ys, Xt, _ = blobs
-    small = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
-    idle = estimator(**small, alignment_weight=0.0).fit(Xs, ys, X_target=Xt)
+    idle = build(method, learns, **QUICK, alignment_weight=0.0).fit(Xs, ys, X_target=Xt)
     assert same(idle, general(idle, None).fit(Xs, ys))
     np.testing.assert_array_equal(idle.transduction_, idle.predict(Xt))
 
 
-def test_with_a_weight_of_zero_the_threshold_of_unknown_rows_does_not_matter(blobs, same):
+@pytest.mark.parametrize(("method", "learns"), EVERY)
+def test_labels_of_target_samples_are_never_read(method, learns, blobs, same):
+    apart = build(method, learns, **QUICK).fit(**data_for(method, learns, blobs))
+    wild = {"classes": blobs[3], "values": np.full(75, 1e9)}[learns]
+    for y_test in (wild, np.full(75, np.nan)):
+        data = data_for(method, learns, blobs, stacked=True, y_test=y_test)
+        stacked = build(method, learns, **QUICK).fit(**data)
+        assert same(apart, stacked)
+        np.testing.assert_array_equal(apart.transduction_, stacked.transduction_)
+
+
+@pytest.mark.parametrize(("method", "learns"), COMPARABLE)
+def test_a_named_estimator_only_chooses_a_criterion(method, learns, blobs, same):
+    data = data_for(method, learns, blobs)
+    named = build(method, learns, **QUICK).fit(**data)
+    assert same(named, general(named, method.name).fit(**data))
+
+
+@pytest.mark.parametrize("estimator", NAMED)
+def test_named_estimators_hold_no_logic(estimator):
+    own = OWN_PARAMETERS.get(estimator, set())
+    kinds = (types.FunctionType, property)
+    logic = {name for name, value in vars(estimator).items() if isinstance(value, kinds)}
+    # A criterion with parameters of the estimator, and a class beyond those of the source.
+    allowed = ({"alignment"} if own else set()) | (OWN_LABELS if "unknown" in own else set())
+    assert {name for name in logic if not name.startswith("__")} == allowed
+    kind = AlignmentClassifier if is_classifier(estimator()) else AlignmentRegressor
+    names, of_all = (set(inspect.signature(k).parameters) for k in (estimator, kind))
+    assert names - of_all == own
+    assert of_all - names == {"loss_weights"} | ({"alignment"} if own else set())
+
+
+@pytest.mark.parametrize(("method", "learns"), AFTERWARDS)
+def test_methods_of_two_stages_keep_the_classifier_of_the_source(method, learns, blobs, same):
     Xs, ys, Xt, _ = blobs
-    small = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
+    named = build(method, learns, **QUICK).fit(Xs, ys, X_target=Xt)
+    source = general(named, None).fit(Xs, ys)
+    assert same(named.module_.classifier, source.module_.classifier)
+    assert not same(named, source)
+    assert named.history_ == source.history_
+
+
+def test_the_second_stage_of_shot_is_adapt(blobs, same):
+    Xs, ys, Xt, _ = blobs
+    named = SHOTClassifier(**QUICK)
+    source = general(named, None).fit(Xs, ys)
+    assert same(named.fit(Xs, ys, X_target=Xt), source.adapt(Xt))
+
+
+def test_with_a_weight_of_zero_the_threshold_of_unknown_samples_does_not_matter(blobs, same):
+    Xs, ys, Xt, _ = blobs
 
     def fit(threshold, weight):
-        clf = OSBPClassifier(threshold=threshold, alignment_weight=weight, **small)
+        clf = OSBPClassifier(threshold=threshold, alignment_weight=weight, **QUICK)
         return clf.fit(Xs, ys, X_target=Xt)
 
     assert same(fit(0.2, 0.0), fit(0.8, 0.0))
@@ -141,7 +230,7 @@ def test_dropout_is_drawn_alike_with_a_criterion_and_without(blobs, same):
     backbone = torch.nn.Sequential(torch.nn.Linear(10, 16), torch.nn.ReLU(), torch.nn.Dropout(0.5))
     # Drawing the discriminator's weights must not shift what dropout draws.
     idle = DANNClassifier(backbone=backbone, max_epochs=3, random_state=0, alignment_weight=0.0)
-    none = AlignmentClassifier(None, **idle.get_params())
+    none = general(idle, None)
     assert same(idle.fit(Xs, ys, X_target=Xt), none.fit(Xs, ys, X_target=Xt))
 
 
@@ -168,60 +257,14 @@ def test_mmd_between_the_features_falls(blobs):
     assert distance(5.0) < 0.5 * distance(0.0)
 
 
-@pytest.mark.parametrize("estimator", AT_ONCE)
-def test_named_estimators_only_choose_a_criterion(estimator, blobs, same):
-    data = data_for(estimator, blobs)
-    named = estimator(hidden_layer_sizes=(16,), max_epochs=2, random_state=0)
-    assert same(named.fit(**data), general(named, named.alignment).fit(**data))
-
-
-@pytest.mark.parametrize("estimator", NAMED)
-def test_named_estimators_hold_no_logic(estimator):
-    functions = {name for name, value in vars(estimator).items() if inspect.isfunction(value)}
-    assert functions <= {"__init__"}
-    properties = {name for name, value in vars(estimator).items() if isinstance(value, property)}
-    assert properties == ({"alignment"} if estimator in OWN_PARAMETERS else set())
-    added = estimator().get_params().keys() - AlignmentClassifier().get_params().keys()
-    assert added == OWN_PARAMETERS.get(estimator, set())
-
-
-@pytest.mark.parametrize("estimator", AFTERWARDS)
-def test_methods_of_two_stages_keep_the_classifier_of_the_source(estimator, blobs, same):
-    Xs, ys, Xt, _ = blobs
-    named = estimator(hidden_layer_sizes=(16,), max_epochs=2, random_state=0)
-    source = general(named, None).fit(Xs, ys)
-    named.fit(Xs, ys, X_target=Xt)
-    for name, value in source.module_.classifier.state_dict().items():
-        assert torch.equal(named.module_.classifier.state_dict()[name], value)
-    assert not same(named, source)
-    assert named.history_ == source.history_
-
-
-def test_the_second_stage_of_shot_is_adapt(blobs, same):
-    Xs, ys, Xt, _ = blobs
-    named = SHOTClassifier(hidden_layer_sizes=(16,), max_epochs=2, random_state=0)
-    source = general(named, None).fit(Xs, ys)
-    assert same(named.fit(Xs, ys, X_target=Xt), source.adapt(Xt))
-
-
-@pytest.mark.parametrize("estimator", NAMED)
-def test_labels_of_target_rows_are_never_read_by_any_method(estimator, blobs, same):
-    settings = {"hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
-    alone = estimator(**settings).fit(**data_for(estimator, blobs))
-    for target_labels in (blobs[3], np.full(75, np.nan)):
-        data = data_for(estimator, blobs, stacked=True, target_labels=target_labels)
-        assert same(alone, estimator(**settings).fit(**data))
-
-
 def test_a_list_of_criteria_and_a_plain_function_align(blobs, same):
     Xs, ys, Xt, _ = blobs
-    small = {"hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
 
     def mean_distance(source_features, target_features):
         return (source_features.mean(0) - target_features.mean(0)).square().sum()
 
     fitted = [
-        AlignmentClassifier(alignment, **small).fit(Xs, ys, X_target=Xt)
+        AlignmentClassifier(alignment, **QUICK).fit(Xs, ys, X_target=Xt)
         for alignment in (mean_distance, [(1.0, mean_distance)], [(1.0, "mmd"), (0.5, "dann")])
     ]
     assert same(fitted[0], fitted[1])

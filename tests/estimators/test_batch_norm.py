@@ -14,7 +14,7 @@ SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 3, "batch_size": 32, "random
 
 
 def adapted_statistics(X, Xs, ys, **settings):
-    """Adapt a network of one linear layer and batch normalisation; return also its layers and weights of before."""
+    """Adapt a network of one linear layer; return its layers and the weights of before, too."""
     clf = AlignmentClassifier(None, **{**SMALL, **settings}).fit(Xs, ys)
     (layer,) = (m for m in clf.module_.modules() if isinstance(m, nn.BatchNorm1d))
     linear = next(m for m in clf.module_.modules() if isinstance(m, nn.Linear))

@@ -17,13 +17,15 @@ from domadapt.nn.pretrained import NamedBackbone, load_backbone
 
 torchvision = pytest.importorskip("torchvision")
 models = torchvision.models
+# Small and quick to build.
+SMALL = "mobilenet_v3_small"
 
 
 def images(size=32, n=2):
     return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
-def reference(name="resnet18", **options):
+def reference(name=SMALL, **options):
     """Build torchvision's model with statistics other than those at the start."""
     model = models.get_model(name, weights=None, **options)
     generator = torch.Generator().manual_seed(1)
@@ -36,14 +38,14 @@ def reference(name="resnet18", **options):
 
 
 @pytest.fixture(scope="module")
-def resnet():
+def small():
     return reference()
 
 
 @pytest.fixture(scope="module")
-def resnet_features(resnet):
-    headless = copy.deepcopy(resnet)
-    headless.fc = nn.Identity()
+def small_features(small):
+    headless = copy.deepcopy(small)
+    headless.classifier[-1] = nn.Identity()
     with torch.no_grad():
         return headless(images())
 
@@ -75,22 +77,20 @@ def test_output_is_the_pooled_features(name, width):
 
 def test_random_weights_are_drawn_from_the_global_generator():
     torch.manual_seed(0)
-    first = features(load_backbone("resnet18"))
-    other = features(load_backbone("resnet18"))
+    first = features(load_backbone(SMALL))
+    other = features(load_backbone(SMALL))
     torch.manual_seed(0)
-    assert torch.equal(features(load_backbone("resnet18")), first)
+    assert torch.equal(features(load_backbone(SMALL)), first)
     assert not torch.equal(other, first)
 
 
 @pytest.mark.parametrize("kind", [str, Path])
 @pytest.mark.parametrize("ending", [".safetensors", ".pt", ".pth", ".weights"])
-def test_features_are_those_of_the_model_in_the_file(
-    tmp_path, resnet, resnet_features, ending, kind
-):
-    path = save(resnet.state_dict(), tmp_path / f"weights{ending}")
-    backbone = load_backbone("resnet18", kind(path))
+def test_features_are_those_of_the_model_in_the_file(tmp_path, small, small_features, ending, kind):
+    path = save(small.state_dict(), tmp_path / f"weights{ending}")
+    backbone = load_backbone(SMALL, kind(path))
     assert backbone.pretrained
-    assert torch.equal(features(backbone), resnet_features)
+    assert torch.equal(features(backbone), small_features)
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "densenet121", "mnasnet0_5"])
@@ -102,53 +102,55 @@ def test_models_of_other_families_take_safetensors(tmp_path, name):
         assert torch.equal(last(features(backbone, 64)), model(images(64)))
 
 
-def test_copies_and_pickles_have_the_same_features(tmp_path, resnet, resnet_features):
-    path = save(resnet.state_dict(), tmp_path / "weights.safetensors")
-    backbone = load_backbone("resnet18", path, frozen=("conv1",))
+def test_copies_and_pickles_have_the_same_features(tmp_path, small, small_features):
+    path = save(small.state_dict(), tmp_path / "weights.safetensors")
+    backbone = load_backbone(SMALL, path, frozen=("features.0",))
     for other in (copy.deepcopy(backbone), pickle.loads(pickle.dumps(backbone))):
-        assert torch.equal(features(other), resnet_features)
-        assert (other.name, other.pretrained) == ("resnet18", True)
-        assert not other.model.conv1.weight.requires_grad
-        assert other.model.conv1.weight is not backbone.model.conv1.weight
+        assert torch.equal(features(other), small_features)
+        assert (other.name, other.pretrained) == (SMALL, True)
+        assert not other.model.features[0][0].weight.requires_grad
+        assert other.model.features[0][0].weight is not backbone.model.features[0][0].weight
 
 
 @pytest.mark.parametrize("ending", [".safetensors", ".pt"])
-def test_half_precision_becomes_float32(tmp_path, resnet, ending):
+def test_half_precision_becomes_float32(tmp_path, small, ending):
     # Counts become half precision too, as in a plain loop over a state dict.
-    state = {name: tensor.half() for name, tensor in resnet.state_dict().items()}
-    loaded = load_backbone("resnet18", save(state, tmp_path / f"half{ending}")).model.state_dict()
+    state = {name: tensor.half() for name, tensor in small.state_dict().items()}
+    loaded = load_backbone(SMALL, save(state, tmp_path / f"half{ending}")).model.state_dict()
     assert {str(tensor.dtype) for tensor in loaded.values()} == {"torch.float32", "torch.int64"}
     assert all(torch.equal(tensor, state[name].to(tensor)) for name, tensor in loaded.items())
 
 
 @pytest.mark.parametrize("wrap", ["state_dict", "model", None])
-def test_weights_of_a_training_script_are_found(tmp_path, resnet, resnet_features, wrap):
-    state = {f"module.{name}": tensor for name, tensor in resnet.state_dict().items()}
+def test_weights_of_a_training_script_are_found(tmp_path, small, small_features, wrap):
+    state = {f"module.{name}": tensor for name, tensor in small.state_dict().items()}
     content = state if wrap is None else {wrap: state, "epoch": 3, "optimizer": {"step": 1}}
     path = save(content, tmp_path / "checkpoint.pth")
-    assert torch.equal(features(load_backbone("resnet18", path)), resnet_features)
+    assert torch.equal(features(load_backbone(SMALL, path)), small_features)
 
 
 @pytest.mark.parametrize("n_classes", [0, 31])
-def test_classifier_in_the_file_is_not_used(tmp_path, resnet, resnet_features, n_classes):
-    state = {name: tensor for name, tensor in resnet.state_dict().items() if name[:3] != "fc."}
-    if n_classes:
-        state |= {"fc.weight": torch.zeros(n_classes, 512), "fc.bias": torch.zeros(n_classes)}
+def test_classifier_in_the_file_is_not_used(tmp_path, small, small_features, n_classes):
+    state = small.state_dict()
+    for name, shape in {"classifier.3.weight": (1024,), "classifier.3.bias": ()}.items():
+        del state[name]
+        if n_classes:
+            state[name] = torch.zeros(n_classes, *shape)
     path = save(state, tmp_path / "weights.safetensors")
-    assert torch.equal(features(load_backbone("resnet18", path)), resnet_features)
+    assert torch.equal(features(load_backbone(SMALL, path)), small_features)
 
 
-def test_counts_of_batches_may_be_missing(tmp_path, resnet, resnet_features):
-    counted = resnet.state_dict()
+def test_counts_of_batches_may_be_missing(tmp_path, small, small_features):
+    counted = small.state_dict()
     state = {name: counted[name] for name in counted if not name.endswith("num_batches_tracked")}
     assert len(state) < len(counted)
     path = save(state, tmp_path / "weights.safetensors")
-    assert torch.equal(features(load_backbone("resnet18", path)), resnet_features)
+    assert torch.equal(features(load_backbone(SMALL, path)), small_features)
 
 
-def test_parameters_in_the_file_that_need_a_gradient_are_copied(tmp_path, resnet):
-    path = save(dict(resnet.named_parameters()) | dict(resnet.named_buffers()), tmp_path / "a.pt")
-    backbone = load_backbone("resnet18", path)
+def test_parameters_in_the_file_that_need_a_gradient_are_copied(tmp_path, small):
+    path = save(dict(small.named_parameters()) | dict(small.named_buffers()), tmp_path / "a.pt")
+    backbone = load_backbone(SMALL, path)
     assert all(parameter.is_leaf for parameter in backbone.parameters())
     backbone.train()(images()).sum().backward()
     assert all(parameter.grad is not None for parameter in backbone.parameters())
@@ -183,7 +185,8 @@ def test_random_weights_leave_the_input_unchanged():
 
 
 @pytest.mark.parametrize("ending", [".safetensors", ".pt"])
-def test_another_architecture_names_the_first_that_differ(tmp_path, resnet, ending):
+def test_another_architecture_names_the_first_that_differ(tmp_path, ending):
+    resnet = models.resnet18()
     path = save(resnet.state_dict(), tmp_path / f"weights{ending}")
     with pytest.raises(ValueError, match="does not fit mobilenet_v2") as caught:
         load_backbone("mobilenet_v2", path)
@@ -199,30 +202,31 @@ def test_another_architecture_names_the_first_that_differ(tmp_path, resnet, endi
     assert set(unexpected) < set(resnet.state_dict())
 
 
-def test_another_shape_names_both_shapes(tmp_path, resnet):
-    state = resnet.state_dict() | {"layer1.0.conv1.weight": torch.zeros(64, 64, 1, 1)}
+def test_another_shape_names_both_shapes(tmp_path, small):
+    state = small.state_dict() | {"features.0.0.weight": torch.zeros(16, 3, 1, 1)}
     path = save(state, tmp_path / "weights.pt")
-    with pytest.raises(ValueError, match=r"resnet18\. Names that differ: 1\.") as caught:
-        load_backbone("resnet18", path)
-    difference = "Of another shape: layer1.0.conv1.weight (64, 64, 1, 1) instead of (64, 64, 3, 3)."
+    with pytest.raises(ValueError, match=rf"{SMALL}\. Names that differ: 1\.") as caught:
+        load_backbone(SMALL, path)
+    difference = "Of another shape: features.0.0.weight (16, 3, 1, 1) instead of (16, 3, 3, 3)."
     assert difference in str(caught.value)
 
 
-def test_quantised_weights_are_refused(tmp_path, resnet):
-    state = resnet.state_dict() | {"conv1.weight": torch.ones(64, 3, 7, 7, dtype=torch.int8)}
+def test_quantised_weights_are_refused(tmp_path, small):
+    whole = {"features.0.0.weight": torch.ones(16, 3, 3, 3, dtype=torch.int8)}
+    state = small.state_dict() | whole
     path = save(state, tmp_path / "weights.safetensors")
-    with pytest.raises(ValueError, match=r"conv1.weight int8 \(64, 3, 7, 7\) instead of \(64, 3"):
-        load_backbone("resnet18", path)
+    with pytest.raises(ValueError, match=r"0.0.weight int8 \(16, 3, 3, 3\) instead of \(16, 3"):
+        load_backbone(SMALL, path)
 
 
 @pytest.mark.parametrize("ending", [".safetensors", ".pt"])
 @pytest.mark.parametrize("kept", [0, 6, 2000, 0.5, 0.99])
-def test_file_cut_short_is_refused(tmp_path, resnet, ending, kept):
-    path = save(resnet.state_dict(), tmp_path / f"weights{ending}")
+def test_file_cut_short_is_refused(tmp_path, small, ending, kept):
+    path = save(small.state_dict(), tmp_path / f"weights{ending}")
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
     with pytest.raises(ValueError, match="is no whole file of tensors") as caught:
-        load_backbone("resnet18", path)
+        load_backbone(SMALL, path)
     assert "\n" not in str(caught.value)
     assert caught.value.__cause__ is not None
 
@@ -232,7 +236,7 @@ def test_file_of_something_else_is_refused(tmp_path, ending):
     path = tmp_path / f"weights{ending}"
     path.write_text("<html>Not found</html>")
     with pytest.raises(ValueError, match="is no whole file of tensors"):
-        load_backbone("resnet18", path)
+        load_backbone(SMALL, path)
 
 
 class MakesFolder:
@@ -248,11 +252,11 @@ class MakesFolder:
 @pytest.mark.parametrize(
     "write", [torch.save, lambda obj, path: path.write_bytes(pickle.dumps(obj, 2))]
 )
-def test_code_in_a_pickle_does_not_run(tmp_path, resnet, write):
+def test_code_in_a_pickle_does_not_run(tmp_path, small, write):
     path, trap = tmp_path / "weights.pt", tmp_path / "trap"
-    write(dict(resnet.state_dict()) | {"trap": MakesFolder(str(trap))}, path)
+    write(dict(small.state_dict()) | {"trap": MakesFolder(str(trap))}, path)
     with pytest.raises(ValueError, match="can run code") as caught:
-        load_backbone("resnet18", path)
+        load_backbone(SMALL, path)
     assert not trap.exists()
     assert "weights_only" not in str(caught.value)
     pickle.loads(pickle.dumps(MakesFolder(str(trap))))
@@ -263,18 +267,18 @@ def test_code_in_a_pickle_does_not_run(tmp_path, resnet, write):
 def test_file_without_named_tensors_is_refused(tmp_path, content):
     path = save(content, tmp_path / "weights.pt")
     with pytest.raises(ValueError, match=f"holds a {type(content).__name__} without tensors"):
-        load_backbone("resnet18", path)
+        load_backbone(SMALL, path)
 
 
 def test_missing_file_is_named(tmp_path):
     for weights in (tmp_path / "none", str(tmp_path / "none.pth"), "none.safetensors", tmp_path):
         with pytest.raises(FileNotFoundError, match=re.escape(f"{str(weights)!r} is not a file")):
-            load_backbone("resnet18", weights)
+            load_backbone(SMALL, weights)
 
 
 def test_weights_of_another_type_are_refused():
     with pytest.raises(TypeError, match="weights is a bool"):
-        load_backbone("resnet18", True)
+        load_backbone(SMALL, True)
 
 
 @pytest.mark.parametrize(
@@ -301,7 +305,7 @@ def test_model_without_linear_layer_at_its_end_is_refused():
 
 def test_unknown_name_of_weights_lists_the_known():
     with pytest.raises(ValueError, match=r"IMAGENET1K_V1, DEFAULT\. The path of a file") as caught:
-        load_backbone("resnet18", "IMAGENET1K_V9")
+        load_backbone(SMALL, "IMAGENET1K_V9")
     assert "'IMAGENET1K_V9'" in str(caught.value)
 
 
@@ -324,18 +328,20 @@ def server(monkeypatch, tmp_path):
 def test_failing_download_is_one_clear_line(server):
     for error in (urllib.error.URLError("no\nroute"), RuntimeError("wrong hash")):
         server[:] = [error]
-        with pytest.raises(OSError, match="weights='DEFAULT' of resnet18 could not be") as caught:
-            load_backbone("resnet18", "DEFAULT")
+        with pytest.raises(
+            OSError, match="weights='DEFAULT' of mobilenet_v3_small could not be"
+        ) as caught:
+            load_backbone(SMALL, "DEFAULT")
         assert "\n" not in str(caught.value)
         assert caught.value.__cause__ is error
 
 
 @pytest.mark.parametrize("weights", ["DEFAULT", "IMAGENET1K_V1"])
-def test_weights_by_name_are_downloaded(server, resnet, resnet_features, weights):
-    server[:] = [resnet.state_dict()]
-    backbone = load_backbone("resnet18", weights)
+def test_weights_by_name_are_downloaded(server, small, small_features, weights):
+    server[:] = [small.state_dict()]
+    backbone = load_backbone(SMALL, weights)
     assert backbone.pretrained
-    assert torch.equal(features(backbone), resnet_features)
+    assert torch.equal(features(backbone), small_features)
 
 
 def test_old_names_of_dense_layers_are_known(server):

@@ -3,6 +3,7 @@
 from numbers import Real
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from domadapt.alignment import OpenSetBackpropagation
@@ -122,6 +123,11 @@ class OSBPClassifier(BaseAlignmentClassifier):
         "unknown": "no_validation",
     }
 
+    _removed_by_fit: ClassVar[tuple[str, ...]] = (
+        *BaseAlignmentClassifier._removed_by_fit,
+        "unknown_",
+    )
+
     @property
     def alignment(self) -> OpenSetBackpropagation:
         """The criterion, with the threshold that was chosen."""
@@ -132,6 +138,12 @@ class OSBPClassifier(BaseAlignmentClassifier):
 
     def _extra_labels(self, classes):
         return {"unknown_": _unknown_label(self.unknown, classes)}
+
+    @property
+    def _all_labels(self):
+        if not hasattr(self, "unknown_"):
+            return self.classes_
+        return np.append(self.classes_, self.unknown_)
 
 
 def _unknown_label(unknown, classes):
