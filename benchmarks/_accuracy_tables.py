@@ -3,22 +3,24 @@
 import numpy as np
 from scipy.stats import rankdata
 
-BASELINE = "source only"
+from domadapt.methods import METHODS
+
+BASELINE = METHODS["source"].title
 
 
 def mean(cells, **wanted):
-    """Average the accuracy of the cells that agree with what is wanted."""
+    """Return the mean accuracy of the cells that agree with what is wanted."""
     chosen = [c["accuracy"] for c in cells if all(c[key] == v for key, v in wanted.items())]
     return float(np.mean(chosen))
 
 
 def names(cells, key):
-    """Name what occurs under a key, in order."""
+    """Return what occurs under a key, in order."""
     return list(dict.fromkeys(cell[key] for cell in cells))
 
 
 def set_means(cells):
-    """Give each method's mean accuracy on each set, as a dict of dicts."""
+    """Return each method's mean accuracy on each set, as a dict of dicts."""
     return {
         method: {name: mean(cells, method=method, set=name) for name in names(cells, "set")}
         for method in names(cells, "method")
@@ -26,7 +28,7 @@ def set_means(cells):
 
 
 def mean_ranks(cells):
-    """Give each method's mean rank over all pairs of domains, 1 being the best.
+    """Return each method's mean rank over all pairs of domains, 1 being the best.
 
     In a pair methods are ranked by their mean over seeds; equal ones share their ranks.
     """

@@ -1,7 +1,7 @@
 """How long a training step takes with each criterion, against one with CORAL.
 
-A step is a forward and a backward pass of a network of 256 features on a batch of 64 + 64
-rows and 10 classes, with its update, on one thread; process CPU time, all criteria in
+A step is a forward and a backward pass of a network of 256 features on a mini-batch of 64 + 64
+samples and 10 classes, with its update, on one thread; process CPU time, all criteria in
 turns, medians.
 
     python benchmarks/criteria_speed.py --output benchmarks/results/criteria_speed_cpu.json
@@ -17,21 +17,22 @@ import torch
 from _report import environment, write_json
 
 from domadapt import AlignmentClassifier, OSBPClassifier
-from domadapt.alignment import CORAL
-from domadapt.alignment.registry import CRITERIA
+from domadapt.methods import METHODS
+from domadapt.training.loss_weights import LOSS_WEIGHTS
 
-N_ROWS, N_COLUMNS, N_CLASSES, STEPS = 640, 1024, 10, 200
+N_SAMPLES, N_COLUMNS, N_CLASSES, STEPS = 640, 1024, 10, 200
 # These plan transport, run the network once more or take gradients one by one, and are
 # exempt from the limit.
-SLOW = {"deepjdot", "vat", "mean_teacher", "adda", "gradnorm"}
+SLOW = {"deepjdot", "vat", "mean_teacher", "untied_adversarial", "gradnorm"}
+REFERENCE = "coral"
 
 
 def make_data():
     """Draw two sources and a target at random: only the time matters."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(2 * N_ROWS, N_COLUMNS)).astype(np.float32)
-    y = rng.integers(0, N_CLASSES, 2 * N_ROWS)
-    return X, y, np.repeat([1, 2, -1], [N_ROWS // 2, N_ROWS // 2, N_ROWS])
+    X = rng.normal(size=(2 * N_SAMPLES, N_COLUMNS)).astype(np.float32)
+    y = rng.integers(0, N_CLASSES, 2 * N_SAMPLES)
+    return X, y, np.repeat([1, 2, -1], [N_SAMPLES // 2, N_SAMPLES // 2, N_SAMPLES])
 
 
 class StepClock:
@@ -54,21 +55,26 @@ class StepClock:
 
 
 def contestants():
-    """Name every criterion, and two ways of finding the weights of two criteria."""
-    pair = [(1.0, "coral"), (1.0, "mcc")]
+    """Return an estimator for every criterion, and for two with weights of three kinds."""
     settings = {"device": "cpu", "random_state": 0, "max_epochs": 1, "steps_per_epoch": STEPS}
-    made = {"CORAL": AlignmentClassifier(CORAL(), **settings)}
-    for name in CRITERIA:
-        made[name] = AlignmentClassifier(name, **settings)
+    made = {
+        name: AlignmentClassifier(name, **settings)
+        for name, method in METHODS.items()
+        # Those of several criteria, or of two stages, are made of the others.
+        if method.classes is not None
+        and method.stages == 1
+        and not isinstance(method.classes(), list)
+    }
     made["osbp"] = OSBPClassifier(**settings)
-    made["coral and mcc"] = AlignmentClassifier(pair, **settings)
-    for weighting in ("uncertainty", "gradnorm"):
-        made[weighting] = AlignmentClassifier(pair, alignment_weighting=weighting, **settings)
+    pair = [(1.0, "deepcoral"), (1.0, "mcc")]
+    made["deepcoral and mcc"] = AlignmentClassifier(pair, **settings)
+    for loss_weights in LOSS_WEIGHTS:
+        made[loss_weights] = AlignmentClassifier(pair, loss_weights=loss_weights, **settings)
     return made
 
 
 def time_step(clf, data):
-    """Give the milliseconds of a step."""
+    """Return the milliseconds of a step."""
     clock = StepClock()
     X, y, sample_domain = data
     clf.set_callbacks(clock).fit(X, y, sample_domain=sample_domain)
@@ -86,8 +92,8 @@ def main():
     times = {name: [] for name in made}
     for turn in range(arguments.repeats + 1):
         for name, clf in made.items():
-            # Only one criterion knows what to do with two sources.
-            sources = data[2] if name == "m3sda" else np.sign(data[2])
+            several = name in METHODS and METHODS[name].setting == "several sources"
+            sources = data[2] if several else np.sign(data[2])
             milliseconds = time_step(clf, (*data[:2], sources))
             if turn > 0:
                 times[name].append(milliseconds)
@@ -96,7 +102,7 @@ def main():
         "workload": f"MLP {N_COLUMNS}-256-{N_CLASSES}, batch 64 + 64, {STEPS} steps, one thread, "
         f"process CPU time, medians of {arguments.repeats} turns",
         "milliseconds": {name: round(value, 3) for name, value in medians.items()},
-        "over CORAL": {name: round(v / medians["CORAL"], 2) for name, v in medians.items()},
+        "over CORAL": {name: round(v / medians[REFERENCE], 2) for name, v in medians.items()},
         "exempt": sorted(SLOW),
     }
     print(json.dumps(report, indent=1))

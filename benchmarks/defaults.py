@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from _report import environment, write_json
 from joblib import Parallel, delayed
-from real_data import METHODS as ALL_METHODS
 from real_data import load_pairs
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
-from domadapt import AlignmentClassifier
+from domadapt import AlignmentClassifier, methods
 from domadapt.alignment import CORAL, MMD
 from domadapt.datasets import load_camera_digits
+from domadapt.experiments.recipes import on_vectors
 
-METHODS = {name: ALL_METHODS[name] for name in ("source only", "DAN", "DeepCORAL", "DANN")}
+METHODS = {name: methods.METHODS[name].title for name in ("source", "dan", "deepcoral", "dann")}
 SETS = ["mnist_usps", "office_caltech10/mobilenetv2"]
 DIGITS = "camera digits"
 SGD = {"optimizer": "sgd", "learning_rate": 0.03}
@@ -47,20 +47,23 @@ FACTORS = (0.4, 2.5)
 
 
 def variants():
-    """Name every estimator to be tried: the defaults, and those with one change."""
+    """Return every estimator to be tried, by method and change: the defaults, and one changed."""
     made = {}
-    for method, estimator in METHODS.items():
-        made[method, "defaults"] = estimator
+    for name, title in METHODS.items():
+        estimator = on_vectors(name)
+        made[title, "defaults"] = estimator
         for change, parameters in CHANGES.items():
-            made[method, change] = clone(estimator).set_params(**parameters)
-        if method == "source only":
+            made[title, change] = clone(estimator).set_params(**parameters)
+        if name == "source":
             continue
-        weight = {"DAN": MMD.default_weight, "DeepCORAL": CORAL.default_weight}.get(method, 0.5)
+        weight = estimator.alignment_weight
+        if weight is None:
+            weight = methods.METHODS[name].classes().default_weight
         for factor in FACTORS:
             changed = clone(estimator).set_params(alignment_weight=factor * weight)
-            made[method, f"alignment_weight x {factor}"] = changed
-    made["DAN", "MMD biased"] = AlignmentClassifier(MMD())
-    made["DeepCORAL", "CORAL on the features"] = AlignmentClassifier(CORAL())
+            made[title, f"alignment_weight x {factor}"] = changed
+    made[METHODS["dan"], "MMD biased"] = AlignmentClassifier(MMD(unbiased=False))
+    made[METHODS["deepcoral"], "CORAL on the features"] = AlignmentClassifier(CORAL())
     return made
 
 
@@ -77,13 +80,13 @@ def load_tasks(root):
 
 
 def run(key, estimator, tasks, seeds):
-    """Fit one variant on every task; give its mean accuracy on each set."""
+    """Fit one variant on every task; return its mean accuracy on each set."""
     torch.set_num_threads(1)
     method, change = key
     found = {}
     for (name, Xs, ys, Xt, yt), seed in itertools.product(tasks, range(seeds)):
         clf = clone(estimator).set_params(random_state=seed, device="cpu")
-        clf.fit(Xs, ys) if method == "source only" else clf.fit(Xs, ys, X_target=Xt)
+        clf.fit(Xs, ys) if method == METHODS["source"] else clf.fit(Xs, ys, X_target=Xt)
         found.setdefault(name, []).append(100 * clf.score(Xt, yt))
     print(f"{method}, {change} done", flush=True)
     means = {name: round(float(np.mean(values)), 2) for name, values in found.items()}
@@ -94,7 +97,7 @@ def table(rows):
     """Write one row for each variant."""
     names = list(rows[0]["accuracy"])
     lines = ["| method | changed | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
-    for row in sorted(rows, key=lambda row: list(METHODS).index(row["method"])):
+    for row in sorted(rows, key=lambda row: list(METHODS.values()).index(row["method"])):
         title = f"**{row['method']}**" if row["change"] == "defaults" else ""
         values = [f"{row['accuracy'][name]:.1f}" for name in names]
         lines.append("| " + " | ".join([title, row["change"], *values]) + " |")

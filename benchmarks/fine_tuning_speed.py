@@ -33,7 +33,7 @@ def covariance(rows):
 
 
 def bare_loop(name, X, y, X_target, steps, device, precision):
-    """Train by hand as a careful person does, and give the seconds after the first step."""
+    """Train by hand as a careful person does, and return the seconds after the first step."""
     torch.manual_seed(0)
     X, y, X_target = (torch.from_numpy(a).to(device) for a in (X, y, X_target))
     X, X_target = (a.contiguous(memory_format=torch.channels_last) for a in (X, X_target))
@@ -80,7 +80,7 @@ class Clock:
 
 
 def domadapt_epoch(name, X, y, X_target, steps, device, precision):
-    """Train through the estimator, and give the seconds of its one epoch."""
+    """Train through the estimator, and return the seconds of its one epoch."""
     torch.manual_seed(0)
     clock = Clock()
     clf = DeepCORALClassifier(
@@ -106,7 +106,7 @@ def wait(device):
 
 
 def peak(device):
-    """Give the peak of the GPU's memory in MiB since the last call, None on a CPU."""
+    """Return the peak of the GPU's memory in MiB since the last call, None on a CPU."""
     if device == "cpu":
         return None
     mebibytes = torch.cuda.max_memory_allocated() / 2**20

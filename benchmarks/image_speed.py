@@ -28,12 +28,12 @@ from torchvision.transforms import v2
 from domadapt import AlignmentClassifier, ImageLoader
 from domadapt.alignment import CORAL
 from domadapt.datasets import load_office_caltech10
-from domadapt.inputs.arrays import EndlessPermutations
 from domadapt.inputs.images import ImageBatches
+from domadapt.training.trainer import EndlessPermutations
 
 BATCH, STEPS = 32, 20
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-N_ROWS, N_CLASSES, WIDTH, EPOCHS, RATE = 640, 10, 256, 2, 0.01
+N_IMAGES, N_CLASSES, WIDTH, EPOCHS, RATE = 640, 10, 256, 2, 0.01
 
 
 class PlainDataset(torch.utils.data.Dataset):
@@ -74,7 +74,7 @@ def read_plainly(source, target, n_workers):
 
 
 def read_our_way(source, target, n_workers, cache_megabytes, n_epochs=1):
-    """Read STEPS batches of both domains as the estimators do, several times over."""
+    """Read STEPS batches of both domains as the estimators do, several times."""
     loader = ImageLoader(n_workers=n_workers, cache_megabytes=cache_megabytes)
     batches = ImageBatches(
         {"source": source, "target": target}, loader, torch.device("cpu"), torch.float32, 0
@@ -131,7 +131,7 @@ def covariance(rows):
 
 
 def bare_loop(X, y, X_target):
-    """Train by hand in torch's default layout, rows by index."""
+    """Train by hand in torch's default layout, samples by index."""
     torch.manual_seed(0)
     X, y, X_target = map(torch.from_numpy, (X, y, X_target))
     features, head = plain_network(), nn.Linear(WIDTH, N_CLASSES)
@@ -156,8 +156,8 @@ def compare_training(repeats):
     """Time the bare loop and fit in turns, one thread, process CPU time."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
-    y = rng.integers(0, N_CLASSES, N_ROWS)
-    X, X_target = (rng.normal(size=(N_ROWS, 3, 32, 32)).astype(np.float32) for _ in range(2))
+    y = rng.integers(0, N_CLASSES, N_IMAGES)
+    X, X_target = (rng.normal(size=(N_IMAGES, 3, 32, 32)).astype(np.float32) for _ in range(2))
     settings = {
         "hidden_layer_sizes": (WIDTH,),
         "batch_norm": None,
@@ -180,7 +180,7 @@ def compare_training(repeats):
                 times[name].append(time.process_time() - start)
     medians = {name: statistics.median(values) for name, values in times.items()}
     return {
-        "workload": f"{N_ROWS} + {N_ROWS} images of 3 x 32 x 32, two convolutions of 32 and 64 "
+        "workload": f"{N_IMAGES} + {N_IMAGES} images of 3 x 32 x 32, two convolutions of 32 and 64 "
         f"channels and {WIDTH} units, CORAL, batch 64 + 64, {EPOCHS} epochs; one thread, process "
         f"CPU time, medians of {repeats} turns; fit includes the prediction of the target",
         "seconds": medians,

@@ -3,7 +3,7 @@
 The folder that the environment variable ``DOMADAPT_DATA`` names holds
 ``office_caltech10/images`` and ``weights/mobilenet_v2-imagenet.safetensors``. Everything
 is run by the ``domadapt`` command, whose run folders go to ``--runs``; a run that is there
-already is gone on with.
+already is resumed.
 
     DOMADAPT_DATA=... python benchmarks/office_caltech10.py --runs runs \
         --output benchmarks/results/office_caltech10.json
@@ -30,7 +30,7 @@ RUNS = {
 
 
 def run(options, root, out):
-    """Run one table, and give its wall time in minutes and its summary."""
+    """Run one table, and return its wall time in minutes and its summary."""
     images = root / "office_caltech10" / "images"
     weights = root / "weights" / "mobilenet_v2-imagenet.safetensors"
     common = ["--root", images, "--backbone", "mobilenet_v2", "--weights", weights, "--out", out]

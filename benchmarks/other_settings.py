@@ -1,15 +1,15 @@
-"""Several sources, targets with fewer classes, and targets with unknown rows.
+"""Several sources, targets with fewer classes, and targets with unknown samples.
 
 On the sets of ``real_data.py`` that allow it, with default parameters:
 
 - several sources: every domain is the target of all others, where there are three or more;
 - partial: the target holds the first half of the classes alone;
-- open set: the source holds the first half alone, and other rows of the target are unknown.
-  Right is the share of right rows, unknown ones being right where they are called unknown;
-  then follow the shares among known and among unknown rows.
+- open set: the source holds the first half alone, and other samples of the target are unknown.
+  Right is the share of right samples, unknown ones being right where they are called unknown;
+  then follow the shares among known and among unknown samples.
 
-For several sources rows are standardised within their own domain, otherwise by the source,
-for domains of other classes differ in their means. Target labels decide which rows there
+For several sources samples are standardised within their own domain, otherwise by the source,
+for domains of other classes differ in their means. Target labels decide which samples there
 are, and are used for the accuracies and nothing else.
 
     DOMADAPT_DATA=... python benchmarks/other_settings.py \
@@ -23,38 +23,32 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _accuracy_tables import BASELINE
 from _report import environment, write_json
 from joblib import Parallel, delayed
 from real_data import find_sets
 from sklearn.preprocessing import StandardScaler, normalize
 
-from domadapt import (
-    AlignmentClassifier,
-    DANNClassifier,
-    M3SDAClassifier,
-    OSBPClassifier,
-    PADAClassifier,
-)
+from domadapt import methods
 from domadapt.datasets import load_features
+from domadapt.experiments.recipes import on_vectors
 
-METHODS = {
-    "several sources": {
-        "source only": AlignmentClassifier(alignment=None),
-        "DANN, one source": DANNClassifier(),
-        "DANN": DANNClassifier(),
-        "M3SDA": M3SDAClassifier(),
-    },
-    "partial": {
-        "source only": AlignmentClassifier(alignment=None),
-        "DANN": DANNClassifier(),
-        "PADA": PADAClassifier(),
-    },
-    "open set": {
-        "source only": AlignmentClassifier(alignment=None),
-        "DANN": DANNClassifier(),
-        "OSBP": OSBPClassifier(),
-    },
-}
+SETTINGS = ("several sources", "partial", "open set")
+DANN = methods.METHODS["dann"].title
+ONE_SOURCE = f"{DANN}, one source"
+
+
+def methods_for(setting):
+    """Return the estimators that are compared in a setting: source only, DANN and its own."""
+    names = ["source", "dann"]
+    names += [name for name, method in methods.METHODS.items() if method.setting == setting]
+    found = {methods.METHODS[name].title: on_vectors(name) for name in names}
+    if setting == "several sources":
+        found[ONE_SOURCE] = on_vectors("dann")
+    return found
+
+
+METHODS = {setting: methods_for(setting) for setting in SETTINGS}
 UNKNOWN = -1
 
 
@@ -71,7 +65,7 @@ def load_domains(folder):
 
 
 def several_sources(domains):
-    """Give each domain as the target of all others.
+    """Yield each domain as the target of all others.
 
     Yields
     ------
@@ -91,7 +85,7 @@ def several_sources(domains):
 
 
 def half_of_the_classes(domains, setting):
-    """Give each pair with half of the classes on one side.
+    """Yield each pair with half of the classes on one side.
 
     Yields
     ------
@@ -123,9 +117,9 @@ def run_task(setting, name, task, seeds):
     cells = []
     for method, seed in itertools.product(METHODS[setting], range(seeds)):
         clf = METHODS[setting][method].set_params(random_state=seed)
-        if method == "source only":
+        if method == BASELINE:
             clf.fit(X, y)
-        elif method == "DANN, one source":
+        elif method == ONE_SOURCE:
             clf.fit(X, y, X_target=Xt)
         else:
             stacked = np.concatenate([X, Xt]), np.concatenate([y, np.full(len(Xt), UNKNOWN)])
@@ -160,8 +154,8 @@ def table(cells, setting):
 def report_of(cells, seeds):
     """Write one table for each setting."""
     drawn = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
-    parts = [f"Right target rows in %, {drawn}, default parameters."]
-    for setting in METHODS:
+    parts = [f"Right target samples in %, {drawn}, default parameters."]
+    for setting in SETTINGS:
         parts += [f"### {setting.capitalize()}", table(cells, setting)]
     return "\n\n".join(parts) + "\n"
 
@@ -181,8 +175,8 @@ def main():
     tasks = []
     for name in arguments.sets or sets:
         domains = load_domains(sets[name])
-        tasks += [("several sources", name, task) for task in several_sources(domains)]
-        for setting in ("partial", "open set"):
+        tasks += [(SETTINGS[0], name, task) for task in several_sources(domains)]
+        for setting in SETTINGS[1:]:
             tasks += [(setting, name, task) for task in half_of_the_classes(domains, setting)]
     results = Parallel(n_jobs=arguments.jobs)(
         delayed(run_task)(*task, arguments.seeds) for task in tasks

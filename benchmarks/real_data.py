@@ -16,51 +16,31 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _accuracy_tables import by_pair, names, summary
+from _accuracy_tables import BASELINE, by_pair, names, summary
 from _report import environment, write_json
 from joblib import Parallel, delayed
 from sklearn.preprocessing import StandardScaler, normalize
 
-import domadapt
+from domadapt import methods
 from domadapt.datasets import load_features
+from domadapt.experiments.recipes import on_vectors
 
-TITLES = {
-    "source only": "AlignmentClassifier",
-    "DAN": "DANClassifier",
-    "JAN": "JANClassifier",
-    "DSAN": "DSANClassifier",
-    "CMD": "CMDClassifier",
-    "DeepCORAL": "DeepCORALClassifier",
-    "SWD": "SWDClassifier",
-    "DeepJDOT": "DeepJDOTClassifier",
-    "DANN": "DANNClassifier",
-    "CDAN": "CDANClassifier",
-    "WDGRL": "WDGRLClassifier",
-    "ADDA": "ADDAClassifier",
-    "DSN": "DSNClassifier",
-    "MCD": "MCDClassifier",
-    "MDD": "MDDClassifier",
-    "MCC": "MCCClassifier",
-    "BNM": "BNMClassifier",
-    "AFN": "AFNClassifier",
-    "BSP": "BSPClassifier",
-    "VADA": "VADAClassifier",
-    "PseudoLabel": "PseudoLabelClassifier",
-    "MeanTeacher": "MeanTeacherClassifier",
-    "SHOT": "SHOTClassifier",
+# What has an estimator of its own and is for one source and the same classes.
+METHODS = {
+    method.title: on_vectors(method.name)
+    for method in methods.METHODS.values()
+    if method.classifier is not None and method.setting in ("one source", "source-free")
 }
-METHODS = {title: getattr(domadapt, name)() for title, name in TITLES.items()}
-METHODS["source only"].set_params(alignment=None)
 
 
 def find_sets(root):
-    """Name the folders below ``root`` that hold one npz per domain."""
+    """Return the folders below ``root`` that hold one npz per domain, by name."""
     folders = sorted({path.parent for path in Path(root).rglob("*.npz")})
     return {str(folder.relative_to(root)): folder for folder in folders}
 
 
 def load_pairs(folder):
-    """Load every ordered pair of the domains of a folder.
+    """Yield every ordered pair of the domains of a folder.
 
     Each domain is standardised by itself; counts of words become shares first.
 
@@ -69,7 +49,7 @@ def load_pairs(folder):
     source, target : str
         Names of the domains.
     Xs, ys, Xt, yt : ndarrays
-        Their rows and labels.
+        Their samples and labels.
     """
     data = load_features(folder)
     domains = {}
@@ -90,7 +70,7 @@ def run_task(name, pair, methods, seeds, device):
     cells = []
     for method, seed in itertools.product(methods, range(seeds)):
         clf = METHODS[method].set_params(random_state=seed, device=device)
-        clf.fit(Xs, ys) if method == "source only" else clf.fit(Xs, ys, X_target=Xt)
+        clf.fit(Xs, ys) if method == BASELINE else clf.fit(Xs, ys, X_target=Xt)
         cells.append(
             {
                 "set": name,
@@ -116,7 +96,7 @@ def report_of(cells, seeds):
 
 
 def cells_to_keep(path, methods, settings):
-    """Give the cells of other methods out of a result file that was made in the same way."""
+    """Return the cells of other methods out of a result file that was made in the same way."""
     if not Path(path).is_file():
         return []
     report = json.loads(Path(path).read_text())

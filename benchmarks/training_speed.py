@@ -95,7 +95,7 @@ def plain_coral(source, target):
 
 
 def bare_loop(method, X, y, X_target, device):
-    """Train by hand: rows by index from tensors on the device, autograd throughout."""
+    """Train by hand: samples by index from tensors on the device, autograd throughout."""
     torch.manual_seed(0)
     X, y, X_target = (torch.from_numpy(a).to(device) for a in (X, y, X_target))
     features = nn.Sequential(nn.Linear(N_COLUMNS, WIDTH), nn.ReLU()).to(device)
@@ -153,7 +153,7 @@ def domadapt_defaults(method, X, y, X_target, device):
 
 
 def timed(function):
-    """Call a function and give its result and the process CPU time in seconds."""
+    """Call a function; return its result and the process CPU time in seconds."""
     synchronize()
     start = CLOCK()
     result = function()
@@ -168,7 +168,7 @@ def synchronize():
 
 
 def in_turns(contestants, repeats):
-    """Time functions in turns after a round that does not count; give the medians."""
+    """Time functions in turns after a round that does not count; return the medians."""
     times = {name: [] for name in contestants}
     for turn in range(repeats + 1):
         for name, function in contestants.items():

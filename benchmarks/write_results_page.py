@@ -1,15 +1,19 @@
-"""Write docs/results.md, and the tables of docs/methods/, from benchmarks/results/.
+"""Write docs/results.md from benchmarks/results/, and the tables of other pages.
 
-python benchmarks/write_results_page.py
+    python benchmarks/write_results_page.py
+
+A page names its tables in comments: ``<!-- table: NAME -->``, up to ``<!-- end of table -->``.
 """
 
+import functools
 import json
 import re
 from pathlib import Path
 
+import _method_tables
 from _accuracy_tables import summary
 
-from domadapt.experiments.tables import markdown_table
+from domadapt.experiments.tables import markdown_table, title_of
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -22,7 +26,7 @@ accuracies printed here and for nothing else.
 
 ## Accuracy on real data
 
-Every method with its default parameters, rows standardised within each domain, the last
+Every method with its default parameters, samples standardised within each domain, the last
 epoch's model. Made by `python benchmarks/real_data.py`.
 
 """
@@ -42,8 +46,9 @@ The backbone is frozen, at 224 pixels, with the estimators' defaults. The whole 
 
 END_TO_END = """
 Two pairs at 128 pixels, frozen (first table) and trained end to end by the recipes, shortened
-to {updates} updates (second table, {minutes:.0f} minutes of wall time). The mean of Deep CORAL
-is {difference:+.1f} points from frozen to end to end.
+to {updates} updates (second table, {minutes:.0f} minutes of wall time). The mean of {title} is
+{difference:+.1f} points from frozen to end to end. Its recipe was then the covariance distance
+of the features at weight 10, which is `coral` now; `deepcoral` fine-tunes on the logits.
 """
 
 DEFAULTS = """
@@ -53,7 +58,7 @@ Target accuracy in %, mean over three draws of the camera digits, the two pairs 
 MNIST and USPS and the twelve of Office-Caltech10, one seed. `SGD, 0.03` and `Adam, 3e-4`
 name optimizer and rate: the first is the default of all but `DANNClassifier`, the second
 its own; so it is with label smoothing of 0.1 and of 0, the latter `DeepCORALClassifier`'s.
-Made by `python benchmarks/defaults.py`; the choices are told in
+Made by `python benchmarks/defaults.py`; the choices are explained in
 [How the defaults were chosen](defaults.md).
 
 """
@@ -72,17 +77,18 @@ Training: {training}. The ratio to a bare float32 loop in torch's default memory
 OTHER_SETTINGS = """
 ## Several sources, partial and open-set targets
 
-Made by `python benchmarks/other_settings.py`, which says how the sets are cut. In the open
-set, rows of classes that the source lacks are right where they are called unknown.
+Made by `python benchmarks/other_settings.py`, which describes how the sets are cut. In the
+open set, samples of classes that the source lacks are right where they are called unknown.
 
 """
 
 CRITERIA = """
 ## Time of a step with each criterion
 
-{workload}, over a step with CORAL on the features; on {processor}. Several sources, two in
-number, for `m3sda`. Made by `python benchmarks/criteria_speed.py`. Out of the limit of 1.5 by
-what they do are {exempt}.
+{workload}, over a step with CORAL on the features; on {processor}. The names are those of
+`alignment=`, of all that are one criterion; two criteria in a list, with fixed weights and with
+weights that are found, stand beside them. `m3sda` has two sources. Made by
+`python benchmarks/criteria_speed.py`. Out of the limit of 1.5 by what they do are {exempt}.
 
 """
 
@@ -129,7 +135,7 @@ def photographs(report):
         next(
             method["mean"]["accuracy"]
             for method in run["methods"]
-            if method["title"] == "DeepCORAL"
+            if method["method"] == "deepcoral"
         )
         for run in (small, end_to_end)
     ]
@@ -146,6 +152,7 @@ def photographs(report):
             END_TO_END.format(
                 updates=epochs * updates,
                 minutes=end_to_end["minutes"],
+                title=title_of("deepcoral"),
                 difference=coral[1] - coral[0],
             ),
         ]
@@ -189,7 +196,7 @@ def page():
         DEFAULTS + (RESULTS / "defaults.md").read_text(),
         SPEED.format(workload=speed["workload"], processor=speed["hardware"]["processor"]),
         speed_table(speed["fit"]),
-        "\n\n`predict` on 100,000 rows takes "
+        "\n\n`predict` on 100,000 samples takes "
         f"{speed['predict']['domadapt over bare']:.2f} of a bare chunked forward pass. "
         f"`import domadapt` takes {speed['import']['domadapt over torch and sklearn.base']:.2f} "
         "of importing torch and `sklearn.base`. `fit` on a stacked float64 array adds "
@@ -208,29 +215,80 @@ def page():
 
 
 def with_tables(text):
-    """Renew the tables of a page about methods, between the marks that name their rows.
+    """Renew the tables of a page.
 
     Parameters
     ----------
     text : str
-        Markdown with ``<!-- table: A, B -->`` and ``<!-- end of table -->``; ``all`` stands
-        for all methods.
+        Markdown with names of tables in comments, as :func:`table_of` knows them.
 
     Returns
     -------
     text : str
-        With the rows of the baseline and of these methods, ranked among all.
+        With the tables between the comments.
     """
-    cells = json.loads((RESULTS / "real_data.json").read_text())["cells"]
 
     def fill(mark):
-        shown = None if mark[1] == "all" else mark[1].split(", ")
-        return f"<!-- table: {mark[1]} -->\n\n{summary(cells, shown)}\n\n<!-- end of table -->"
+        return f"<!-- table: {mark[1]} -->\n\n{table_of(mark[1])}\n\n<!-- end of table -->"
 
     return re.sub(r"<!-- table: (.*?) -->.*?<!-- end of table -->", fill, text, flags=re.DOTALL)
 
 
+def table_of(name):
+    """Write a table by its name.
+
+    Parameters
+    ----------
+    name : str
+        ``methods``, ``methods for values``, ``estimators`` and ``recipes`` are all that there
+        are; ``methods of FAMILY`` are those of a page. ``accuracy`` is the summary of the
+        real data, ``accuracy of FAMILY`` the part of a page, to which ``and TITLE`` adds
+        another method.
+
+    Returns
+    -------
+    table : str
+        Markdown.
+
+    Raises
+    ------
+    KeyError
+        If there is no such table.
+    """
+    if name in WHOLE:
+        return WHOLE[name]()
+    kind, _, rest = name.partition(" of ")
+    family, *others = rest.split(" and ")
+    titles = _method_tables.titles_of(family)
+    if not titles or kind not in ("methods", "accuracy"):
+        raise KeyError(name)
+    if kind == "methods":
+        return _method_tables.methods_of(family)
+    return summary(measured_cells(), titles + others)
+
+
+@functools.cache
+def measured_cells():
+    """Read the accuracies on real data."""
+    return json.loads((RESULTS / "real_data.json").read_text())["cells"]
+
+
+WHOLE = {
+    "methods": _method_tables.all_methods,
+    "methods for values": _method_tables.methods_for_values,
+    "estimators": _method_tables.estimators,
+    "recipes": _method_tables.recipes,
+    "accuracy": lambda: summary(measured_cells()),
+}
+
+
+def pages():
+    """Return the paths of the pages with tables in them."""
+    found = sorted((ROOT / "docs").glob("**/*.md"))
+    return [path for path in found if "<!-- table: " in path.read_text()]
+
+
 if __name__ == "__main__":
     (ROOT / "docs" / "results.md").write_text(page())
-    for path in (ROOT / "docs" / "methods").glob("*.md"):
+    for path in pages():
         path.write_text(with_tables(path.read_text()))

@@ -51,8 +51,3 @@ class Method:
     setting: str = "one source"
     stages: int = 1
     also: str | None = None
-
-
-def build_criteria(criteria):
-    """Return the criterion of a method, or the list of pairs of a weight and a criterion."""
-    return criteria()

@@ -5,6 +5,8 @@ the docs and the benchmarks all come from here. A new method is its criterion, i
 one entry below, and its paragraph in ``docs/methods``.
 """
 
+from dataclasses import replace
+
 from domadapt import alignment
 from domadapt.methods import recipes
 from domadapt.methods.method import Method
@@ -39,6 +41,10 @@ def _shot():
 _DAN, _CORAL, _DANN, _MDD, _MCC = map(
     with_own_weight, (recipes.DAN, recipes.CORAL, recipes.DANN, recipes.MDD, recipes.MCC)
 )
+
+# The sizes of the recipe are those of the discriminator, not of private encoders.
+_SEPARATION = replace(recipes.DANN, criterion={})
+_SEPARATION_ALONE = with_own_weight(_SEPARATION)
 
 # fmt: off
 _ENTRIES = [
@@ -161,12 +167,12 @@ _ENTRIES = [
         classifier="MeanTeacherClassifier",
     ),
     Method(
-        "dsn", "DSN", "shared_and_private", "Bousmalis et al. (2016), NeurIPS", recipes.DANN,
+        "dsn", "DSN", "shared_and_private", "Bousmalis et al. (2016), NeurIPS", _SEPARATION,
         classes=_dsn, classifier="DSNClassifier",
     ),
     Method(
         "domain_separation", "domain separation", "shared_and_private",
-        "Bousmalis et al. (2016), NeurIPS", _DANN, classes=alignment.DomainSeparation,
+        "Bousmalis et al. (2016), NeurIPS", _SEPARATION_ALONE, classes=alignment.DomainSeparation,
     ),
     Method(
         "shot", "SHOT", "source_free", "Liang, Hu, Feng (2020), ICML", recipes.MCC,
