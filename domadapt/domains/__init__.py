@@ -1,1 +1,1 @@
-"""What fit is given: rows of the source and of the target, in either spelling."""
+"""What fit is given: samples of the source and of the target, in either spelling."""

@@ -9,11 +9,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 
-from domadapt.domains.base import Watch
+from domadapt.domains.base import Watch, estimator
 from domadapt.domains.samples import Samples
 from domadapt.estimators._batch_norm import adapt_batch_norm
 from domadapt.estimators._deep import BaseDeepEstimator, resolve
-from domadapt.estimators._documentation import deep_estimator
 from domadapt.estimators._stages import ALIGN, Training
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.nn.networks import FeatureClassifier
@@ -21,7 +20,7 @@ from domadapt.training.step import Classification, WeightedCriteria
 from domadapt.training.trainer import seeded
 
 
-@deep_estimator
+@estimator
 class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
     """Everything of a deep classifier but the choice of its alignment criterion."""
 

@@ -50,7 +50,7 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         as 2.5 for MMD, 6 for CORAL and 0.3 for DomainAdversarial; 1 for one that has
         none, and for a list, which has its own weights.
     alignment_schedule : {"dann", "linear", "constant"} or callable, default="dann"
-        Factor on the alignment weight as training goes on: ``"dann"`` rises as
+        Factor on the alignment weight as training proceeds: ``"dann"`` rises as
         2 / (1 + exp(-10 p)) - 1 with progress p from 0 to 1. A callable maps p to the
         factor.
     optimizer : {"sgd", "adam", "adamw"}, default="sgd"
@@ -58,7 +58,7 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
     learning_rate : float, default=0.03
         Step size at the start.
     learning_rate_schedule : {"dann", "constant"} or callable, default="dann"
-        Factor on the learning rate as training goes on: ``"dann"`` falls as
+        Factor on the learning rate as training proceeds: ``"dann"`` falls as
         (1 + 10 p) to the power of -0.75. A callable maps p to the factor.
     weight_decay : float, default=5e-4
         L2 penalty, decoupled in ``"adamw"``.

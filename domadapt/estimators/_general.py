@@ -77,7 +77,7 @@ class AlignmentRegressor(BaseAlignmentRegressor):
     """Regressor for an unlabelled target, with any alignment criterion.
 
     A feature extractor and a linear layer learn the source values, one or several for each
-    row, by their squared error, while a criterion pulls the features of source and target
+    sample, by their squared error, while a criterion pulls the features of source and target
     together. The network learns values in units of their standard deviation.
 
     Parameters

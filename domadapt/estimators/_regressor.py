@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 
+from domadapt.domains.base import estimator
 from domadapt.estimators._deep import BaseDeepEstimator
-from domadapt.estimators._documentation import deep_estimator
 from domadapt.estimators._parameters import BatchNorm, Optimizer
 from domadapt.training.step import Regression
 
 
-@deep_estimator
+@estimator
 class BaseAlignmentRegressor(RegressorMixin, BaseDeepEstimator):
     """Everything of a deep regressor but the choice of its alignment criterion."""
 

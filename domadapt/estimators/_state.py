@@ -126,7 +126,7 @@ def _build_module(estimator, info):
     n_first = info["n_first"]
     if n_first is not None:
         if not (isinstance(n_first, int) and n_first > 0):
-            raise TypeError(f"batches with {n_first!r} source rows")
+            raise TypeError(f"batches with {n_first!r} source samples")
         split_batch_norm(network, n_first)
     if frozen is not None:
         extractor = stack_layers(frozen, network.feature_extractor)

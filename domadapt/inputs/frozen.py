@@ -27,7 +27,7 @@ class FrozenBackbone(nn.Module):
     ------
     ValueError
         If the backbone fails on the sample or returns anything but one row of features
-        for each of its rows.
+        for each sample.
     """
 
     def __init__(self, backbone, sample):

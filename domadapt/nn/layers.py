@@ -97,14 +97,14 @@ class GradientReversal(nn.Module):
         return scale_gradient(x, -self.coefficient)
 
     def extra_repr(self):
-        """Name the settings, for ``repr``."""
+        """Return the settings, for ``repr``."""
         return f"coefficient={self.coefficient}"
 
 
 class SplitBatchNorm(nn.Module):
-    """Normalise the first rows of a batch and the other rows each by their own statistics.
+    """Normalise the first samples of a mini-batch and the others each by their own statistics.
 
-    Scale and shift are shared. In evaluation mode every row is normalised by the running
+    Scale and shift are shared. In evaluation mode every sample is normalised by the running
     statistics of the second part.
 
     Parameters
@@ -112,7 +112,7 @@ class SplitBatchNorm(nn.Module):
     batch_norm : nn.BatchNorm1d, nn.BatchNorm2d or nn.BatchNorm3d
         The layer whose settings, scale, shift and statistics both parts start from.
     n_first : int
-        How many rows the first part has in training; with 0 all are of the second.
+        How many samples the first part has in training; with 0 all are of the second.
 
     References
     ----------
@@ -142,7 +142,7 @@ class SplitBatchNorm(nn.Module):
         return torch.cat([self.first(x[: self.n_first]), self.second(x[self.n_first :])])
 
     def extra_repr(self):
-        """Name the settings, for ``repr``."""
+        """Return the settings, for ``repr``."""
         return f"n_first={self.n_first}"
 
 
@@ -156,7 +156,7 @@ def split_batch_norm(module, n_first):
     module : nn.Module
         Any module. A batch normalisation layer itself comes back wrapped.
     n_first : int
-        How many rows the first part of a batch has in training.
+        How many samples the first part of a mini-batch has in training.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def split_batch_norm(module, n_first):
 
 @contextlib.contextmanager
 def one_domain(module):
-    """Let the split layers of a module treat all rows of a batch as their second part.
+    """Let the split layers of a module treat all samples of a mini-batch as their second part.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def one_domain(module):
     Yields
     ------
     None
-        Inside, rows of a batch share their statistics.
+        Inside, samples of a mini-batch share their statistics.
 
     Examples
     --------
@@ -214,7 +214,7 @@ def one_domain(module):
 
 
 def is_frozen(batch_norm):
-    """Say whether a batch normalisation layer is to stay as it is in training.
+    """Return whether a batch normalisation layer is to stay as it is in training.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ class ScaledModule(nn.Module):
     """A module that feels a multiple of the gradient, and is otherwise left as it is.
 
     Running statistics of batch normalisation stay what they are, and split layers treat
-    all rows of a batch as those of one domain.
+    all samples of a mini-batch as those of one domain.
 
     Parameters
     ----------
@@ -298,7 +298,7 @@ class ScaledModule(nn.Module):
             name: scale_gradient(parameter, self.factor)
             for name, parameter in self.module.named_parameters()
         }
-        # What a layer notes down of this batch goes into copies.
+        # What a layer notes down of this mini-batch goes into copies.
         notes = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
         with one_domain(self.module), _computing_in(self.precision, inputs):
             outputs = functional_call(self.module, parameters | notes, (inputs,))

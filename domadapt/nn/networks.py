@@ -164,7 +164,7 @@ class FeatureClassifier(nn.Module):
 
 
 def build_network(sample, n_outputs, *, backbone, hidden_layer_sizes, batch_norm, dropout):
-    """Return a network for rows like those of a sample, and its copy of the backbone or None.
+    """Return a network for samples like the given ones, and its copy of the backbone or None.
 
     ``backbone=None`` builds an MLP for vectors and a small convolutional network for image
     stacks, with ``hidden_layer_sizes`` or 256 units. A given backbone is copied, and gets
@@ -173,8 +173,8 @@ def build_network(sample, n_outputs, *, backbone, hidden_layer_sizes, batch_norm
     Raises
     ------
     ValueError
-        If the backbone fails on the sample or returns anything but one row of features
-        for each row, or the rows are neither vectors nor images.
+        If the backbone fails on the samples or returns anything but one row of features
+        for each, or they are neither vectors nor images.
     """
     copied = None
     extra = {"batch_norm": batch_norm, "dropout": dropout}
@@ -223,7 +223,7 @@ def _default_backbone(shape, hidden_layer_sizes, extra):
         grey = conv_backbone(1, hidden_layer_sizes, **extra)
         return nn.Sequential(add_channel, *grey)
     raise ValueError(
-        f"X has rows of shape {tuple(shape)}. Expected vectors, grey images of shape "
+        f"X has samples of shape {tuple(shape)}. Expected vectors, grey images of shape "
         "(height, width) or images of shape (channels, height, width); for anything else "
         "pass a backbone."
     )
@@ -231,14 +231,14 @@ def _default_backbone(shape, hidden_layer_sizes, extra):
 
 @torch.no_grad()
 def count_features(extractor, sample):
-    """Return how many features an extractor has for a row; it is put in evaluation mode.
+    """Return how many features an extractor has for a sample; it is put in evaluation mode.
 
     Raises
     ------
     ValueError
-        If it fails on the sample or returns anything but one row of features for each.
+        If it fails on the samples or returns anything but one row of features for each.
     """
-    came = f"rows of shape {tuple(sample.shape[1:])}"
+    came = f"samples of shape {tuple(sample.shape[1:])}"
     extractor.eval()
     try:
         features = extractor(sample)
@@ -252,7 +252,7 @@ def count_features(extractor, sample):
         returned = f"{getattr(features, 'dtype', type(features).__name__)}"
     raise ValueError(
         f"backbone returned {returned} for {len(sample)} {came}. Expected floating-point "
-        f"features of shape ({len(sample)}, n_features), one row for each row."
+        f"features of shape ({len(sample)}, n_features), one row for each sample."
     )
 
 

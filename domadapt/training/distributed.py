@@ -1,8 +1,8 @@
-"""One training in several processes: shares of a batch, gathered features, shared statistics.
+"""One training in several processes: shares of a mini-batch, gathered features, shared statistics.
 
-Each process runs the feature extractor on its share of the batch. The features of all
+Each process runs the feature extractor on its share of the mini-batch. The features of all
 are then gathered, and what comes after, the classifier and the criterion, every process
-computes on the whole batch. So a criterion sees the batch that one process would see.
+computes on the whole. So a criterion sees the mini-batch that one process would see.
 """
 
 import torch
@@ -25,16 +25,16 @@ def gather_rows(rows, sizes):
     ``sizes`` are how many samples of each domain are in this process's share, the same in all.
     """
     shares = _Gather.apply(rows)
-    # As many rows of each domain came from every process.
+    # As many samples of each domain came from every process.
     domains = shares.unflatten(0, (n_processes(), sum(sizes))).split(sizes, dim=1)
     return torch.cat([domain.flatten(0, 1) for domain in domains])
 
 
 class _Gather(torch.autograd.Function):
-    """Concatenate the rows of all processes.
+    """Concatenate the samples of all processes.
 
-    Every process goes on to compute the same loss from them, so each has the whole
-    gradient at hand and keeps its own rows of it. Averaging over processes, as
+    Every process computes the same loss from them then, so each has the whole
+    gradient at hand and keeps that of its own samples. Averaging over processes, as
     DistributedDataParallel does, divides by their number; so it is multiplied by it.
     """
 

@@ -32,7 +32,7 @@ class UncertaintyWeights(nn.Module):
     losses: where one of them is a thousand times too large, a learning rate that is small
     takes thousands of steps to get there, and one that is large throws s off in the first.
     And no weight grows beyond ten times its start, for that of a task which is learnt to
-    the last row would grow for ever. A criterion's loss may be negative; its size then
+    the last sample would grow for ever. A criterion's loss may be negative; its size then
     stands for its scale.
 
     Parameters

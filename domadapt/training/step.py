@@ -241,7 +241,7 @@ class WeightedCriteria(nn.Module):
 
     A weight multiplies the gradient that flows from a criterion into the network, not
     its loss. Where the criterion has no parameters of its own that is the same; a
-    discriminator goes on learning at the full rate while the network feels little of
+    discriminator still learns at the full rate while the network feels little of
     it, as the DANN paper has it.
 
     Parameters

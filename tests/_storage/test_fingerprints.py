@@ -24,7 +24,7 @@ from domadapt._storage.fingerprints import (
 )
 from domadapt.alignment import CORAL, MMD
 from domadapt.domains.samples import Samples
-from domadapt.methods import METHODS, build_criteria
+from domadapt.methods import METHODS
 
 SCRIPT = '''
 import enum, functools, math
@@ -379,5 +379,5 @@ CRITERIA = {
 @pytest.mark.parametrize("name", CRITERIA)
 def test_criteria_with_the_same_parameters_have_the_same_text(name):
     # Lazy layers among them are numbered through the process.
-    first, second = (build_criteria(CRITERIA[name]) for _ in range(2))
+    first, second = (CRITERIA[name]() for _ in range(2))
     assert describe(first) == describe(second)

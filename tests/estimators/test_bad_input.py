@@ -43,7 +43,7 @@ def no_training_on_bad_input(request):
         ({"sample_weight": np.ones(9)}, "sample_weight.shape == (9,), expected (90,)"),
         (
             {"X": np.zeros((90, 2, 2, 2, 2)), "X_target": None},
-            "X has rows of shape (2, 2, 2, 2)",
+            "X has samples of shape (2, 2, 2, 2)",
         ),
     ],
 )
@@ -97,7 +97,7 @@ def test_one_sample_will_do_where_there_are_no_batch_statistics(make, blobs):
 @pytest.mark.parametrize(
     ("backbone", "message"),
     [
-        (nn.Linear(9, 4), r"backbone failed on rows of shape \(10,\)"),
+        (nn.Linear(9, 4), r"backbone failed on samples of shape \(10,\)"),
         (nn.Unflatten(1, (2, 5)), r"backbone returned shape \(2, 2, 5\) .*expected .*\(2, n_f"),
         (nn.Flatten(0), r"backbone returned shape \(20,\)"),
         (nn.LSTM(10, 4), "backbone returned tuple"),

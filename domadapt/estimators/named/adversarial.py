@@ -73,7 +73,7 @@ class ADDAClassifier(BaseAlignmentClassifier):
     """Adversarial discriminative adaptation: the target has a feature extractor of its own.
 
     The source is learnt first, without the target. Then, with extractor and classifier of
-    the source as they are, a copy of the extractor learns to give target rows features that a
+    the source as they are, a copy of the extractor learns features of target samples that a
     discriminator takes for the source's. The criterion of that second stage, as long as the
     first, is :class:`~domadapt.alignment.UntiedAdversarial`; its losses are in
     ``adaptation_history_``. A checkpoint of the second stage is a second file, whose name

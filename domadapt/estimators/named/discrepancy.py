@@ -50,7 +50,7 @@ class JANClassifier(BaseAlignmentClassifier):
 class DSANClassifier(BaseAlignmentClassifier):
     """Deep subdomain adaptation network: MMD class by class.
 
-    The criterion is :class:`~domadapt.alignment.LocalMMD`. Target rows count in each class as
+    The criterion is :class:`~domadapt.alignment.LocalMMD`. Target samples count in each class as
     much as the classifier believes them to be of it.
 
     References

@@ -50,7 +50,7 @@ class PADAClassifier(BaseAlignmentClassifier):
     """Partial adversarial adaptation, for a target that has only some of the classes.
 
     The criterion is :class:`~domadapt.alignment.PartialAdversarial`: source classes that no
-    target row is taken for count less and less, in the task and to the discriminator.
+    target sample is taken for count less and less, in the task and to the discriminator.
 
     References
     ----------
@@ -74,27 +74,27 @@ class PADAClassifier(BaseAlignmentClassifier):
 
 @deep_estimator
 class OSBPClassifier(BaseAlignmentClassifier):
-    """Open-set adaptation, for a target with rows of classes that the source does not have.
+    """Open-set adaptation, for a target with samples of classes that the source does not have.
 
     The classifier has one class more, unknown, and :meth:`predict` gives its label ``unknown_``
-    to rows that are of no source class. The criterion is
+    to samples that are of no source class. The criterion is
     :class:`~domadapt.alignment.OpenSetBackpropagation`. Fitted without a target it is a
     classifier of the source classes alone.
 
     Parameters
     ----------
     threshold : float, default=0.5
-        The probability of being unknown that the classifier gives target rows and the
-        features work against, between 0 and 1. Higher finds more rows unknown.
+        The probability of being unknown of target samples that the classifier aims at and the
+        features work against, between 0 and 1. Higher finds more samples unknown.
     unknown : object, default=None
-        The label of unknown rows, of the kind of the others and none of them. None stands
+        The label of unknown samples, of the kind of the others and none of them. None stands
         for ``"unknown"`` among texts and for -1, or the number below the smallest label,
         among numbers.
 
     Attributes
     ----------
     unknown_ : object
-        The label of unknown rows; not there after a fit without a target.
+        The label of unknown samples; not there after a fit without a target.
 
     References
     ----------

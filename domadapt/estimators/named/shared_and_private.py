@@ -12,7 +12,7 @@ class DSNClassifier(BaseAlignmentClassifier):
     """Domain separation network: what domains share is kept apart from what is their own.
 
     The criteria are :class:`~domadapt.alignment.DomainSeparation`, whose private encoders and
-    decoder work on the rows of ``X`` flattened (on the features of a frozen backbone), and,
+    decoder work on the samples of ``X`` flattened (on the features of a frozen backbone), and,
     for what is shared, :class:`~domadapt.alignment.DomainAdversarial`.
 
     References

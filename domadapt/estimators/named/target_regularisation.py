@@ -80,7 +80,7 @@ class BSPClassifier(BaseAlignmentClassifier):
 
 @deep_estimator
 class VADAClassifier(BaseAlignmentClassifier):
-    """Virtual adversarial domain adaptation: boundaries between classes keep off target rows.
+    """Virtual adversarial domain adaptation: boundaries between classes keep off target samples.
 
     The criteria are :class:`~domadapt.alignment.DomainAdversarial`,
     :class:`~domadapt.alignment.VirtualAdversarial` and
