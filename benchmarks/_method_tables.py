@@ -159,8 +159,8 @@ def estimators():
     for method in METHODS.values():
         for name in (method.classifier, method.regressor):
             if name is not None and method.name != "source":
-                says = inspect.getdoc(getattr(domadapt, name)).partition("\n")[0]
-                rows.append([f"`{name}`", says, link(method, "methods/")])
+                summary = inspect.getdoc(getattr(domadapt, name)).partition("\n")[0]
+                rows.append([f"`{name}`", summary, link(method, "methods/")])
     return markdown(HEADS["estimators"], rows)
 
 

@@ -46,9 +46,9 @@ The backbone is frozen, at 224 pixels, with the estimators' defaults. The whole 
 
 END_TO_END = """
 Two pairs at 128 pixels, frozen (first table) and trained end to end by the recipes, shortened
-to {updates} updates (second table, {minutes:.0f} minutes of wall time). The mean of {title} is
-{difference:+.1f} points from frozen to end to end. Its recipe was then the covariance distance
-of the features at weight 10, which is `coral` now; `deepcoral` fine-tunes on the logits.
+to {updates} updates (second table, {minutes:.0f} minutes of wall time). From frozen to end to end
+the mean of {title} changes by {difference:+.1f} points. Its recipe was then the covariance
+distance of the features at weight 10, which is `coral` now; `deepcoral` fine-tunes on the logits.
 """
 
 DEFAULTS = """

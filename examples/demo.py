@@ -26,13 +26,13 @@ from domadapt import AlignmentClassifier, DANClassifier, DANNClassifier, DeepCOR
 from domadapt.datasets import load_camera_digits
 
 SEEDS = (0, 1, 2)
-SHOWN_ROWS = 400
+N_SHOWN = 400
 
 SETTINGS = {"hidden_layer_sizes": (256, 128), "max_epochs": 60}
 METHODS = {
     "source only": AlignmentClassifier(alignment=None, **SETTINGS),
-    "MMD": DANClassifier(**SETTINGS),
-    "CORAL": DeepCORALClassifier(**SETTINGS),
+    "DAN": DANClassifier(**SETTINGS),
+    "DeepCORAL": DeepCORALClassifier(**SETTINGS),
     "DANN": DANNClassifier(**SETTINGS),
 }
 
@@ -52,11 +52,11 @@ def train(name, Xs, ys, Xt, seed):
 
 def draw(axis, title, clf, Xs, Xt, yt):
     """Draw the features of both domains in the plane."""
-    rows = np.concatenate([clf.transform(Xs[:SHOWN_ROWS]), clf.transform(Xt[:SHOWN_ROWS])])
-    plane = TSNE(init="pca", random_state=0).fit_transform(rows)
-    source, target = plane[:SHOWN_ROWS], plane[SHOWN_ROWS:]
+    features = np.concatenate([clf.transform(Xs[:N_SHOWN]), clf.transform(Xt[:N_SHOWN])])
+    plane = TSNE(init="pca", random_state=0).fit_transform(features)
+    source, target = plane[:N_SHOWN], plane[N_SHOWN:]
     axis.scatter(*source.T, s=12, c="lightgrey", label="source")
-    points = axis.scatter(*target.T, s=12, c=yt[:SHOWN_ROWS], cmap="tab10", label="target")
+    points = axis.scatter(*target.T, s=12, c=yt[:N_SHOWN], cmap="tab10", label="target")
     axis.set(title=title, xticks=[], yticks=[])
     return points
 
@@ -70,8 +70,8 @@ def main(path):
         for name in METHODS:
             clf = train(name, Xs, ys, Xt, seed)
             accuracy[name].append(100 * clf.score(Xt, yt))
-            if seed == SEEDS[0] and name in ("source only", "MMD"):
-                axis, when = axes[int(name == "MMD")], "before" if name != "MMD" else "after"
+            if seed == SEEDS[0] and name in ("source only", "DAN"):
+                axis, when = axes[int(name == "DAN")], "before" if name != "DAN" else "after"
                 title = f"Features {when} adaptation ({name}, {accuracy[name][0]:.1f} %)"
                 points = draw(axis, title, clf, Xs, Xt, yt)
     figure.suptitle("Source in grey, target coloured by its true digit")

@@ -1,4 +1,4 @@
-"""Several sources, a few labelled target rows, and targets with fewer or other classes.
+"""Several sources, a few labelled target samples, and targets with fewer or other classes.
 
 All on digits, clean ones as the source and those of a poor camera as the target.
 """
@@ -22,7 +22,7 @@ settings = {"max_epochs": 20, "random_state": 0}
 
 
 def show(name, predicted, labels):
-    """Print the share of right target rows. Their labels are for this figure alone."""
+    """Print the share of right target samples. Their labels are for this figure alone."""
     print(f"{name:>28}: {100 * np.mean(predicted == labels):.1f} %")
 
 
@@ -36,12 +36,12 @@ sample_domain = np.repeat([1, 2, -1], [len(Xs), len(Xs), len(Xt)])
 several = M3SDAClassifier(**settings).fit(X, y, sample_domain=sample_domain)
 show("two sources, M3SDA", several.predict(Xt), yt)
 
-# Three labelled target rows of each class; all other labels of the target stay unread.
+# Three labelled target samples of each class; all other labels of the target stay unread.
 known = np.concatenate([np.flatnonzero(yt == label)[:3] for label in range(10)])
 y_target = np.full(len(yt), np.nan)
 y_target[known] = yt[known]
 few = DANNClassifier(**settings).fit(Xs, ys, X_target=Xt, y_target=y_target)
-show("30 labelled target rows, DANN", np.delete(few.predict(Xt), known), np.delete(yt, known))
+show("30 labelled samples, DANN", np.delete(few.predict(Xt), known), np.delete(yt, known))
 
 # A target that has the digits below 5 alone.
 some = yt < 5

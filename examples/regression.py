@@ -1,6 +1,6 @@
-"""Values instead of classes, where columns that say nothing move in the target.
+"""Values instead of classes, where columns of noise move in the target.
 
-Two columns decide over the value; twenty others are noise. With few rows a network takes
+Two columns decide over the value; twenty others are noise. With few samples a network takes
 some of that noise for something, which does little harm until the noise moves: in the
 target it is stronger, and elsewhere. Aligned features have to do without what has moved.
 """
@@ -17,7 +17,7 @@ ys = y[:200] + rng.normal(scale=0.7, size=200)
 Xt = np.column_stack([useful, 2.0 + 3.0 * noise])[200:]
 yt = y[200:]
 
-settings = {"hidden_layer_sizes": (128,), "max_epochs": 100, "batch_size": 32, "random_state": 0}
+settings = {"hidden_layer_sizes": (128,), "max_epochs": 60, "batch_size": 64, "random_state": 0}
 settings |= {"learning_rate": 3e-3, "batch_norm": "joint"}
 for reg in (
     AlignmentRegressor(alignment=None, **settings),

@@ -1,7 +1,7 @@
 """A fitted classifier that moves to a target when its source is no longer at hand.
 
-The classifier is fitted where the labelled rows are, saved, and adapted elsewhere from rows
-of the target alone: first by the statistics of batch normalisation, which takes no time,
+The classifier is fitted where the labelled samples are, saved, and adapted elsewhere from
+samples of the target alone: first by the statistics of batch normalisation, which takes no time,
 then by training its feature extractor (SHOT).
 """
 

@@ -22,7 +22,7 @@ Xs, Xt = (StandardScaler().fit_transform(X) for X in (data.X_source, data.X_targ
 
 # In an estimator: alone, or with weights next to others.
 settings = {"hidden_layer_sizes": (128,), "max_epochs": 10, "random_state": 0}
-for alignment in (mean_distance, [(1.0, mean_distance), (3.0, MMD(unbiased=True))]):
+for alignment in (mean_distance, [(1.0, mean_distance), (3.0, MMD())]):
     clf = AlignmentClassifier(alignment, **settings)
     clf.fit(Xs, data.y_source, X_target=Xt)
     print(f"target accuracy {100 * clf.score(Xt, data.y_target):.1f} %")

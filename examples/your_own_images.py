@@ -49,7 +49,7 @@ def main():
         batch_size=32,
         learning_rate=0.01,
         max_epochs=arguments.epochs,
-        # Stop it whenever you like: the same command goes on from here.
+        # Stop it whenever you like: the same command resumes from here.
         checkpoint=f"{arguments.model}.checkpoint",
         random_state=0,
         verbose=True,

@@ -1,4 +1,4 @@
-"""The benchmarks and the demo do what their tables say, on data of a few rows."""
+"""The benchmarks and the demo do what their tables show, on data of a few samples."""
 
 import importlib
 import json
@@ -13,6 +13,9 @@ from PIL import Image
 
 import domadapt
 from domadapt.alignment import CORAL, MMD
+from domadapt.estimators._deep import resolve
+from domadapt.experiments.recipes import fine_tuning
+from domadapt.methods import METHODS
 from domadapt.nn import conv_backbone
 
 ROOT = Path(domadapt.__file__).parent.parent
@@ -76,6 +79,69 @@ def test_methods_are_measured_anew_among_results_that_stay(benchmark, sets, monk
         run_real_data(benchmark, sets, monkeypatch, "--methods", "MCC")
 
 
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def result(name):
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["real_data", "other_settings"])
+def test_the_tables_of_accuracies_are_those_of_the_cells(benchmark, name):
+    report = result(name)
+    text = benchmark(name).report_of(report["cells"], report["seeds"])
+    assert (RESULTS / f"{name}.md").read_text() == text
+
+
+def test_the_table_of_defaults_is_that_of_the_results(benchmark):
+    script, rows = benchmark("defaults"), result("defaults")["rows"]
+    assert (RESULTS / "defaults.md").read_text() == script.table(rows) + "\n"
+    assert {(row["method"], row["change"]) for row in rows} == set(script.variants())
+
+
+def test_the_results_are_of_the_methods_of_the_table(benchmark):
+    """A new method has to be measured, and a name that is changed to be changed here too."""
+    settings = benchmark("other_settings").METHODS
+    measured = {cell["method"] for cell in result("real_data")["cells"]}
+    named = [m for m in METHODS.values() if m.classifier is not None]
+    assert measured == {m.title for m in named if m.setting not in settings}
+    assert measured == set(benchmark("real_data").METHODS)
+    for setting, methods in settings.items():
+        cells = [c for c in result("other_settings")["cells"] if c["setting"] == setting]
+        assert {cell["method"] for cell in cells} == set(methods)
+        assert {m.title for m in named if m.setting == setting} <= set(methods)
+    for run in result("office_caltech10")["runs"].values():
+        assert all(METHODS[m["method"]].title == m["title"] for m in run["methods"])
+
+
+def test_every_criterion_of_the_table_is_timed(benchmark):
+    report, made = result("criteria_speed_cpu"), benchmark("criteria_speed").contestants()
+    assert set(report["milliseconds"]) == set(report["over CORAL"]) == set(made)
+    assert benchmark("criteria_speed").REFERENCE in made
+    assert set(report["exempt"]) <= set(made)
+    several = {"deepcoral and mcc", "uncertainty", "gradnorm"}
+    kinds = {type(METHODS[name].classes()) for name in made.keys() - several}
+    whole = [m.classes() for m in METHODS.values() if m.classes is not None]
+    parts = [c for w in whole for c in ([c for _, c in w] if isinstance(w, list) else [w])]
+    assert kinds == {type(part) for part in parts}
+
+
+@pytest.mark.parametrize("name", ["source", "dan", "dann", "deepcoral", "coral", "cdan", "afn"])
+def test_the_table_in_plain_words_is_made_by_the_recipes(benchmark, name):
+    plain = benchmark("office31").make(METHODS[name], steps=10, epochs=2)
+    recipe = fine_tuning(name, steps_per_epoch=10, epochs=2)
+    ours, theirs = plain.get_params(), recipe.get_params()
+    schedules = [params.pop("learning_rate_schedule") for params in (ours, theirs)]
+    for progress in (0.0, 0.3, 1.0):
+        assert schedules[0](progress) == pytest.approx(schedules[1](progress))
+    criteria = [resolve(params.pop("alignment"), "classes") for params in (ours, theirs)]
+    assert repr(criteria[0]) == repr(criteria[1])
+    del ours["loss_weights"]
+    theirs.pop("loss_weights", None)
+    assert repr(ours) == repr({key: theirs[key] for key in ours})
+    assert len(ours) == len(theirs)
+
+
 CELLS = [
     {"set": name, "source": "a", "target": target, "method": method, "accuracy": accuracy}
     for name, target, method, accuracy in [
@@ -114,7 +180,8 @@ def test_the_bare_loop_has_the_same_losses(benchmark):
     speed = benchmark("training_speed")
     generator = torch.Generator().manual_seed(0)
     source, target = (torch.randn(20, 6, generator=generator) for _ in range(2))
-    torch.testing.assert_close(speed.plain_mmd(source, target + 1), MMD()(source, target + 1))
+    biased = MMD(unbiased=False)(source, target + 1)
+    torch.testing.assert_close(speed.plain_mmd(source, target + 1), biased)
     torch.testing.assert_close(speed.plain_coral(source, 2 * target), CORAL()(source, 2 * target))
 
 
@@ -135,19 +202,19 @@ def test_the_bare_loop_and_the_estimator_make_as_many_steps(benchmark, monkeypat
 def test_the_demo_prints_its_table_and_saves_its_picture(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     demo = runpy.run_path(str(ROOT / "examples" / "demo.py"))
-    demo["main"].__globals__.update(SEEDS=(0,), SHOWN_ROWS=60)
+    demo["main"].__globals__.update(SEEDS=(0,), N_SHOWN=60)
     for estimator in demo["METHODS"].values():
         estimator.set_params(max_epochs=1, hidden_layer_sizes=(16,))
     demo["main"](tmp_path / "demo.png")
     printed = capsys.readouterr().out
-    assert all(name in printed for name in ("source only", "MMD", "CORAL", "DANN"))
+    assert all(name in printed for name in ("source only", "DAN", "DeepCORAL", "DANN"))
     assert (tmp_path / "demo.png").stat().st_size > 10_000
 
 
 def test_fine_tuning_is_timed_against_a_loop_on_the_same_images(benchmark, monkeypatch, tmp_path):
     script = benchmark("fine_tuning_speed")
     output = tmp_path / "speed.json"
-    small = ["--backbone", "resnet18", "--pixels", "32", "--steps", "1", "--repeats", "1"]
+    small = ["--backbone", "mobilenet_v3_small", "--pixels", "32", "--steps", "1", "--repeats", "1"]
     monkeypatch.setattr(sys, "argv", ["fine_tuning_speed.py", *small, "--output", str(output)])
     script.main()
     rates = json.loads(output.read_text())["images per second"]
@@ -200,7 +267,7 @@ def test_other_settings_fits_every_method_where_its_setting_is_there(
     assert len(cells) == sum(n * len(script.METHODS[setting]) for setting, n in tasks.items())
     for cell in cells:
         if cell["setting"] == "open set":
-            # Half of the rows are unknown.
+            # Half of the samples are unknown.
             assert cell["right"] == pytest.approx((cell["known"] + cell["unknown"]) / 2, abs=0.01)
             if cell["method"] != "OSBP":
                 assert cell["unknown"] == 0.0

@@ -171,7 +171,8 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
         return self
 
     def _check_without_source(self, criteria):
-        self._check_extra_logits(criteria)
+        # A class beyond those of the source is for the last layer to learn, which stays here.
+        BaseDeepEstimator._check_extra_logits(self, criteria)
         of_source = criteria.asks_for("source_")
         if of_source:
             raise ValueError(

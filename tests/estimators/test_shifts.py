@@ -50,18 +50,22 @@ def with_a_spurious_column(n_rows, *, target, seed):
 
 
 @pytest.mark.parametrize(
-    ("estimator", "weight", "batch_norm"),
+    ("estimator", "weight", "batch_norm", "max_epochs"),
     [
-        (DANNClassifier, 3.0, "per_domain"),
-        (DANClassifier, None, "joint"),
-        (DeepCORALClassifier, None, "joint"),
+        (DANNClassifier, 3.0, "per_domain", 60),
+        (DANClassifier, None, "joint", 30),
+        (DeepCORALClassifier, None, "joint", 30),
+        # Private parts take the column up.
+        (DSNClassifier, 3.0, "per_domain", 60),
     ],
 )
-def test_alignment_leaves_a_column_that_differs_between_the_domains(estimator, weight, batch_norm):
+def test_alignment_leaves_a_column_that_differs_between_the_domains(
+    estimator, weight, batch_norm, max_epochs
+):
     Xs, ys = with_a_spurious_column(400, target=False, seed=0)
     Xt, yt = with_a_spurious_column(400, target=True, seed=1)
-    settings = {"random_state": 0, "max_epochs": 60, "optimizer": "sgd", "learning_rate": 0.05}
-    settings["batch_norm"] = batch_norm
+    settings = {"random_state": 0, "optimizer": "sgd", "learning_rate": 0.05}
+    settings |= {"max_epochs": max_epochs, "batch_norm": batch_norm}
 
     def accuracy(alignment_weight):
         clf = estimator(alignment_weight=alignment_weight, **settings)
@@ -70,43 +74,66 @@ def test_alignment_leaves_a_column_that_differs_between_the_domains(estimator, w
     assert accuracy(weight) >= accuracy(0.0) + 0.1
 
 
-@pytest.mark.parametrize(
-    "estimator",
-    [BNMClassifier, CMDClassifier, DSANClassifier, JANClassifier, MCCClassifier, MCDClassifier],
-)
-def test_a_column_that_differs_between_the_domains_is_left(estimator):
-    Xs, ys = with_a_spurious_column(400, target=False, seed=0)
-    Xt, yt = with_a_spurious_column(400, target=True, seed=1)
-    clf = estimator(random_state=0, max_epochs=60, batch_norm="joint").fit(Xs, ys, X_target=Xt)
-    alone = AlignmentClassifier(None, random_state=0, max_epochs=60).fit(Xs, ys)
-    assert clf.score(Xt, yt) >= alone.score(Xt, yt) + 0.1
+@pytest.fixture(scope="module")
+def alone():
+    """Return the accuracy on a target of what was trained on the source alone, each once."""
+    known = {}
+
+    def score(domains, max_epochs, name):
+        if (name, max_epochs) not in known:
+            Xs, ys, Xt, yt = domains
+            clf = AlignmentClassifier(None, random_state=0, max_epochs=max_epochs).fit(Xs, ys)
+            known[name, max_epochs] = clf.score(Xt, yt)
+        return known[name, max_epochs]
+
+    return score
 
 
 @pytest.mark.parametrize(
-    "estimator",
+    ("estimator", "max_epochs"),
     [
-        ADDAClassifier,
-        BNMClassifier,
-        CDANClassifier,
-        DANClassifier,
-        DSANClassifier,
-        DeepCORALClassifier,
-        DeepJDOTClassifier,
-        JANClassifier,
-        MCCClassifier,
-        MDDClassifier,
-        PseudoLabelClassifier,
-        SHOTClassifier,
-        SWDClassifier,
-        VADAClassifier,
-        WDGRLClassifier,
+        (BNMClassifier, 30),
+        (CMDClassifier, 30),
+        (DSANClassifier, 60),
+        (JANClassifier, 30),
+        (MCCClassifier, 30),
+        (MCDClassifier, 30),
     ],
 )
-def test_classes_that_moved_apart_from_one_another_are_found(moved_classes, estimator):
+def test_a_column_that_differs_between_the_domains_is_left(alone, estimator, max_epochs):
+    Xs, ys = with_a_spurious_column(400, target=False, seed=0)
+    Xt, yt = with_a_spurious_column(400, target=True, seed=1)
+    clf = estimator(random_state=0, max_epochs=max_epochs, batch_norm="joint")
+    clf.fit(Xs, ys, X_target=Xt)
+    assert clf.score(Xt, yt) >= alone((Xs, ys, Xt, yt), max_epochs, "spurious column") + 0.1
+
+
+@pytest.mark.parametrize(
+    ("estimator", "max_epochs"),
+    [
+        (ADDAClassifier, 30),
+        (BNMClassifier, 30),
+        (CDANClassifier, 30),
+        (DANClassifier, 30),
+        (DSANClassifier, 30),
+        (DeepCORALClassifier, 30),
+        (DeepJDOTClassifier, 30),
+        (JANClassifier, 30),
+        (MCCClassifier, 30),
+        (MDDClassifier, 30),
+        (PseudoLabelClassifier, 60),
+        (SHOTClassifier, 30),
+        (SWDClassifier, 30),
+        (VADAClassifier, 30),
+        (WDGRLClassifier, 60),
+    ],
+)
+def test_classes_that_moved_apart_from_one_another_are_found(
+    moved_classes, alone, estimator, max_epochs
+):
     Xs, ys, Xt, yt = moved_classes
-    clf = estimator(random_state=0, max_epochs=60).fit(Xs, ys, X_target=Xt)
-    alone = AlignmentClassifier(None, random_state=0, max_epochs=60).fit(Xs, ys)
-    assert clf.score(Xt, yt) >= alone.score(Xt, yt) + 0.1
+    clf = estimator(random_state=0, max_epochs=max_epochs).fit(Xs, ys, X_target=Xt)
+    assert clf.score(Xt, yt) >= alone(moved_classes, max_epochs, "moved classes") + 0.1
 
 
 def before_a_background(n_rows, *, target, seed, one_sided):
@@ -132,7 +159,7 @@ def before_a_background(n_rows, *, target, seed, one_sided):
 def test_faint_classes_are_found_before_a_background(estimator, one_sided, batch_norm):
     Xs, ys = before_a_background(300, target=False, seed=0, one_sided=one_sided)
     Xt, yt = before_a_background(300, target=True, seed=1, one_sided=one_sided)
-    settings = {"random_state": 0, "max_epochs": 60, "batch_norm": batch_norm}
+    settings = {"random_state": 0, "max_epochs": 30, "batch_norm": batch_norm}
     clf = estimator(**settings).fit(Xs, ys, X_target=Xt)
     # Against the same without alignment, which sees the target's statistics too.
     alone = AlignmentClassifier(None, optimizer="adam", learning_rate=1e-3, **settings)
@@ -153,24 +180,14 @@ def moons(n_rows, *, target, seed):
 def test_an_averaged_teacher_follows_moons_that_turned():
     Xs, ys = moons(400, target=False, seed=0)
     Xt, yt = moons(400, target=True, seed=1)
-    settings = {"random_state": 0, "max_epochs": 100, "batch_norm": None}
+    settings = {"random_state": 0, "max_epochs": 40, "batch_norm": None}
     clf = MeanTeacherClassifier(**settings).fit(Xs, ys, X_target=Xt)
     alone = AlignmentClassifier(None, **settings).fit(Xs, ys)
     assert clf.score(Xt, yt) >= alone.score(Xt, yt) + 0.1
 
 
-def test_private_parts_take_up_a_column_that_differs():
-    Xs, ys = with_a_spurious_column(400, target=False, seed=0)
-    Xt, yt = with_a_spurious_column(400, target=True, seed=1)
-    settings = {"random_state": 0, "max_epochs": 60, "optimizer": "sgd", "learning_rate": 0.05}
-    clf = DSNClassifier(alignment_weight=3.0, **settings).fit(Xs, ys, X_target=Xt)
-    # Against the same without alignment, which sees the target's statistics too.
-    alone = AlignmentClassifier(None, **settings).fit(Xs, ys, X_target=Xt)
-    assert clf.score(Xt, yt) >= alone.score(Xt, yt) + 0.1
-
-
 def three_domains(seed):
-    """Draw two classes in three domains: what the first column says of them gets less and less.
+    """Draw two classes in three domains: what the first column tells of them gets less and less.
 
     In the target it has nothing to say, and is far off.
     """
@@ -188,7 +205,7 @@ def three_domains(seed):
 def test_moments_of_several_sources_leave_a_column_that_differs():
     X, y = three_domains(seed=0)
     sample_domain = np.repeat([1, 2, -1], 200)
-    settings = {"random_state": 0, "max_epochs": 60, "batch_norm": None}
+    settings = {"random_state": 0, "max_epochs": 30, "batch_norm": None}
     settings |= {"optimizer": "sgd", "learning_rate": 0.03}
     clf = M3SDAClassifier(**settings).fit(X, y, sample_domain=sample_domain)
     alone = AlignmentClassifier(None, **settings).fit(X[:400], y[:400])
@@ -215,13 +232,13 @@ def with_columns_that_move(n_rows, *, target, seed):
 def fit_and_score(estimator, weight, batch_norm, seed):
     Xs, ys = with_columns_that_move(200, target=False, seed=seed)
     Xt, yt = with_columns_that_move(300, target=True, seed=seed + 100)
-    settings = {"hidden_layer_sizes": (128,), "max_epochs": 100, "batch_size": 32}
-    settings |= {"optimizer": "adam", "learning_rate": 3e-3, "batch_norm": batch_norm}
+    settings = {"hidden_layer_sizes": (128,), "max_epochs": 80, "batch_size": 100}
+    settings |= {"optimizer": "adam", "learning_rate": 1e-2, "batch_norm": batch_norm}
     reg = estimator(alignment_weight=weight, random_state=seed, **settings)
     return reg.fit(Xs, ys, X_target=Xt).score(Xt, yt)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(
     ("estimator", "weight", "batch_norm"),
     [

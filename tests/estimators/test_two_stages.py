@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from domadapt import ADDAClassifier, SHOTClassifier, estimators
-from domadapt._storage.files import read_tensors
 from domadapt.methods import METHODS
 from domadapt.training.trainer import Trainer
 
@@ -80,16 +79,10 @@ def kill_in_epoch(monkeypatch, number):
     monkeypatch.setattr(Trainer, "run_epoch", deadly)
 
 
-def n_epochs_in(path):
-    if not path.exists():
-        return 0
-    return len(read_tensors(path, kind="checkpoint")[1]["history"]["task_loss"])
-
-
 @pytest.mark.parametrize("estimator", OF_TWO_STAGES)
 @pytest.mark.parametrize("epoch", [1, 3, EPOCHS + 1, EPOCHS + 3])
 def test_a_killed_fit_goes_on_in_the_stage_where_it_was(
-    blobs, same, monkeypatch, tmp_path, estimator, epoch
+    blobs, assert_same_fit, n_epochs_in, monkeypatch, tmp_path, estimator, epoch
 ):
     Xs, ys, Xt, _ = blobs
     straight = estimator(**LONGER).fit(Xs, ys, X_target=Xt)
@@ -104,11 +97,7 @@ def test_a_killed_fit_goes_on_in_the_stage_where_it_was(
     resumed = estimator(**settings).fit(Xs, ys, X_target=Xt)
     assert n_epochs_in(first) == n_epochs_in(second) == EPOCHS
     for ended in (resumed, estimator(**settings).fit(Xs, ys, X_target=Xt)):
-        assert same(ended, straight)
-        assert ended.history_ == straight.history_
-        assert ended.adaptation_history_ == straight.adaptation_history_
-        assert ended.n_steps_ == straight.n_steps_
-        np.testing.assert_array_equal(ended.transduction_, straight.transduction_)
+        assert_same_fit(ended, straight, Xt)
 
 
 @pytest.mark.parametrize("estimator", OF_TWO_STAGES)
@@ -121,47 +110,24 @@ def test_a_second_stage_of_other_parameters_is_refused(blobs, tmp_path, estimato
         estimator(**settings, weight_decay=0.0).fit(Xs, ys, X_target=Xt)
 
 
-class Stop:
-    """Ends a fit after some epochs, and counts them."""
-
-    def __init__(self, after):
-        self.after, self.n_epochs, self.n_expected = after, 0, None
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        if context.task_name == "fit":
-            self.n_expected = context.max_subtasks
-
-    def on_fit_task_end(self, estimator, context):
-        if context.task_name != "epoch":
-            return False
-        self.n_epochs += 1
-        return self.n_epochs == self.after
-
-
 @pytest.mark.parametrize("estimator", OF_TWO_STAGES)
 @pytest.mark.parametrize("after", [2, EPOCHS])
-def test_a_callback_that_stops_the_first_stage_ends_the_fit(blobs, same, estimator, after):
+def test_a_callback_that_stops_the_first_stage_ends_the_fit(blobs, same, stop, estimator, after):
     Xs, ys, Xt, _ = blobs
-    stop = Stop(after)
-    clf = estimator(**LONGER).set_callbacks(stop).fit(Xs, ys, X_target=Xt)
-    assert stop.n_epochs == after
+    stopping = stop(after)
+    clf = estimator(**LONGER).set_callbacks(stopping).fit(Xs, ys, X_target=Xt)
+    assert stopping.n_epochs == after
     assert len(clf.history_["task_loss"]) == after
     assert not hasattr(clf, "adaptation_history_")
     np.testing.assert_array_equal(clf.transduction_, clf.predict(Xt))
-    assert same(clf, estimator(**LONGER).set_callbacks(Stop(after)).fit(Xs, ys))
+    assert same(clf, estimator(**LONGER).set_callbacks(stop(after)).fit(Xs, ys))
 
 
 @pytest.mark.parametrize("estimator", OF_TWO_STAGES)
-def test_a_callback_sees_the_epochs_of_both_stages(blobs, estimator):
+def test_a_callback_sees_the_epochs_of_both_stages(blobs, watch, stop, estimator):
     Xs, ys, Xt, _ = blobs
-    watching, stop = Stop(None), Stop(EPOCHS + 1)
+    watching = watch()
     estimator(**LONGER).set_callbacks(watching).fit(Xs, ys, X_target=Xt)
     assert watching.n_epochs == watching.n_expected == 2 * EPOCHS
-    clf = estimator(**LONGER).set_callbacks(stop).fit(Xs, ys, X_target=Xt)
+    clf = estimator(**LONGER).set_callbacks(stop(EPOCHS + 1)).fit(Xs, ys, X_target=Xt)
     assert len(clf.adaptation_history_["task_loss"]) == 1
