@@ -17,7 +17,7 @@ ys = y[:200] + rng.normal(scale=0.7, size=200)
 Xt = np.column_stack([useful, 2.0 + 3.0 * noise])[200:]
 yt = y[200:]
 
-settings = {"hidden_layer_sizes": (128,), "max_epochs": 60, "batch_size": 64, "random_state": 0}
+settings = {"hidden_layer_sizes": (128,), "max_epochs": 40, "batch_size": 64, "random_state": 0}
 settings |= {"learning_rate": 3e-3, "batch_norm": "joint"}
 for reg in (
     AlignmentRegressor(alignment=None, **settings),

@@ -21,7 +21,7 @@ from domadapt.methods import METHODS
 
 ROOT = Path(domadapt.__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("**/*.md"))
-N_DIGITS = 400
+N_DIGITS = 200
 # A quick model where a script lets us choose.
 SMALL = "mobilenet_v3_small"
 WITH_TABLES = [path for path in DOCS if "<!-- table: " in path.read_text()]
@@ -108,21 +108,27 @@ def test_the_code_of_a_page_runs(page, request):
     assert np.isin(names["clf"].fit(X, y, sample_domain=d).predict(X), range(10)).all()
 
 
-@pytest.fixture
-def office31(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
     """A folder like Office-31 with one tiny picture in each class, and weights of two models."""
-    rng = np.random.default_rng(0)
+    path, rng = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
     for domain in ("amazon", "dslr", "webcam"):
         for label in range(31):
-            folder = tmp_path / "office31" / domain / f"class{label:02}"
+            folder = path / "office31" / domain / f"class{label:02}"
             folder.mkdir(parents=True)
             pixels = rng.integers(0, 100, (12, 12, 3)) + 5 * label
             Image.fromarray(pixels.astype(np.uint8)).save(folder / "0.png")
     torch.manual_seed(0)
     for name in ("resnet18", SMALL):
-        torch.save(torchvision.models.get_model(name).state_dict(), tmp_path / f"{name}.pt")
+        torch.save(torchvision.models.get_model(name).state_dict(), path / f"{name}.pt")
+    return path
+
+
+@pytest.fixture
+def office31(photographs, tmp_path, monkeypatch):
+    """That folder, where what is written goes to another one."""
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return photographs
 
 
 @pytest.fixture
@@ -146,11 +152,13 @@ def run(monkeypatch, capsys):
     return run
 
 
-@pytest.mark.parametrize("page", ["docs/office31.md", "docs/your_own_images.md"])
-def test_the_code_of_a_page_about_photographs_runs(page, office31, small_images):
+@pytest.mark.parametrize(
+    ("page", "model"), [("docs/office31.md", "resnet18"), ("docs/your_own_images.md", SMALL)]
+)
+def test_the_code_of_a_page_about_photographs_runs(page, model, office31, small_images):
     data = load_office31(office31 / "office31")
-    names = {"root": office31 / "office31", "weights": office31 / "resnet18.pt"}
-    names |= {"folder": office31 / "features", "model": office31 / "model.safetensors"}
+    names = {"root": office31 / "office31", "weights": office31 / f"{model}.pt"}
+    names |= {"folder": "features", "model": "model.safetensors"}
     names |= {"paths": data.paths[:31], "labels": data.y[:31], "target_paths": data.paths[31:39]}
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     exec(compile(block, page, "exec"), names)

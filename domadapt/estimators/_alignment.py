@@ -70,10 +70,11 @@ def check_kinds(estimator, criteria, expected):
 
 def check_stages(estimator):
     """Raise an error where a name stands for a method that is trained in other stages."""
-    name = estimator.alignment
-    method = BY_NAME.get(name) if isinstance(name, str) else None
-    if method is not None and method.stages != len(estimator._stages):
-        raise ValueError(
-            f"alignment={name!r} is trained in {method.stages} stages, which "
-            f"{type(estimator).__name__} does not have. Use {method.classifier}."
-        )
+    alignment = estimator.alignment
+    for _, name in alignment if isinstance(alignment, list) else [(1.0, alignment)]:
+        method = BY_NAME.get(name) if isinstance(name, str) else None
+        if method is not None and method.stages != len(estimator._stages):
+            raise ValueError(
+                f"alignment={name!r} is trained in {method.stages} stages, which "
+                f"{type(estimator).__name__} does not have. Use {method.classifier}."
+            )

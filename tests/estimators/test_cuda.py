@@ -51,7 +51,7 @@ def test_the_first_epoch_is_that_of_the_cpu_up_to_rounding(make, blobs):
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
-def test_rows_that_stay_on_the_cpu_give_the_same_weights(make, blobs, same, kind, monkeypatch):
+def test_samples_that_stay_on_the_cpu_give_the_same_weights(make, blobs, same, kind, monkeypatch):
     Xs, ys, Xt, _ = blobs
     moved = make(device="cuda").fit(Xs, ys, X_target=Xt)
     monkeypatch.setattr("domadapt.inputs.reader._has_room", lambda tensor, device: False)
@@ -151,7 +151,7 @@ def test_a_model_moves_to_a_target_on_the_gpu(alignment, blobs, tmp_path):
     assert clf.adapt(Xt, alignment=alignment).score(Xt, yt) > 0.8
 
 
-def test_unknown_rows_are_told_on_the_gpu(blobs):
+def test_unknown_samples_are_told_on_the_gpu(blobs):
     Xs, ys, Xt, _ = blobs
     known = ys < 2
     clf = OSBPClassifier(max_epochs=100, device="cuda", random_state=0)

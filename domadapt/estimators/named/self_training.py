@@ -45,6 +45,11 @@ class MeanTeacherClassifier(BaseAlignmentClassifier):
         Maps a batch of inputs, a tensor, to one of the same shape; student and teacher each
         see a draw of their own. None adds noise of half of each column's standard
         deviation. Draw from torch's default generator, which ``random_state`` seeds.
+    momentum : float, default=0.99
+        What the teacher keeps of itself in a step, at least 0 and below 1.
+    confidence : float, default=0.8
+        The least probability, from 0 to 1, of the teacher's prediction at which a target
+        sample is learnt from.
 
     References
     ----------
