@@ -9,6 +9,7 @@ from domadapt.alignment.conditional_adversarial import ConditionalAdversarial
 from domadapt.alignment.coral import CORAL, DeepCORAL
 from domadapt.alignment.domain_confusion import DomainConfusion
 from domadapt.alignment.domain_separation import DomainSeparation
+from domadapt.alignment.energy_distance import EnergyDistance
 from domadapt.alignment.entropy import EntropyMinimization
 from domadapt.alignment.feature_norm import AFN
 from domadapt.alignment.joint_mmd import JointMMD
@@ -50,6 +51,7 @@ __all__ = [
     "DomainAdversarial",
     "DomainConfusion",
     "DomainSeparation",
+    "EnergyDistance",
     "EntropyMinimization",
     "JointMMD",
     "KernelMMD",

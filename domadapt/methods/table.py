@@ -71,6 +71,11 @@ _ENTRIES = [
         classifier="CMDClassifier",
     ),
     Method(
+        "energy", "energy distance", "discrepancy", "Székely, Rizzo (2013), JSPI 143(8)", _DAN,
+        classes=alignment.EnergyDistance, values=alignment.EnergyDistance,
+        classifier="EnergyDistanceClassifier",
+    ),
+    Method(
         "coral", "CORAL", "discrepancy", "Sun, Feng, Saenko (2016), AAAI", recipes.CORAL,
         classes=alignment.CORAL, values=alignment.CORAL, regressor="CORALRegressor",
     ),

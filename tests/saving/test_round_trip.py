@@ -1,4 +1,4 @@
-"""Classifiers that go through a file and come back as they were."""
+"""Estimators that go through a file and come back as they were."""
 
 import pickle
 
@@ -10,7 +10,7 @@ from sklearn.base import clone
 from torch import nn
 
 import domadapt
-from domadapt import DANClassifier, DANNClassifier, ImageLoader
+from domadapt import DANClassifier, DANNClassifier, ImageLoader, estimators, pack
 
 
 def test_every_classifier_comes_back_as_it_was(make, blobs, through_file, assert_same, file):
@@ -23,6 +23,25 @@ def test_every_classifier_comes_back_as_it_was(make, blobs, through_file, assert
     assert isinstance(again.hidden_layer_sizes, tuple)
     assert_same(clf, again, Xt)
     assert not again.module_.training
+
+
+@pytest.mark.parametrize("name", estimators.__all__)
+def test_every_estimator_is_known_again_by_its_name(name, blobs, quick, through_file, file, same):
+    kind = getattr(estimators, name)
+    Xs, ys, Xt, _ = blobs
+    X, y, sample_domain = pack(Xs, ys, Xt)
+    # Two sources, for the method that needs them.
+    sample_domain[:45] = 2
+    fitted = kind(**quick).fit(X, y, sample_domain=sample_domain)
+    again = through_file(fitted, file)
+    assert type(again) is kind
+    assert again.get_params() == fitted.get_params()
+    assert same(again, fitted)
+    np.testing.assert_array_equal(again.predict(Xt), fitted.predict(Xt))
+    assert again.history_ == fitted.history_
+    for attribute in ("adaptation_history_", "unknown_"):
+        assert getattr(again, attribute, None) == getattr(fitted, attribute, None)
+    assert same(again.fit(X, y, sample_domain=sample_domain), fitted)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ __all__ = [
     "DANRegressor",
     "DSANClassifier",
     "DeepCORALClassifier",
+    "EnergyDistanceClassifier",
     "JANClassifier",
 ]
 
@@ -95,6 +96,21 @@ class DeepCORALClassifier(BaseAlignmentClassifier):
     alignment: Alignment = "deepcoral"
     # Smoothed labels hold the logits small, and it is their covariance that is to agree.
     label_smoothing: float = 0.0
+
+
+@deep_estimator
+class EnergyDistanceClassifier(BaseAlignmentClassifier):
+    """Energy distance: samples are no farther from the other domain than from their own.
+
+    The criterion is :class:`~domadapt.alignment.EnergyDistance`, unbiased.
+
+    References
+    ----------
+    Székely, Rizzo (2013). "Energy statistics: a class of statistics based on distances".
+    Journal of Statistical Planning and Inference 143(8).
+    """
+
+    alignment: Alignment = "energy"
 
 
 @deep_estimator
