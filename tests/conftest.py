@@ -13,6 +13,9 @@ from domadapt.training.trainer import Trainer
 
 torch.set_num_threads(1)
 
+# Scripts, and calls that mypy reads: they hold no test and are not to be imported.
+collect_ignore = ["tools", "typing"]
+
 SMALL = {
     "hidden_layer_sizes": (16,),
     "optimizer": "sgd",

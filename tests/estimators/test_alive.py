@@ -155,6 +155,17 @@ def test_a_weight_of_zero_is_no_alignment_to_the_last_bit(method, learns, blobs,
     assert same(idle.fit(**data), general(idle, None).fit(**data))
 
 
+@pytest.mark.parametrize(("method", "learns"), EVERY)
+def test_without_a_target_there_is_no_method_to_the_last_bit(method, learns, blobs, same):
+    data = data_for(method, learns, blobs)
+    Xs, ys = data["X"][:90], data["y"][:90]
+    alone = build(method, learns, **QUICK).fit(Xs, ys)
+    none = general(alone, None).fit(Xs, ys)
+    assert same(alone, none)
+    np.testing.assert_array_equal(alone.predict(blobs[2]), none.predict(blobs[2]))
+    assert alone.history_ == none.history_
+
+
 @pytest.mark.parametrize(("method", "learns"), AFTERWARDS)
 def test_a_weight_of_zero_leaves_what_the_source_has_taught_to_the_last_bit(
     method, learns, blobs, same
