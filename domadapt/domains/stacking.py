@@ -85,7 +85,7 @@ def unpack(X: Any, y: Any, sample_domain: Any) -> tuple[Any, Any, Any, Any]:
     ------
     ValueError
         If the lengths differ, a number in ``sample_domain`` is 0 or not finite, or a
-        domain has no rows.
+        domain has no samples.
 
     Examples
     --------

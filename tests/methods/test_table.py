@@ -113,6 +113,36 @@ def test_a_name_builds_new_criteria_every_time(learns, name):
         assert one is not other
 
 
+# Weights and parameters that a method of several criteria has.
+SEVERAL = {
+    "bsp": [(0.3, "DomainAdversarial", {}), (1e-4, "BSP", {"n_singular": 1})],
+    "vada": [
+        (1.0, "DomainAdversarial", {}),
+        (0.3, "VirtualAdversarial", {}),
+        (0.3, "EntropyMinimization", {"diversity": 0.0}),
+    ],
+    "dsn": [(1.0, "DomainSeparation", {}), (1.0, "DomainAdversarial", {})],
+    "shot": [
+        (1.0, "EntropyMinimization", {"diversity": 1.0}),
+        (0.3, "CentroidLabels", {}),
+    ],
+}
+
+
+def test_methods_of_several_criteria_have_their_weights():
+    of_several = {
+        name: method.classes()
+        for name, method in METHODS.items()
+        if method.classes and isinstance(method.classes(), list)
+    }
+    assert of_several.keys() == SEVERAL.keys()
+    for name, alignment in of_several.items():
+        for found, expected in zip(described(alignment), SEVERAL[name], strict=True):
+            weight, kind, parameters = expected
+            assert (found[0], found[1].__name__) == (weight, kind)
+            assert parameters.items() <= found[2].items()
+
+
 @pytest.mark.parametrize("also", [method.also for method in METHODS.values() if method.also])
 def test_another_name_is_the_same_method(also):
     method = BY_NAME[also]
