@@ -12,9 +12,8 @@ from domadapt.experiments.run import log, run
 from domadapt.experiments.tables import markdown_table, summarise
 from domadapt.experiments.tasks import Experiment, load_data, read_methods, read_pairs
 from domadapt.inputs import ImageLoader
-from domadapt.inputs.reader import resolve_device
+from domadapt.inputs.reader import n_processes, rank, resolve_device
 from domadapt.nn import load_backbone
-from domadapt.training.distributed import n_processes, rank
 
 
 def bench(arguments):

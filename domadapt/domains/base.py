@@ -69,7 +69,8 @@ class BaseDomainEstimator(CallbackSupportMixin, BaseEstimator):
     def __new__(cls, *args: Any, **parameters: Any) -> Self:
         # Python's own message would not tell the name that was meant.
         known = inspect.signature(cls.__init__).parameters
-        for name in parameters.keys() - known.keys():
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
+        for name in [] if takes_any else [n for n in parameters if n not in known]:
             meant = sorted({n for n in known if n.startswith(name)} | _alike(name, known))
             hint = f" Did you mean {' or '.join(meant)}?" if meant else ""
             raise TypeError(f"{cls.__name__} has no parameter {name!r}.{hint}")

@@ -14,7 +14,7 @@ from domadapt.domains.samples import Samples
 from domadapt.estimators._batch_norm import adapt_batch_norm
 from domadapt.estimators._deep import BaseDeepEstimator, resolve
 from domadapt.estimators._stages import ALIGN, Training
-from domadapt.inputs.frozen import FrozenBackbone, frozen_features
+from domadapt.inputs.frozen import frozen_features
 from domadapt.nn.networks import FeatureClassifier
 from domadapt.training.step import Classification, WeightedCriteria
 from domadapt.training.trainer import seeded
@@ -150,11 +150,10 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
         """
         samples, module = self._samples(X_target), self.module_
         reader = self._reader(module.device, module.dtype)
-        network = module
-        frozen = getattr(module.feature_extractor, "backbone", None)
-        if isinstance(frozen, FrozenBackbone):
+        extractor, frozen = self._trained_part()
+        network = FeatureClassifier(extractor, module.classifier)
+        if frozen is not None:
             samples = Samples(frozen_features(samples, frozen, self.feature_cache, reader))
-            network = FeatureClassifier(module.feature_extractor.layers, module.classifier)
         self.__dict__.pop("adaptation_history_", None)
         if isinstance(alignment, str) and alignment == "batch_norm":
             adapt_batch_norm(network.feature_extractor, samples, reader)

@@ -42,7 +42,8 @@ def encode(value):
             return {"image_loader": settings}
     if type(value) in CRITERIA.values():
         settings = {k: encode(v) for k, v in value.get_params().items()}
-        if not any(map(is_lacking, settings.values())):
+        is_unsized = settings.get("in_features") is None
+        if is_unsized and not any(map(is_lacking, settings.values())):
             return {"criterion": [type(value).__name__, settings]}
     if _is_as_named(value):
         settings = {name: getattr(value, name) for name in ("name", "pretrained")}
@@ -89,6 +90,9 @@ def decode(value):
         return ImageLoader(**{name: decode(v) for name, v in content.items()})
     if kind == "criterion":
         name, settings = content
+        # Layers of given sizes would be built before anything is known to need them.
+        if settings.get("in_features") is not None:
+            raise TypeError(f"a criterion with in_features={settings['in_features']!r}")
         return CRITERIA[name](**{name: decode(v) for name, v in settings.items()})
     if kind == "backbone":
         backbone = _build_named(content["name"])

@@ -43,18 +43,22 @@ class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trainin
 
     def _apply(self, function, samples, *, are_features=False):
         """Apply a function to the features of samples, or to what a frozen backbone returned."""
-        module, precision = self.module_.eval(), PRECISIONS[self.precision]
-        frozen = getattr(module.feature_extractor, "backbone", None)
-        extractor = module.feature_extractor
-        reader = Reader(self.image_loader, module.device, module.dtype, precision)
-        if isinstance(frozen, FrozenBackbone):
-            extractor = extractor.layers
-            if not are_features:
-                features = frozen_features(samples, frozen, self.feature_cache, reader)
-                samples = Samples(features)
+        module = self.module_.eval()
+        reader = Reader(self.image_loader, module.device, module.dtype, PRECISIONS[self.precision])
+        extractor, frozen = self._trained_part()
+        if frozen is not None and not are_features:
+            samples = Samples(frozen_features(samples, frozen, self.feature_cache, reader))
         return reader.apply(
-            lambda batch: function(extract_features(extractor, batch, precision)), samples
+            lambda batch: function(extract_features(extractor, batch, reader.precision)), samples
         )
+
+    def _trained_part(self):
+        """Return the feature extractor without a frozen backbone, and this or None."""
+        extractor = self.module_.feature_extractor
+        frozen = getattr(extractor, "backbone", None)
+        if not isinstance(frozen, FrozenBackbone):
+            return extractor, None
+        return extractor.layers, frozen
 
     def _to_file(self):
         check_is_fitted(self)

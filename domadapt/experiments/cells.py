@@ -17,8 +17,7 @@ from domadapt.experiments.recipes import (
 )
 from domadapt.experiments.tasks import domain_of
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
-from domadapt.inputs.reader import PRECISIONS, Reader, resolve_device
-from domadapt.training.distributed import rank
+from domadapt.inputs.reader import PRECISIONS, Reader, rank, resolve_device
 
 # Points of each domain on a map of the features.
 POINTS_ON_MAP = 200

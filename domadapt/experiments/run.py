@@ -12,8 +12,8 @@ import domadapt
 from domadapt._storage.files import atomic_write
 from domadapt.experiments.cells import duration, extract_features, run_cell
 from domadapt.experiments.tables import pair_label, title_of
+from domadapt.inputs.reader import n_processes, rank
 from domadapt.training import NonFiniteLossError
-from domadapt.training.distributed import n_processes, rank
 
 FORMAT = 1
 

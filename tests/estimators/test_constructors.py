@@ -128,6 +128,18 @@ def test_a_class_of_one_s_own_is_named_by_its_own_name():
     assert Mine(learning_rate=0.1).get_params(deep=False).keys() == parameters_of(Mine).keys()
 
 
+def test_a_class_of_one_s_own_may_take_any_keyword():
+    class Mine(DANNClassifier):
+        """A subclass with a constructor of its own."""
+
+        def __init__(self, **parameters):
+            self.others = parameters.pop("others", None)
+            super().__init__(**parameters)
+
+    mine = Mine(others=3, max_epochs=2)
+    assert (mine.others, mine.max_epochs) == (3, 2)
+
+
 @pytest.mark.usefixtures("untrained")
 @pytest.mark.parametrize("kind", EVERY)
 def test_arrays_by_position_beyond_x_and_y_are_refused_by_name(kind, blobs):

@@ -135,6 +135,9 @@ CHANGES = {
     "value of a criterion": setting(
         "parameters", "alignment", to={"criterion": ["MMD", {"bandwidth": "wide"}]}
     ),
+    "sizes of a criterion": setting(
+        "parameters", "alignment", to={"criterion": ["DomainAdversarial", {"in_features": 9}]}
+    ),
     "criterion without parameters": setting("parameters", "alignment", to={"criterion": "MMD"}),
     "freeze without a backbone": setting("parameters", "freeze", to=True),
     "no parameters": setting("parameters", to=None),
