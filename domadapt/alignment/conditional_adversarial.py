@@ -10,6 +10,7 @@ from domadapt.alignment.adversarial import domain_cross_entropy, domain_logits
 from domadapt.alignment.protocol import Criterion, check_counts
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
+from domadapt.nn.random_numbers import generator_on
 
 PROJECTIONS = ("feature_projection", "class_projection")
 
@@ -171,7 +172,8 @@ class _Product(nn.Module):
     def _draw(self, *n_rows):
         for name, n in zip(PROJECTIONS, n_rows, strict=True):
             empty = getattr(self, name)
-            setattr(self, name, empty.new_empty(n, self.n_random).normal_())
+            drawn = empty.new_empty(n, self.n_random).normal_(generator=generator_on(empty.device))
+            setattr(self, name, drawn)
 
     def _load_from_state_dict(self, state_dict, prefix, *others):
         # Before the first mini-batch the projections have no size: they take that of the saved.

@@ -8,6 +8,7 @@ import torch
 
 from domadapt.alignment.protocol import Criterion, check_confidence
 from domadapt.nn.networks import FeatureClassifier
+from domadapt.nn.random_numbers import normal_like
 
 # Standard deviation of the noise where there is no augmentation, as a share of a column's.
 NOISE = 0.5
@@ -150,7 +151,7 @@ class MeanTeacher(Criterion):
     def _augment(self, inputs):
         if self.augmentation is None:
             deviation = inputs.detach().std(0, correction=0)
-            return inputs + NOISE * deviation * torch.randn_like(inputs)
+            return inputs + NOISE * deviation * normal_like(inputs)
         augmented = self.augmentation(inputs)
         expected = f"a tensor of the shape of the batch, {tuple(inputs.shape)}, was expected."
         if not isinstance(augmented, torch.Tensor):

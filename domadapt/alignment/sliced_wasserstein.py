@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from domadapt.alignment.protocol import Criterion, check_counts
+from domadapt.nn.random_numbers import generator_on
 
 
 class SlicedWasserstein(Criterion):
@@ -96,7 +97,13 @@ class SlicedWasserstein(Criterion):
             One unit vector per row.
         """
         shape = self.n_projections, features.shape[1]
-        return F.normalize(torch.randn(shape, dtype=features.dtype, device=features.device), dim=1)
+        drawn = torch.randn(
+            shape,
+            dtype=features.dtype,
+            device=features.device,
+            generator=generator_on(features.device),
+        )
+        return F.normalize(drawn, dim=1)
 
 
 # Batches keep their size, and so do the steps.

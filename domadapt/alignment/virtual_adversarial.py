@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from domadapt.alignment.protocol import Criterion, check_counts, check_positive
+from domadapt.nn.random_numbers import normal_like
 
 
 class VirtualAdversarial(Criterion):
@@ -119,7 +120,7 @@ class VirtualAdversarial(Criterion):
     def _perturb(self, inputs, log_p, log_q):
         """Move each sample by the step that changes its prediction most."""
         p, distance = log_p.exp(), _distance_from_mean(inputs)
-        direction = torch.randn_like(inputs)
+        direction = normal_like(inputs)
 
         def cross_entropy(step):
             # It differs from the divergence by the entropy of p, which has no slope here.

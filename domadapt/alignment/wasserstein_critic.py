@@ -8,6 +8,7 @@ from torch import nn
 from domadapt.alignment.protocol import Criterion, check_not_negative
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
+from domadapt.nn.random_numbers import generator_on
 
 
 class WassersteinCritic(Criterion):
@@ -108,7 +109,12 @@ class WassersteinCritic(Criterion):
         source, target = _repeated(source, n_pairs), _repeated(target, n_pairs)
         if not self.training:
             return torch.lerp(source, target, 0.5)
-        share = torch.rand(n_pairs, 1, dtype=source.dtype, device=source.device)
+        share = torch.rand(
+            (n_pairs, 1),
+            dtype=source.dtype,
+            device=source.device,
+            generator=generator_on(source.device),
+        )
         return torch.lerp(source, target, share)
 
 

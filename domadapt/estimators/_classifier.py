@@ -17,7 +17,6 @@ from domadapt.estimators._stages import ALIGN, Training
 from domadapt.inputs.frozen import frozen_features
 from domadapt.nn.networks import FeatureClassifier
 from domadapt.training.step import Classification, WeightedCriteria
-from domadapt.training.trainer import seeded
 
 
 @estimator
@@ -159,13 +158,14 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
             adapt_batch_norm(network.feature_extractor, samples, reader)
         else:
             self._check_parameters()
-            seed = self._draw_seed()
-            with seeded(seed, reader.device):
-                criteria = WeightedCriteria(resolve(alignment, self._learns), self._learns)
-                self._check_without_source(criteria)
-                parts = {"target": samples}
-                training = Training(network, self._trained_backbone(network), parts, reader, seed)
-                self._run_alignment(ALIGN, training, criteria, Watch(), checkpoint=None)
+            criteria = WeightedCriteria(resolve(alignment, self._learns), self._learns)
+            self._check_without_source(criteria)
+            seed, parts = self._draw_seed(), {"target": samples}
+            numbers = self._random_numbers(seed, reader, samples, criteria)
+            training = Training(
+                network, self._trained_backbone(network), parts, reader, seed, numbers
+            )
+            self._run_alignment(ALIGN, training, criteria, Watch(), checkpoint=None)
         self.transduction_ = self._infer(samples, are_features=True)
         return self
 

@@ -33,10 +33,11 @@ from domadapt.nn.networks import (
     stack_layers,
     training_dtype,
 )
+from domadapt.nn.random_numbers import RandomNumbers
 from domadapt.training.loss_weights import LOSS_WEIGHTS
 from domadapt.training.optimization import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
 from domadapt.training.step import WeightedCriteria
-from domadapt.training.trainer import Trainer, TrainingSettings, seeded
+from domadapt.training.trainer import Trainer, TrainingSettings
 
 # Weights that were learnt elsewhere move at this share of the learning rate.
 PRETRAINED_RATE = 0.1
@@ -120,11 +121,7 @@ class BaseDeepEstimator(DeepPredictions):
     def _fit_domains(self, domains):
         domains = self._leave_out_unreadable(domains)
         reader = self._reader(resolve_device(self.device), training_dtype(self.backbone))
-        seed = self._draw_seed()
-        with seeded(seed, reader.device):
-            criteria = self._build_criteria(domains)
-        with seeded(seed, reader.device):
-            self._train(domains, criteria, reader, seed)
+        self._train(domains, self._build_criteria(domains), reader)
 
     def _draw_seed(self):
         return check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -184,9 +181,18 @@ class BaseDeepEstimator(DeepPredictions):
                 f"{type(self).__name__} cannot learn here. Fit OSBPClassifier with a target."
             )
 
-    def _train(self, domains, criteria, reader, seed):
-        learnt = self._read_labels(domains, criteria)
-        training, fitted = self._build(domains, learnt["n_outputs"], reader, seed)
+    def _random_numbers(self, seed, reader, samples, criteria):
+        """Return what a fit draws from: torch's own generators where modules of others draw."""
+        of_others = self.backbone is not None or samples.are_paths
+        of_others = of_others or (criteria is not None and not criteria.are_own)
+        return RandomNumbers(seed, reader.device, lends_global=of_others)
+
+    def _train(self, domains, criteria, reader):
+        learnt, seed = self._read_labels(domains, criteria), self._draw_seed()
+        numbers = self._random_numbers(seed, reader, domains.source, criteria)
+        with numbers.drawn():
+            network, backbone, parts, fitted = self._build(domains, learnt["n_outputs"], reader)
+        training = Training(network, backbone, parts, reader, seed, numbers)
         training.task = self._make_task(learnt, reader)
         training.source_domain = domains.source_domain
         if self.checkpoint is not None:
@@ -209,7 +215,7 @@ class BaseDeepEstimator(DeepPredictions):
         if domains.target is not None:
             self.transduction_ = self._infer(training.parts["target"], are_features=self.freeze)
 
-    def _build(self, domains, n_outputs, reader, seed):
+    def _build(self, domains, n_outputs, reader):
         """Return the network with its samples as it takes them, and what it is known by."""
         source, target = domains.source, domains.target
         sample = reader.sample(source)
@@ -242,7 +248,7 @@ class BaseDeepEstimator(DeepPredictions):
             parts["labelled"] = target.subset(domains.known)
         if target is not None:
             parts["target"] = target
-        return Training(network, trained_backbone, parts, reader, seed), fitted
+        return network, trained_backbone, parts, fitted
 
     def _alignment_weight(self, criteria):
         if self.alignment_weight is not None:
@@ -281,6 +287,7 @@ class BaseDeepEstimator(DeepPredictions):
             task,
             self._training_settings(self._alignment_weight(criteria)),
             training.seed,
+            training.random_numbers,
             backbone=training.backbone,
             source_domains=source_domains,
             loss_weights=loss_weights,

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from domadapt import alignment
 from domadapt.inputs.images import ImageLoader
 from domadapt.nn.pretrained import NamedBackbone, load_backbone
+from domadapt.nn.random_numbers import RandomNumbers
 
 CRITERIA = {
     name: kind
@@ -66,7 +67,7 @@ def _is_as_named(backbone):
 
 
 def _build_named(name):
-    with torch.random.fork_rng(devices=[]):
+    with RandomNumbers(0, torch.device("cpu"), lends_global=True).drawn():
         return load_backbone(name)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from domadapt.domains.samples import Samples
 from domadapt.inputs.reader import Reader
 from domadapt.nn.networks import FeatureClassifier
+from domadapt.nn.random_numbers import RandomNumbers
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Training:
     parts: dict[str, Samples]
     reader: Reader
     seed: int
+    random_numbers: RandomNumbers
     task: Any = None
     source_domain: np.ndarray | None = None
     fingerprint: str | None = None

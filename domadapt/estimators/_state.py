@@ -10,6 +10,7 @@ from domadapt.inputs.images import ImageLoader
 from domadapt.inputs.reader import resolve_device
 from domadapt.nn.layers import SplitBatchNorm, split_batch_norm
 from domadapt.nn.networks import FeatureClassifier, build_network, check_layer_sizes, stack_layers
+from domadapt.nn.random_numbers import RandomNumbers
 
 ATTRIBUTES = ("n_features_in_", "feature_names_in_", "n_skipped_images_")
 # Booleans, integers, floats, texts and objects, as numpy calls them.
@@ -109,7 +110,7 @@ def _build_module(estimator, info):
     sample = torch.zeros((2, *info["input_shape"]), device=device, dtype=dtype)
     backbone, frozen = estimator.backbone, None
     hidden_layer_sizes = check_layer_sizes(estimator.hidden_layer_sizes)
-    with torch.random.fork_rng(devices=[]):
+    with RandomNumbers(0, torch.device("cpu"), lends_global=backbone is not None).drawn():
         if estimator.freeze:
             frozen, backbone = FrozenBackbone(backbone, sample), None
             sample = frozen(sample)

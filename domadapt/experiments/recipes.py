@@ -8,6 +8,7 @@ from domadapt import estimators
 from domadapt.inputs import ImageLoader
 from domadapt.methods import BY_NAME
 from domadapt.nn import load_backbone
+from domadapt.nn.random_numbers import RandomNumbers
 from domadapt.training.optimization import dann_learning_rate
 
 # The recipes crop 224 pixels out of 256.
@@ -150,6 +151,5 @@ def named_backbone(name, weights):
     """
     if weights != "random":
         return load_backbone(name, weights)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with RandomNumbers(0, torch.device("cpu"), lends_global=True).drawn():
         return load_backbone(name)

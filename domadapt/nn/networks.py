@@ -8,6 +8,8 @@ from numbers import Integral
 import torch
 from torch import nn
 
+from domadapt.nn.random_numbers import Dropout, LazyLinear, make_layer
+
 CONVOLUTION_CHANNELS = (32, 64)
 POOLED_SIZE = 4
 DEFAULT_HIDDEN_LAYER_SIZES = (256,)
@@ -43,12 +45,12 @@ def mlp_backbone(n_features, hidden_layer_sizes=(256,), *, batch_norm=True, drop
     layers: list[nn.Module] = []
     for fan_in, width in itertools.pairwise((n_features, *hidden_layer_sizes)):
         # Batch normalisation has a shift of its own, so the linear layer needs none.
-        layers.append(nn.Linear(fan_in, width, bias=not batch_norm))
+        layers.append(make_layer(nn.Linear, fan_in, width, bias=not batch_norm))
         if batch_norm:
             layers.append(nn.BatchNorm1d(width))
         layers.append(nn.ReLU())
         if dropout:
-            layers.append(nn.Dropout(dropout))
+            layers.append(Dropout(dropout))
     return nn.Sequential(*layers)
 
 
@@ -81,7 +83,7 @@ def conv_backbone(n_channels, hidden_layer_sizes=(256,), *, batch_norm=True, dro
     """
     layers: list[nn.Module] = []
     for fan_in, width in itertools.pairwise((n_channels, *CONVOLUTION_CHANNELS)):
-        layers.append(nn.Conv2d(fan_in, width, 3, padding=1, bias=not batch_norm))
+        layers.append(make_layer(nn.Conv2d, fan_in, width, 3, padding=1, bias=not batch_norm))
         if batch_norm:
             layers.append(nn.BatchNorm2d(width))
         # The maximum of what ReLU leaves is what ReLU leaves of the maximum, of a quarter.
@@ -119,9 +121,10 @@ def mlp_head(n_outputs, hidden_layer_sizes=(), *, in_features=None):
     widths = (*hidden_layer_sizes, n_outputs)
     if in_features is None:
         # All lazy, so that all weights are drawn at the first batch, from one seed.
-        linear: list[nn.Linear] = [nn.LazyLinear(width) for width in widths]
+        linear: list[nn.Linear] = [LazyLinear(width) for width in widths]
     else:
-        linear = [nn.Linear(*pair) for pair in itertools.pairwise((in_features, *widths))]
+        pairs = itertools.pairwise((in_features, *widths))
+        linear = [make_layer(nn.Linear, *pair) for pair in pairs]
     return nn.Sequential(*(layer for one in linear for layer in (one, nn.ReLU())))[:-1]
 
 

@@ -24,9 +24,7 @@ def save_checkpoint(path, trainer, fingerprint):
 
 
 def _write(path, trainer, fingerprint):
-    tensors = {"random.cpu": torch.get_rng_state()}
-    if trainer.device.type == "cuda":
-        tensors["random.cuda"] = torch.cuda.get_rng_state(trainer.device)
+    tensors = _named("random", trainer.random_numbers.state())
     tensors |= _named("step", trainer.step.state_dict())
     for part, order in trainer.orders.items():
         tensors |= _named(f"order.{part}", order.state())
@@ -73,10 +71,7 @@ def _restore(trainer, tensors, info):
                 # A fused update reads both as they lie in memory, whatever their strides.
                 values[name] = torch.empty_like(parameter).copy_(value)
     trainer.n_steps, trainer.history = info["n_steps"], info["history"]
-    torch.set_rng_state(tensors["random.cpu"])
-    # A training that began on the CPU has drawn nothing on a GPU.
-    if trainer.device.type == "cuda" and "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"], trainer.device)
+    trainer.random_numbers.restore(_under("random", tensors))
 
 
 def _named(prefix, values):

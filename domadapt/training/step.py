@@ -311,6 +311,16 @@ class WeightedCriteria(nn.Module):
         return [name_of(c) for _, c, _ in self.terms if getattr(c, attribute, False)]
 
     @property
+    def are_own(self):
+        """Whether nothing in them is a person's own, which may draw random numbers."""
+        own = __name__.partition(".")[0]
+        return all(
+            type(c).__module__.partition(".")[0] == own
+            and not any(callable(value) for value in c.get_params().values())
+            for _, c, _ in self.terms
+        )
+
+    @property
     def epoch_listeners(self):
         """The criteria that look at the whole target before every epoch."""
         return [c for _, c, _ in self.terms if hasattr(c, "begin_epoch")]

@@ -1,6 +1,5 @@
 """The training loop: epochs of steps, their order, history, and a watch over the losses."""
 
-import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,14 +68,6 @@ class NonFiniteLossError(FloatingPointError, ValueError):
     """
 
 
-@contextlib.contextmanager
-def seeded(seed, device):
-    """Seed torch for a while and leave its global generators as they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
 class Trainer:
     """Trains a network epoch by epoch.
 
@@ -99,6 +90,8 @@ class Trainer:
         What a person chose.
     seed : int
         Draws the order of samples.
+    random_numbers : RandomNumbers
+        What else is drawn, such as dropout.
     backbone : nn.Module or None, default=None
         The part of the network that learns at ``backbone_factor`` of the rate.
     source_domains : Tensor of shape (n_samples, n_sources) or None, default=None
@@ -127,6 +120,7 @@ class Trainer:
         task,
         settings,
         seed,
+        random_numbers,
         *,
         backbone=None,
         source_domains=None,
@@ -154,10 +148,12 @@ class Trainer:
             source_domains=source_domains,
             loss_weights=loss_weights,
         )
-        self._rehearse()
+        self.random_numbers = random_numbers
+        with random_numbers.drawn():
+            self._rehearse()
         # The criteria's initial weights have been drawn by now. What is drawn during
         # training, such as dropout, must not depend on whether there was a criterion.
-        torch.manual_seed(seed)
+        random_numbers.seed(seed)
         groups = parameter_groups(self.step, backbone, settings.backbone_factor)
         self.rate_factors = [group["factor"] for group in groups]
         self.runner = EagerRunner(
@@ -238,7 +234,8 @@ class Trainer:
         try:
             while self.n_epochs < self.settings.max_epochs and not watch.ended:
                 with watch.epoch():
-                    self.run_epoch()
+                    with self.random_numbers.drawn():
+                        self.run_epoch()
                     if verbose and rank() == 0:
                         means = (f"{name} {v[-1]:.4g}" for name, v in self.history.items())
                         print(f"Epoch {self.n_epochs}/{self.settings.max_epochs}", *means, sep="  ")

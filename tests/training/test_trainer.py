@@ -11,6 +11,7 @@ from domadapt.alignment import CORAL, MMD, DomainAdversarial
 from domadapt.domains.samples import Samples
 from domadapt.inputs.reader import ArrayBatches
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
+from domadapt.nn.random_numbers import RandomNumbers
 from domadapt.training import NonFiniteLossError, Trainer, TrainingSettings, WeightedCriteria
 from domadapt.training.optimization import dann_alignment, dann_learning_rate
 from domadapt.training.step import Classification
@@ -62,6 +63,7 @@ def make_trainer(
         Classification(torch.from_numpy(labels), weight, label_smoothing=label_smoothing),
         TrainingSettings(**{**SETTINGS, **changes}),
         seed=1,
+        random_numbers=RandomNumbers(1, cpu),
     )
 
 
