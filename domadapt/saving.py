@@ -67,8 +67,10 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> Any:
     try:
         tensors, info = read_tensors(path, kind=MODEL)
         estimator = _build_estimator(path, info, parameters)
-        restore_fitted(estimator, tensors, info, has_own_backbone="backbone" in parameters)
+        own = "backbone" in parameters
+        restore_fitted(estimator, tensors, info, has_own_backbone=own)
     except (
+        AssertionError,
         AttributeError,
         LookupError,
         MemoryError,
@@ -85,6 +87,8 @@ def _build_estimator(path, info, given):
     """Return the estimator, unfitted, with the parameters of the file and those given."""
     if info["class"] not in CLASSES:
         raise ValueError(f"{str(path)!r} holds a {info['class']!r}, which is not known here.")
+    if not isinstance(info["parameters"], dict):
+        raise TypeError(f"parameters {info['parameters']!r}")
     estimator = getattr(estimators, info["class"])()
     known = set(estimator.get_params(deep=False))
     unknown = (set(given) | set(info["parameters"])) - known
@@ -104,7 +108,7 @@ def _build_estimator(path, info, given):
             "predictions; set it before you fit again.",
             stacklevel=3,
         )
-    estimator.set_params(**{name: decode(value) for name, value in saved.items()}, **given)
+    estimator.set_params(**{name: decode(name, value) for name, value in saved.items()}, **given)
     if "device" not in given:
         try:
             resolve_device(estimator.device)

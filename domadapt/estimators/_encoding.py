@@ -6,12 +6,15 @@ import os
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from torch.overrides import TorchFunctionMode
 
 from domadapt import alignment
 from domadapt.inputs.images import ImageLoader
 from domadapt.nn.pretrained import NamedBackbone, load_backbone
 from domadapt.nn.random_numbers import RandomNumbers
 
+# What object each parameter may hold, beside numbers, texts and lists of them.
+OBJECTS = {"backbone": "backbone", "image_loader": "image_loader", "alignment": "criterion"}
 CRITERIA = {
     name: kind
     for name, kind in vars(alignment).items()
@@ -61,13 +64,22 @@ def _is_as_named(backbone):
     if type(backbone) is not NamedBackbone:
         return False
     try:
-        return repr(_build_named(backbone.name).model) == repr(backbone.model)
+        return repr(_build_named(backbone.name, OnMeta()).model) == repr(backbone.model)
     except (ImportError, ValueError):
         return False
 
 
-def _build_named(name):
-    with RandomNumbers(0, torch.device("cpu"), lends_global=True).drawn():
+class OnMeta(TorchFunctionMode):
+    """Builds modules whose weights have shapes, but no memory."""
+
+    # Not torch.device("meta"): some of torchvision's models compute their sizes by tensors.
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        return func(*args, **{**kwargs, "device": "meta"} if func is torch.empty else kwargs)
+
+
+def _build_named(name, where):
+    with RandomNumbers(0, torch.device("cpu"), lends_global=True).drawn(), where:
         return load_backbone(name)
 
 
@@ -76,29 +88,45 @@ def is_lacking(value):
     return isinstance(value, dict) and "lacking" in value
 
 
-def decode(value):
-    """Return the parameter that was encoded."""
+def decode(name, value):
+    """Return a parameter that was encoded; a backbone has shapes for weights, see OnMeta."""
+    kind = OBJECTS.get(name)
+    if kind == "backbone" and value is not None:
+        return decode_backbone(value, OnMeta())
+    return _decode(value, kind)
+
+
+def _decode(value, kind_of_object=None):
+    """Return what was encoded, which may hold objects of one kind."""
     if not isinstance(value, dict):
         return value
     ((kind, content),) = value.items()
-    if kind == "tuple":
-        return tuple(decode(v) for v in content)
-    if kind == "list":
-        return [decode(v) for v in content]
+    if kind in OBJECTS.values() and kind != kind_of_object:
+        raise TypeError(f"a parameter that holds a {kind}")
+    if kind in ("tuple", "list"):
+        values = [_decode(v, kind_of_object) for v in content]
+        return tuple(values) if kind == "tuple" else values
     if kind == "dict":
-        return {decode(k): decode(v) for k, v in content}
+        return {_decode(k): _decode(v) for k, v in content}
     if kind == "image_loader":
-        return ImageLoader(**{name: decode(v) for name, v in content.items()})
+        return ImageLoader(**{name: _decode(v) for name, v in content.items()})
     if kind == "criterion":
         name, settings = content
         # Layers of given sizes would be built before anything is known to need them.
         if settings.get("in_features") is not None:
             raise TypeError(f"a criterion with in_features={settings['in_features']!r}")
-        return CRITERIA[name](**{name: decode(v) for name, v in settings.items()})
-    if kind == "backbone":
-        backbone = _build_named(content["name"])
-        backbone.pretrained = content["pretrained"]
-        if content["transform_input"] is not None:
-            backbone.model.transform_input = content["transform_input"]
-        return backbone
+        return CRITERIA[name](**{name: _decode(v) for name, v in settings.items()})
     raise KeyError(f"a parameter of the unknown kind {kind!r}")
+
+
+def decode_backbone(value, where):
+    """Return a backbone that was encoded, built in a context; its weights do not matter."""
+    ((kind, content),) = value.items()
+    name, pretrained = content["name"], content["pretrained"]
+    if kind != "backbone" or not (isinstance(name, str) and isinstance(pretrained, bool)):
+        raise TypeError(f"a backbone {value!r}")
+    backbone = _build_named(name, where)
+    backbone.pretrained = pretrained
+    if content["transform_input"] is not None:
+        backbone.model.transform_input = bool(content["transform_input"])
+    return backbone

@@ -1,10 +1,18 @@
 """A fitted deep estimator as tensors and JSON, and back; and the fingerprint of a fit."""
 
+import contextlib
+
 import numpy as np
 import torch
 
 from domadapt._storage.fingerprints import describe, digest_of, digest_of_array, digest_of_samples
-from domadapt.estimators._encoding import encode
+from domadapt.estimators._encoding import decode_backbone, encode
+from domadapt.estimators._forgeries import (
+    check_fits,
+    check_label_width,
+    check_numbers,
+    check_said,
+)
 from domadapt.inputs.frozen import FrozenBackbone
 from domadapt.inputs.images import ImageLoader
 from domadapt.inputs.reader import resolve_device
@@ -79,14 +87,14 @@ def encode_fitted(estimator):
 def restore_fitted(estimator, tensors, info, *, has_own_backbone):
     """Make an unfitted estimator the fitted one that :func:`encode_fitted` was called on."""
     vars(estimator).update(_decode_predicted(info["predicts"]))
-    module = _build_module(estimator, info)
+    check_said(info)
     state = {
         name.removeprefix("module."): value
         for name, value in tensors.items()
-        if name.startswith("module.")
+        if name != "transduction"
     }
-    module.load_state_dict(state)
-    estimator.module_ = module.eval()
+    check_numbers(state)
+    estimator.module_ = _read_module(estimator, info, state, has_own_backbone).eval()
     estimator.history_, estimator.n_steps_ = info["history"], info["n_steps"]
     if info["adaptation_history"] is not None:
         estimator.adaptation_history_ = info["adaptation_history"]
@@ -103,14 +111,34 @@ def restore_fitted(estimator, tensors, info, *, has_own_backbone):
         _mend_backbone(estimator)
 
 
-def _build_module(estimator, info):
+def _read_module(estimator, info, state, has_own_backbone):
+    """Return the network with its weights, which it is first compared with."""
+    if has_own_backbone:
+        # Nothing is known of a person's own module: it may need numbers to take its sizes.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            check_fits(_build_module(estimator, info, torch.device("meta")), state)
+    else:
+        check_fits(_build_module(estimator, info, torch.device("meta")), state)
+        if estimator.backbone is not None:
+            saved = info["parameters"]["backbone"]
+            estimator.backbone = decode_backbone(saved, contextlib.nullcontext())
+    module = _build_module(estimator, info, resolve_device(estimator.device))
+    check_fits(module, state)
+    module.load_state_dict(state)
+    return module
+
+
+def _build_module(estimator, info, device):
     """Return the network as fit built it, with weights that do not matter."""
-    dtype = DTYPES[info["dtype"]]
-    device = resolve_device(estimator.device)
-    sample = torch.zeros((2, *info["input_shape"]), device=device, dtype=dtype)
     backbone, frozen = estimator.backbone, None
+    # Without a backbone a network takes its sizes from shapes alone.
+    built_on = torch.device("meta") if backbone is None else device
+    sample = torch.zeros((2, *info["input_shape"]), device=built_on, dtype=DTYPES[info["dtype"]])
     hidden_layer_sizes = check_layer_sizes(estimator.hidden_layer_sizes)
-    with RandomNumbers(0, torch.device("cpu"), lends_global=backbone is not None).drawn():
+    with (
+        RandomNumbers(0, torch.device("cpu"), lends_global=backbone is not None).drawn(),
+        built_on if built_on.type == "meta" else contextlib.nullcontext(),
+    ):
         if estimator.freeze:
             frozen, backbone = FrozenBackbone(backbone, sample), None
             sample = frozen(sample)
@@ -122,6 +150,8 @@ def _build_module(estimator, info):
             batch_norm=estimator.batch_norm is not None,
             dropout=estimator.dropout,
         )
+    if built_on != device:
+        network.to_empty(device=device)
     # Batch normalisation that takes no gradient was not split.
     _set_trained(network, info["not_trained"])
     n_first = info["n_first"]
@@ -165,8 +195,10 @@ def _encode_predicted(estimator):
 def _decode_predicted(encoded):
     if "classes" not in encoded:
         mean, scale = (np.array(encoded[name], dtype=np.float64) for name in ("mean", "scale"))
-        if mean.ndim != 1 or scale.shape != mean.shape:
+        if mean.ndim != 1 or scale.shape != mean.shape or not np.isfinite(mean).all():
             raise TypeError(f"values of mean {mean!r} and scale {scale!r}")
+        if not (np.isfinite(scale) & (scale > 0)).all():
+            raise TypeError(f"values of the scale {scale!r}")
         return {"y_mean_": mean, "y_scale_": scale, "_one_column": bool(encoded["one_column"])}
     fitted = {"classes_": _decode_labels(encoded["classes"])}
     if "unknown" in encoded:
@@ -184,7 +216,11 @@ def _numbers_of(estimator, transduction):
 
 
 def _labels_of(estimator, transduction):
-    return estimator._all_labels[transduction] if hasattr(estimator, "classes_") else transduction
+    if not hasattr(estimator, "classes_"):
+        return transduction
+    if len(transduction) and transduction.min() < 0:
+        raise IndexError("labels of the target that are no label")
+    return estimator._all_labels[transduction]
 
 
 def _encode_labels(classes):
@@ -200,8 +236,9 @@ def _encode_labels(classes):
 def _decode_labels(encoded):
     values, dtype = encoded["values"], np.dtype(encoded["dtype"])
     if isinstance(values, list) and _are_plain(values) and dtype.kind in LABEL_KINDS:
+        check_label_width(values, dtype)
         labels = np.array(values, dtype=dtype)
-        if labels.tolist() == values:
+        if labels.tolist() == values and len(set(values)) == len(values):
             return labels
     raise TypeError(f"labels {values!r} of the kind {encoded['dtype']!r}")
 

@@ -36,7 +36,7 @@ def test_a_backbone_of_one_s_own_has_to_be_given(make, blobs, assert_same, draw_
     [
         (lambda: two_layers(7), r"feature_extractor\.0\.weight"),
         (lambda: nn.Sequential(*two_layers(), nn.Linear(6, 6)), r"feature_extractor\.3\.weight"),
-        (lambda: nn.Linear(10, 6), r"feature_extractor\.weight"),
+        (lambda: nn.Linear(10, 6), r"feature_extractor\.0\.bias"),
         (lambda: nn.Linear(9, 6), "backbone failed"),
         (lambda: load_backbone(BY_NAME), "backbone failed"),
     ],

@@ -169,6 +169,23 @@ CHANGES = {
     "unknown attribute": setting("attributes", "predict", to=1),
     "class as attribute": setting("attributes", "__class__", to=1),
     "dict as attribute": setting("attributes", "__dict__", to={}),
+    "NaN among the weights": swap("module.classifier.0.bias", torch.full((3,), torch.nan)),
+    "weights in another precision": swap("module.classifier.0.bias", torch.zeros(3).double()),
+    "a tensor of another name": swap("history", torch.zeros(3)),
+    "repeated labels": setting("predicts", "classes", to={"dtype": "<i8", "values": [0, 1, 1]}),
+    "no labels": setting("predicts", "classes", to={"dtype": "<i8", "values": []}),
+    "a history of texts": setting("history", to={"task_loss": ["low"]}),
+    "steps in words": setting("n_steps", to="many"),
+    "a name in place of names": setting("attributes", "feature_names_in_", to="columns"),
+    "backbone as another parameter": setting(
+        "parameters",
+        "class_weight",
+        to={"backbone": {"name": "resnet18", "pretrained": False, "transform_input": None}},
+    ),
+    "criterion as another parameter": setting(
+        "parameters", "dropout", to={"criterion": ["MMD", {}]}
+    ),
+    "criterion for a backbone": setting("parameters", "backbone", to={"criterion": ["MMD", {}]}),
     "negative shape": setting("input_shape", to=[-1]),
     "enormous shape": setting("input_shape", to=[2**62]),
     "beyond all shapes": setting("input_shape", to=[2**80]),
@@ -183,6 +200,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_a_file_that_was_forged_is_refused(fitted, file, change):
     fitted.save(file)
