@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from domadapt import AlignmentClassifier, methods
 from domadapt.alignment import CORAL, MMD
 from domadapt.datasets import load_camera_digits
-from domadapt.experiments.recipes import on_vectors
+from domadapt.experiments.recipes import on_vectors, with_equal_updates
 
 METHODS = {name: methods.METHODS[name].title for name in ("source", "dan", "deepcoral", "dann")}
 SETS = ["mnist_usps", "office_caltech10/mobilenetv2"]
@@ -86,7 +86,10 @@ def run(key, estimator, tasks, seeds):
     found = {}
     for (name, Xs, ys, Xt, yt), seed in itertools.product(tasks, range(seeds)):
         clf = clone(estimator).set_params(random_state=seed, device="cpu")
-        clf.fit(Xs, ys) if method == METHODS["source"] else clf.fit(Xs, ys, X_target=Xt)
+        if method == METHODS["source"]:
+            with_equal_updates(clf, len(Xs), len(Xt)).fit(Xs, ys)
+        else:
+            clf.fit(Xs, ys, X_target=Xt)
         found.setdefault(name, []).append(100 * clf.score(Xt, yt))
     print(f"{method}, {change} done", flush=True)
     means = {name: round(float(np.mean(values)), 2) for name, values in found.items()}

@@ -29,7 +29,7 @@ from domadapt import AlignmentClassifier, ImageLoader
 from domadapt.alignment import CORAL
 from domadapt.datasets import load_office_caltech10
 from domadapt.inputs.images import ImageBatches
-from domadapt.training.trainer import EndlessPermutations
+from domadapt.training.orders import EndlessPermutations
 
 BATCH, STEPS = 32, 20
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -27,11 +27,12 @@ from _accuracy_tables import BASELINE
 from _report import environment, write_json
 from joblib import Parallel, delayed
 from real_data import find_sets
+from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler, normalize
 
 from domadapt import methods
 from domadapt.datasets import load_features
-from domadapt.experiments.recipes import on_vectors
+from domadapt.experiments.recipes import on_vectors, with_equal_updates
 
 SETTINGS = ("several sources", "partial", "open set")
 DANN = methods.METHODS["dann"].title
@@ -116,9 +117,9 @@ def run_task(setting, name, task, seeds):
     title, X, y, sample_domain, Xt, yt = task
     cells = []
     for method, seed in itertools.product(METHODS[setting], range(seeds)):
-        clf = METHODS[setting][method].set_params(random_state=seed)
+        clf = clone(METHODS[setting][method]).set_params(random_state=seed)
         if method == BASELINE:
-            clf.fit(X, y)
+            with_equal_updates(clf, len(X), len(Xt)).fit(X, y)
         elif method == ONE_SOURCE:
             clf.fit(X, y, X_target=Xt)
         else:

@@ -19,11 +19,12 @@ import torch
 from _accuracy_tables import BASELINE, by_pair, names, summary
 from _report import environment, write_json
 from joblib import Parallel, delayed
+from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler, normalize
 
 from domadapt import methods
 from domadapt.datasets import load_features
-from domadapt.experiments.recipes import on_vectors
+from domadapt.experiments.recipes import on_vectors, with_equal_updates
 
 # What has an estimator of its own and is for one source and the same classes.
 METHODS = {
@@ -69,8 +70,11 @@ def run_task(name, pair, methods, seeds, device):
     source, target, Xs, ys, Xt, yt = pair
     cells = []
     for method, seed in itertools.product(methods, range(seeds)):
-        clf = METHODS[method].set_params(random_state=seed, device=device)
-        clf.fit(Xs, ys) if method == BASELINE else clf.fit(Xs, ys, X_target=Xt)
+        clf = clone(METHODS[method]).set_params(random_state=seed, device=device)
+        if method == BASELINE:
+            with_equal_updates(clf, len(Xs), len(Xt)).fit(Xs, ys)
+        else:
+            clf.fit(Xs, ys, X_target=Xt)
         cells.append(
             {
                 "set": name,
@@ -95,21 +99,22 @@ def report_of(cells, seeds):
     return "\n\n".join(parts) + "\n"
 
 
-def cells_to_keep(path, methods, settings):
-    """Return the cells of other methods out of a result file that was made in the same way."""
+def cells_to_keep(path, methods, sets, settings):
+    """Return the cells of other methods and sets out of a file that was made in the same way."""
     if not Path(path).is_file():
         return []
     report = json.loads(Path(path).read_text())
     if any(report[key] != value for key, value in settings.items()):
         raise SystemExit(f"{path} was made with other versions or seeds: run all methods.")
-    return [cell for cell in report["cells"] if cell["method"] not in methods]
+    cells = report["cells"]
+    return [cell for cell in cells if cell["method"] not in methods or cell["set"] not in sets]
 
 
 def main():
     """Run all tasks, print the table and write the result files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", default=os.environ.get("DOMADAPT_DATA"))
-    parser.add_argument("--sets", nargs="*", help="folders below the root, default: all")
+    parser.add_argument("--sets", nargs="*", help="folders below the root; keep those of others")
     parser.add_argument("--methods", nargs="*", choices=METHODS, help="keep the results of others")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each")
@@ -121,11 +126,12 @@ def main():
     sets = find_sets(arguments.root)
     settings = environment(arguments.device) | {"seeds": arguments.seeds}
     methods, kept = arguments.methods or list(METHODS), []
-    if arguments.methods and arguments.output:
-        kept = cells_to_keep(f"{arguments.output}.json", methods, settings)
+    of_sets = arguments.sets or list(sets)
+    if (arguments.methods or arguments.sets) and arguments.output:
+        kept = cells_to_keep(f"{arguments.output}.json", methods, of_sets, settings)
     tasks = [
         (name, pair, methods, arguments.seeds, arguments.device)
-        for name in arguments.sets or sets
+        for name in of_sets
         for pair in load_pairs(sets[name])
     ]
     results = Parallel(n_jobs=arguments.jobs)(delayed(run_task)(*task) for task in tasks)

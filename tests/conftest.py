@@ -21,6 +21,7 @@ SMALL = {
     "optimizer": "sgd",
     "learning_rate": 0.03,
     "max_epochs": 3,
+    "steps_per_epoch": 2,
     "batch_size": 32,
     "random_state": 0,
 }

@@ -197,9 +197,9 @@ def test_the_bare_loop_and_the_estimator_make_as_many_steps(benchmark, monkeypat
     steps = []
     step = torch.optim.SGD.step
     monkeypatch.setattr(torch.optim.SGD, "step", lambda *a, **k: (steps.append(1), step(*a, **k)))
-    data = speed.make_data(200)
+    data = speed.make_data(9 * speed.BATCH)
     speed.bare_loop(method, *data, "cpu")
-    assert len(steps) == 2 * (200 // speed.BATCH)
+    assert len(steps) == 2 * 9
     assert speed.domadapt_fit(method, *data, "cpu").n_steps_ == len(steps) // 2
 
 

@@ -68,7 +68,8 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         Passes over the larger domain; the smaller comes round as often as it must. With
         ``steps_per_epoch``, rounds of so many updates.
     steps_per_epoch : int, default=None
-        Updates in an epoch. None stands for a pass over the larger domain.
+        Updates in an epoch. None stands for a pass over the larger domain, and for
+        eight at least: an epoch of a few hundred samples goes over them several times.
     precision : {"float32", "bfloat16"}, default="float32"
         What the feature extractor computes in. With ``"bfloat16"`` weights, losses and
         features stay in float32 in between, as torch's autocast has it.

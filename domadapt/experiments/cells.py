@@ -14,6 +14,7 @@ from domadapt.experiments.recipes import (
     named_backbone,
     on_vectors,
     recipe_loader,
+    with_equal_updates,
 )
 from domadapt.experiments.tasks import domain_of
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
@@ -47,7 +48,10 @@ def run_cell(cell, experiment, log=None):
     clf = make_estimator(cell, experiment)
     watch = TargetWatch(cell, Xt, yt, experiment.cell_folder / f"{cell.name}.json", log)
     clf.set_callbacks(watch)
-    clf.fit(Xs, ys, X_target=None if cell.method == "source" else Xt)
+    if cell.method == "source":
+        with_equal_updates(clf, len(Xs), len(Xt)).fit(Xs, ys)
+    else:
+        clf.fit(Xs, ys, X_target=Xt)
     feature_map = _map(clf, Xs, ys, Xt, yt) if cell.seed == 0 else None
     watch.write(clf, map=feature_map, class_names=experiment.data.class_names)
     if rank() == 0:

@@ -10,6 +10,7 @@ from domadapt.methods import BY_NAME
 from domadapt.nn import load_backbone
 from domadapt.nn.random_numbers import RandomNumbers
 from domadapt.training.optimization import dann_learning_rate
+from domadapt.training.orders import steps_in_epoch
 
 # The recipes crop 224 pixels out of 256.
 SQUARE_TO_CROP = 256 / 224
@@ -46,6 +47,33 @@ def on_vectors(method, *, epochs=None, **parameters):
     if epochs is not None:
         parameters["max_epochs"] = epochs
     return getattr(estimators, method.classifier or "AlignmentClassifier")(**parameters)
+
+
+def with_equal_updates(estimator, n_source, n_target):
+    """Let a source-only estimator take as many updates as one that is shown the target too.
+
+    Parameters
+    ----------
+    estimator : BaseAlignmentClassifier
+        Changed in place.
+    n_source, n_target : int
+        Samples of the domains.
+
+    Returns
+    -------
+    estimator : BaseAlignmentClassifier
+        The same.
+
+    Examples
+    --------
+    >>> from domadapt.experiments.recipes import on_vectors, with_equal_updates
+    >>> with_equal_updates(on_vectors("source"), 200, 2000).steps_per_epoch
+    31
+    """
+    if estimator.steps_per_epoch is None:
+        steps = steps_in_epoch([n_source, n_target], estimator.batch_size)
+        estimator.set_params(steps_per_epoch=steps)
+    return estimator
 
 
 def fine_tuning(method, *, epochs=None, steps_per_epoch=None, **parameters):

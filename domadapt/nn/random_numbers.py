@@ -87,7 +87,7 @@ class RandomNumbers:
         """Continue from where another one's :meth:`state` was taken."""
         for kind, generator in self.generators.items():
             # A training that began on the CPU has drawn nothing on a GPU.
-            if kind in state:
+            if kind == "cpu" or kind in state:
                 generator.set_state(state[kind])
 
 

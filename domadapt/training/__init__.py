@@ -1,8 +1,9 @@
 """The training loop: one step, its update, loss weights, checkpoints, several processes."""
 
+from domadapt.training.finite import NonFiniteLossError
 from domadapt.training.loss_weights import GradNormWeights, UncertaintyWeights
 from domadapt.training.step import WeightedCriteria
-from domadapt.training.trainer import NonFiniteLossError, Trainer, TrainingSettings
+from domadapt.training.trainer import Trainer, TrainingSettings
 
 __all__ = [
     "GradNormWeights",

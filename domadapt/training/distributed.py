@@ -19,6 +19,11 @@ def wait_for_all(device):
         _summed(torch.zeros((), device=device)).item()
 
 
+def in_any_process(flag):
+    """Return whether a boolean tensor of shape () is true in this process or another."""
+    return bool(flag if n_processes() == 1 else _summed(flag.to(torch.int64)))
+
+
 def gather_rows(rows, sizes):
     """Return the samples of all processes, with gradient: the first domain whole, then the next.
 

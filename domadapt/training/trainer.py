@@ -1,6 +1,5 @@
 """The training loop: epochs of steps, their order, history, and a watch over the losses."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,9 @@ from domadapt.inputs.reader import n_processes, rank
 from domadapt.nn.layers import is_frozen, split_batch_norm
 from domadapt.training.checkpoint import resume_from, save_checkpoint
 from domadapt.training.distributed import synchronise_batch_norm
+from domadapt.training.finite import NonFiniteLossError, find_non_finite, find_wild_outputs
 from domadapt.training.optimization import make_optimizer, parameter_groups
+from domadapt.training.orders import EndlessPermutations, steps_in_epoch
 from domadapt.training.step import EagerRunner, TrainingStep
 
 # The parts of a mini-batch; each draws its samples from a seed of its own.
@@ -28,9 +29,9 @@ class TrainingSettings:
     batch_size : int
         Samples of each domain in a mini-batch; a smaller domain gives all it has.
     max_epochs : int
-        Passes over the larger domain, or rounds of ``steps_per_epoch``.
+        Epochs: passes over the larger domain, or rounds of ``steps_per_epoch``.
     steps_per_epoch : int or None
-        Updates in an epoch; None for a pass over the larger domain.
+        Updates in an epoch; None for a pass over the larger domain, and at least eight.
     optimizer : str
         As in :func:`domadapt.training.optimization.make_optimizer`.
     learning_rate, weight_decay : float
@@ -61,19 +62,12 @@ class TrainingSettings:
     precision: torch.dtype
 
 
-class NonFiniteLossError(FloatingPointError, ValueError):
-    """Training was stopped because a loss or a weight was no longer a finite number.
-
-    The estimator keeps the weights of the last epoch that ended with finite ones.
-    """
-
-
 class Trainer:
     """Trains a network epoch by epoch.
 
-    An epoch is one pass over the larger domain, in mini-batches of samples of both; the
-    smaller one comes round as often as it must. Where torch.distributed is set up, every
-    process takes its share of every mini-batch.
+    An epoch is one pass over the larger domain, in mini-batches of samples of both, but at
+    least eight of them; the smaller one comes round as often as it must. Where
+    torch.distributed is set up, every process takes its share of every mini-batch.
 
     Parameters
     ----------
@@ -135,8 +129,8 @@ class Trainer:
         self.orders = {
             part: EndlessPermutations(n, seed + PARTS.index(part)) for part, n in n_samples.items()
         }
-        self.steps_per_epoch = settings.steps_per_epoch or max(
-            n_samples[part] // size for part, size in self.batch_sizes.items()
+        self.steps_per_epoch = settings.steps_per_epoch or steps_in_epoch(
+            n_samples.values(), settings.batch_size
         )
         self._prepare_batch_norm()
         self.step = TrainingStep(
@@ -279,7 +273,10 @@ class Trainer:
         self.network.eval()
         # Only here does the CPU wait for the values.
         losses_of_steps = torch.stack(losses)
-        problem = self._find_non_finite(losses_of_steps)
+        problem = find_non_finite(self, losses_of_steps)
+        if problem is None and self.n_epochs + 1 == self.settings.max_epochs:
+            # Nothing that comes after would notice that the last update went too far.
+            problem = find_wild_outputs(self, inputs)
         if problem is not None:
             self.network.load_state_dict(before)
             self.n_steps = first_step
@@ -319,68 +316,3 @@ class Trainer:
             features, outputs = self.see_target()
             for criterion in listeners:
                 criterion.begin_epoch(features, outputs)
-
-    def _find_non_finite(self, losses):
-        """Return where training went out of the finite numbers and why; None if it did not."""
-        finite = losses.isfinite()
-        weights = self.network.state_dict().values()
-        if finite.all() and all(value.isfinite().all() for value in weights):
-            return None
-        bad = (~finite.all(1)).nonzero()
-        step = int(bad[0]) if len(bad) else self.steps_per_epoch - 1
-        task_finite, alignment_finite = finite[step, :2].tolist()
-        settings = self.settings
-        if task_finite and not alignment_finite:
-            cause = (
-                f"the loss of {self.criteria.describe()} is not finite while the task loss is. "
-                "Likely cause: a root, a logarithm or a division in the criterion, or "
-                f"alignment_weight={settings.alignment_weight:g} is too high."
-            )
-        else:
-            what = "the weights are" if task_finite else "the task loss is"
-            cause = (
-                f"{what} not finite. Likely cause: learning_rate={settings.learning_rate:g} is "
-                "too high, or the columns of X are of very different scale."
-            )
-            if self.criteria is not None:
-                cause += (
-                    f" If the gradient of {self.criteria.describe()} was not finite a step "
-                    "before, look there for a root or a logarithm at 0."
-                )
-        return (
-            f"Training stopped in epoch {len(self.history['task_loss'])}, step {step} (counted "
-            f"from 0): {cause} The weights from before that epoch are kept."
-        )
-
-
-class EndlessPermutations:
-    """Indices 0 to n - 1 in shuffled order, again and again.
-
-    A new permutation starts where the last one ends, in the middle of a mini-batch too, so
-    every sample is used equally often whatever the batch size.
-    """
-
-    def __init__(self, n_samples, seed):
-        self.n_samples = n_samples
-        self.generator = torch.Generator().manual_seed(seed)
-        self.left = torch.empty(0, dtype=torch.int64)
-
-    def take(self, n_batches, batch_size):
-        """Draw indices of shape (n_batches, batch_size), on the CPU."""
-        wanted = n_batches * batch_size
-        n_permutations = math.ceil(max(0, wanted - len(self.left)) / self.n_samples)
-        fresh = [
-            torch.randperm(self.n_samples, generator=self.generator) for _ in range(n_permutations)
-        ]
-        stream = torch.cat([self.left, *fresh])
-        self.left = stream[wanted:]
-        return stream[:wanted].reshape(n_batches, batch_size)
-
-    def state(self):
-        """Return what it takes to resume from here, as tensors by name."""
-        return {"generator": self.generator.get_state(), "left": self.left}
-
-    def restore(self, state):
-        """Resume from where another one's :meth:`state` was taken."""
-        self.generator.set_state(state["generator"])
-        self.left = state["left"]

@@ -90,8 +90,14 @@ def test_one_sample_has_no_batch_statistics(make, blobs):
 @pytest.mark.trains
 def test_one_sample_will_do_where_there_are_no_batch_statistics(make, blobs):
     Xs, ys, Xt, _ = blobs
-    assert make(batch_size=1, batch_norm=None, max_epochs=1).fit(Xs, ys).n_steps_ == 90
-    assert make(batch_size=1, max_epochs=1).fit(Xs, ys, X_target=Xt).n_steps_ == 90
+    assert (
+        make(batch_size=1, batch_norm=None, max_epochs=1, steps_per_epoch=None).fit(Xs, ys).n_steps_
+        == 90
+    )
+    assert (
+        make(batch_size=1, max_epochs=1, steps_per_epoch=None).fit(Xs, ys, X_target=Xt).n_steps_
+        == 90
+    )
 
 
 @pytest.mark.parametrize(

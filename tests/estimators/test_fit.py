@@ -227,14 +227,24 @@ def test_two_classes(make, blobs, names):
 
 @pytest.mark.parametrize(
     ("n_source", "n_target", "batch_size"),
-    [(90, 75, 1000), (90, 1, 32), (90, 2, 32), (90, 33, 32), (4, 75, 32), (33, 75, 32)],
+    [
+        (90, 75, 1000),
+        (90, 1, 32),
+        (90, 2, 32),
+        (90, 33, 32),
+        (4, 75, 32),
+        (33, 75, 32),
+        (90, 75, 4),
+    ],
 )
 def test_domains_of_any_size(make, blobs, n_source, n_target, batch_size):
     Xs, ys, Xt, _ = blobs
     order = np.argsort(ys, kind="stable")[:: max(1, 90 // n_source)][:n_source]
-    clf = make(batch_size=batch_size).fit(Xs[order], ys[order], X_target=Xt[:n_target])
+    clf = make(batch_size=batch_size, steps_per_epoch=None).fit(
+        Xs[order], ys[order], X_target=Xt[:n_target]
+    )
     larger = max(n_source // min(batch_size, n_source), n_target // min(batch_size, n_target))
-    assert clf.n_steps_ == 3 * larger
+    assert clf.n_steps_ == 3 * max(8, larger)
     assert clf.transduction_.shape == (n_target,)
     assert np.isfinite(clf.predict_proba(Xt)).all()
     assert all(np.isfinite(values).all() for values in clf.history_.values())

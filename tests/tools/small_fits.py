@@ -11,6 +11,7 @@ SMALL = {
     "hidden_layer_sizes": (8,),
     "batch_size": 16,
     "max_epochs": EPOCHS,
+    "steps_per_epoch": 2,
     "random_state": 3,
     # What a GPU computes may differ in the last bit from run to run.
     "device": "cpu",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from domadapt.training.trainer import EndlessPermutations
+from domadapt.training.orders import EndlessPermutations
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 10])

@@ -14,13 +14,13 @@ from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
 from domadapt.nn.random_numbers import RandomNumbers
 from domadapt.training import NonFiniteLossError, Trainer, TrainingSettings, WeightedCriteria
 from domadapt.training.optimization import dann_alignment, dann_learning_rate
+from domadapt.training.orders import EndlessPermutations
 from domadapt.training.step import Classification
-from domadapt.training.trainer import EndlessPermutations
 
 SETTINGS = {
     "batch_size": 4,
     "max_epochs": 3,
-    "steps_per_epoch": None,
+    "steps_per_epoch": 3,
     "backbone_factor": 1.0,
     "precision": torch.float32,
     "optimizer": "sgd",
@@ -137,10 +137,11 @@ def test_history_has_a_list_for_each_criterion_by_its_name():
 
 
 @pytest.mark.parametrize(
-    ("n_source", "n_target", "steps"), [(11, 14, 3), (3, 40, 10), (40, 1, 10), (2, 2, 1)]
+    ("n_source", "n_target", "steps"), [(11, 14, 8), (3, 40, 10), (40, 1, 10), (2, 2, 8)]
 )
-def test_an_epoch_is_one_pass_over_the_larger_domain(n_source, n_target, steps):
-    trainer = make_trainer(CORAL(), n_source=n_source, n_target=n_target, batch_norm="per_domain")
+def test_an_epoch_is_one_pass_over_the_larger_domain_or_eight_steps(n_source, n_target, steps):
+    sizes = {"n_source": n_source, "n_target": n_target}
+    trainer = make_trainer(CORAL(), **sizes, batch_norm="per_domain", steps_per_epoch=None)
     trainer.run_epoch()
     assert trainer.n_steps == steps
 

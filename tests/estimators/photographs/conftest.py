@@ -95,6 +95,7 @@ def small():
             "backbone": build_tiny(),
             "image_loader": build_loader(),
             "max_epochs": 2,
+            "steps_per_epoch": 2,
             "batch_size": 12,
             "random_state": 0,
         }
