@@ -99,15 +99,18 @@ def report_of(cells, seeds):
     return "\n\n".join(parts) + "\n"
 
 
-def cells_to_keep(path, methods, sets, settings):
-    """Return the cells of other methods and sets out of a file that was made in the same way."""
+def read_kept(path, settings, is_new):
+    """Return the cells of a result file that are not measured anew, and where they were made.
+
+    A processor changes accuracies by rounding alone, so the file may hold cells of several.
+    """
     if not Path(path).is_file():
-        return []
+        return [], []
     report = json.loads(Path(path).read_text())
-    if any(report[key] != value for key, value in settings.items()):
+    if any(report[key] != settings[key] for key in ("versions", "seeds")):
         raise SystemExit(f"{path} was made with other versions or seeds: run all methods.")
-    cells = report["cells"]
-    return [cell for cell in cells if cell["method"] not in methods or cell["set"] not in sets]
+    processors = report["hardware"]["processor"].split(", and ")
+    return [cell for cell in report["cells"] if not is_new(cell)], processors
 
 
 def main():
@@ -115,6 +118,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", default=os.environ.get("DOMADAPT_DATA"))
     parser.add_argument("--sets", nargs="*", help="folders below the root; keep those of others")
+    parser.add_argument("--pairs", nargs="*", help="source:target; keep those of others")
     parser.add_argument("--methods", nargs="*", choices=METHODS, help="keep the results of others")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each")
@@ -125,15 +129,23 @@ def main():
         parser.error("name the data folder with --root or the variable DOMADAPT_DATA")
     sets = find_sets(arguments.root)
     settings = environment(arguments.device) | {"seeds": arguments.seeds}
-    methods, kept = arguments.methods or list(METHODS), []
-    of_sets = arguments.sets or list(sets)
-    if (arguments.methods or arguments.sets) and arguments.output:
-        kept = cells_to_keep(f"{arguments.output}.json", methods, of_sets, settings)
+    methods, of_sets = arguments.methods or list(METHODS), arguments.sets or list(sets)
     tasks = [
         (name, pair, methods, arguments.seeds, arguments.device)
         for name in of_sets
         for pair in load_pairs(sets[name])
+        if arguments.pairs is None or f"{pair[0]}:{pair[1]}" in arguments.pairs
     ]
+    new = {(task[0], *task[1][:2], method) for task in tasks for method in methods}
+
+    def is_new(cell):
+        return tuple(cell[key] for key in ("set", "source", "target", "method")) in new
+
+    kept = []
+    if arguments.output:
+        kept, processors = read_kept(f"{arguments.output}.json", settings, is_new)
+        processors = dict.fromkeys([*processors, settings["hardware"]["processor"]])
+        settings["hardware"]["processor"] = ", and ".join(processors)
     results = Parallel(n_jobs=arguments.jobs)(delayed(run_task)(*task) for task in tasks)
     cells = kept + list(itertools.chain.from_iterable(results))
     if arguments.output:

@@ -1,5 +1,6 @@
 """Unsupervised domain adaptation: scikit-learn estimators on a small torch core."""
 
+from domadapt.domains.labels import has_label as has_label
 from domadapt.domains.stacking import pack as pack
 from domadapt.domains.stacking import unpack as unpack
 from domadapt.estimators import *

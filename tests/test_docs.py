@@ -71,7 +71,19 @@ def test_every_method_and_every_family_has_its_place():
 
 
 METHOD_PAGES = [f"docs/methods/{path.name}" for path in (ROOT / "docs" / "methods").glob("*.md")]
-PAGES = ["README.md", "docs/index.md", "docs/several_gpus.md", "docs/write_your_own_criterion.md"]
+PAGES = [
+    "README.md",
+    "docs/index.md",
+    "docs/cross_validation.md",
+    "docs/several_gpus.md",
+    "docs/write_your_own_criterion.md",
+]
+    "README.md",
+    "docs/index.md",
+    "docs/cross_validation.md",
+    "docs/several_gpus.md",
+    "docs/write_your_own_criterion.md",
+]
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
 from domadapt._storage.files import write_tensors
+from domadapt.domains.cautions import warn_of_filler
+from domadapt.domains.labels import is_filled
 from domadapt.domains.samples import (
     Domains,
     Samples,
@@ -22,6 +24,7 @@ from domadapt.domains.samples import (
     check_same_length,
     check_values,
     read_known,
+    read_sample_domain,
 )
 
 MODEL = "model"
@@ -252,7 +255,10 @@ def split_domains(
         sample_weight = sample_weight[source]
     y = _take(y, source)
     are_values = estimator._learns == "values"
+    _check_known(y, sample_domain)
     y = check_values(y) if are_values else check_classes(y, weighted=sample_weight is not None)
+    if target is None and not are_values:
+        warn_of_filler(y)
     if sample_domain is not None:
         source_domain = _number_sources(domain[source])
     domains = Domains(Samples(X, source), y, sample_weight, target, source_domain)
@@ -265,6 +271,17 @@ def split_domains(
     check_same_length("y_target", y_target, *expected)
     known, y_known = read_known(_take(y_target, stacked_target), y, are_values=are_values)
     return replace(domains, known=known, y_known=y_known)
+
+
+def _check_known(y, sample_domain):
+    """Check that no source sample has the filler of :func:`domadapt.pack` for a label."""
+    filled = is_filled(np.asarray(y))
+    if filled.any():
+        where = "source samples" if sample_domain is not None else "samples"
+        raise ValueError(
+            f"y holds what pack fills in for no label at {filled.sum()} {where}. Pass "
+            "sample_domain, which says which samples are of the target."
+        )
 
 
 def _number_sources(domain):
@@ -359,32 +376,3 @@ def check_samples(estimator, X, sample_shape):
 
 def _kind_of_samples(shape):
     return f"samples of shape {shape}" if shape else "paths of images"
-
-
-def read_sample_domain(sample_domain, n_samples):
-    """Return the number of each domain, and the rows of the source and of the target."""
-    try:
-        domain = check_array(sample_domain, ensure_2d=False, input_name="sample_domain")
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            "sample_domain must hold a number for each sample of X, positive for source and "
-            f"negative for target: {error}"
-        ) from error
-    if domain.shape != (n_samples,):
-        raise ValueError(
-            f"sample_domain has shape {domain.shape}, expected ({n_samples},): one number "
-            "for each sample of X, positive for source and negative for target."
-        )
-    if (domain == 0).any():
-        raise ValueError(
-            f"sample_domain is 0 for {(domain == 0).sum()} samples. A sample is source (positive, "
-            "such as 1) or target (negative, such as -1)."
-        )
-    source, target = np.flatnonzero(domain > 0), np.flatnonzero(domain < 0)
-    for name, sign, rows in [("source", "positive", source), ("target", "negative", target)]:
-        if len(rows) == 0:
-            raise ValueError(
-                f"sample_domain names no {name} sample: none of its {n_samples} numbers is "
-                f"{sign}, so the {name} domain is empty."
-            )
-    return domain, source, target

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples, check_array, column_or_1d
+
+from domadapt.domains.labels import is_missing
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def read_known(y_target, y, *, are_values):
             f"y_target has shape {given.shape}, but y has shape {y.shape}: as many columns were "
             "expected."
         )
-    missing = np.reshape([_is_missing(value) for value in given.flat], given.shape)
+    missing = np.reshape([is_missing(value) for value in given.flat], given.shape)
     known = np.flatnonzero(~missing.reshape(len(given), -1).any(axis=1))
     if len(known) == 0:
         raise ValueError(
@@ -159,5 +160,36 @@ def read_known(y_target, y, *, are_values):
     return known, labels.astype(y.dtype)
 
 
-def _is_missing(value):
-    return value is None or is_scalar_nan(value) or is_pandas_na(value)
+def read_sample_domain(sample_domain, n_samples):
+    """Return the number of each domain, and the rows of the source and of the target."""
+    domain = read_numbers(sample_domain, n_samples)
+    source, target = np.flatnonzero(domain > 0), np.flatnonzero(domain < 0)
+    for name, sign, rows in [("source", "positive", source), ("target", "negative", target)]:
+        if len(rows) == 0:
+            raise ValueError(
+                f"sample_domain names no {name} sample: none of its {n_samples} numbers is "
+                f"{sign}, so the {name} domain is empty."
+            )
+    return domain, source, target
+
+
+def read_numbers(sample_domain, n_samples):
+    """Return the number of the domain of each sample."""
+    try:
+        domain = check_array(sample_domain, ensure_2d=False, input_name="sample_domain")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "sample_domain must hold a number for each sample of X, positive for source and "
+            f"negative for target: {error}"
+        ) from error
+    if domain.shape != (n_samples,):
+        raise ValueError(
+            f"sample_domain has shape {domain.shape}, expected ({n_samples},): one number "
+            "for each sample of X, positive for source and negative for target."
+        )
+    if (domain == 0).any():
+        raise ValueError(
+            f"sample_domain is 0 for {(domain == 0).sum()} samples. A sample is source (positive, "
+            "such as 1) or target (negative, such as -1)."
+        )
+    return domain

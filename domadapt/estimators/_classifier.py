@@ -6,15 +6,18 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 
 from domadapt.domains.base import Watch, estimator
 from domadapt.domains.samples import Samples
 from domadapt.estimators._batch_norm import adapt_batch_norm
+from domadapt.estimators._cautions import warn_of_collapse
 from domadapt.estimators._deep import BaseDeepEstimator, resolve
 from domadapt.estimators._stages import ALIGN, Training
 from domadapt.inputs.frozen import frozen_features
+from domadapt.methods import METHODS
 from domadapt.nn.networks import FeatureClassifier
 from domadapt.training.step import Classification, WeightedCriteria
 
@@ -61,28 +64,34 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
         if len(np.unique(y)) < 2:
             raise ValueError("Source images of fewer than 2 classes can be read.")
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, sample_domain: Any = None) -> np.ndarray:
         """Predict labels, treating samples as target.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
             Samples of the kind of those of ``fit``.
+        sample_domain : array-like of shape (n_samples,), default=None
+            Positive for samples of the source, which are then normalised by the statistics
+            of the source. By default all samples are taken for target.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
             Labels out of ``classes_``; for OSBPClassifier also ``unknown_``.
         """
-        return self._infer(self._samples(X))
+        return self._decided(self._outputs(self._samples(X), sample_domain))
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any, sample_domain: Any = None) -> np.ndarray:
         """Predict the probability of each class, treating samples as target.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
             Samples of the kind of those of ``fit``.
+        sample_domain : array-like of shape (n_samples,), default=None
+            Positive for samples of the source, which are then normalised by the statistics
+            of the source. By default all samples are taken for target.
 
         Returns
         -------
@@ -90,9 +99,37 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
             Columns in the order of ``classes_``; for OSBPClassifier fitted with a target,
             a last column for ``unknown_``.
         """
-        samples = self._samples(X)
-        classifier = self.module_.classifier
-        return self._apply(lambda features: classifier(features).softmax(1), samples)
+        logits = torch.from_numpy(self._outputs(self._samples(X), sample_domain))
+        return logits.softmax(1).numpy()
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, sample_domain: Any = None) -> float:
+        """Return the accuracy on the samples whose label is known.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
+            Samples of the kind of those of ``fit``.
+        y : array-like of shape (n_samples,)
+            Their labels. Where what :func:`~domadapt.pack` fills in stands, None or NaN, a
+            sample does not count.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+        sample_domain : array-like of shape (n_samples,), default=None
+            Positive for samples of the source, which are then normalised by the statistics
+            of the source. By default all samples are taken for target.
+
+        Returns
+        -------
+        accuracy : float
+            The share of labels that are right.
+
+        Raises
+        ------
+        ValueError
+            If no label is known.
+        """
+        true, predicted, weight = self._to_score(X, y, sample_weight, sample_domain)
+        return float(accuracy_score(true, predicted, sample_weight=weight))
 
     def adapt(self, X_target: Any, *, alignment: Any = "shot") -> Self:
         """Adapt the fitted classifier to target samples alone, without any of the source.
@@ -166,7 +203,7 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
                 network, self._trained_backbone(network), parts, reader, seed, numbers
             )
             self._run_alignment(ALIGN, training, criteria, Watch(), checkpoint=None)
-        self.transduction_ = self._infer(samples, are_features=True)
+        self._transduce(samples, are_features=True)
         return self
 
     def _check_without_source(self, criteria):
@@ -187,11 +224,14 @@ class BaseAlignmentClassifier(ClassifierMixin, BaseDeepEstimator):
             return network.feature_extractor
         return backbone
 
-    def _infer(self, samples, *, are_features=False):
-        """Predict labels of samples, or of the features of a frozen backbone."""
-        classifier = self.module_.classifier
-        numbers = self._apply(lambda f: classifier(f).argmax(1), samples, are_features=are_features)
-        return self._all_labels[numbers]
+    def _decided(self, outputs):
+        """Return the labels of the largest logits."""
+        return self._all_labels[outputs.argmax(axis=1)]
+
+    def _look_at_transduction(self):
+        method = METHODS.get(self.alignment) if isinstance(self.alignment, str) else None
+        lacks = method is not None and method.setting in ("partial", "open set")
+        warn_of_collapse(self.transduction_, len(self.classes_), may_lack_classes=lacks)
 
     @property
     def _all_labels(self):

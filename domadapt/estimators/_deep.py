@@ -1,7 +1,6 @@
 """Fit of the deep estimators: domains in, stages of training, a network out."""
 
 import contextlib
-import warnings
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from domadapt.domains.cautions import warn, warn_of_scales
 from domadapt.domains.samples import Samples
 from domadapt.estimators._alignment import (
     ProductWeight,
@@ -17,6 +17,11 @@ from domadapt.estimators._alignment import (
     check_stages,
     criterion_parameters,
     with_parameters,
+)
+from domadapt.estimators._cautions import (
+    warn_of_few_updates,
+    warn_of_idle_criteria,
+    warn_of_no_target,
 )
 from domadapt.estimators._predictions import DeepPredictions
 from domadapt.estimators._stages import TOGETHER, Stage, Training
@@ -34,6 +39,7 @@ from domadapt.nn.networks import (
     training_dtype,
 )
 from domadapt.nn.random_numbers import RandomNumbers
+from domadapt.training.finite import NonFiniteLossError
 from domadapt.training.loss_weights import LOSS_WEIGHTS
 from domadapt.training.optimization import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
 from domadapt.training.step import WeightedCriteria
@@ -120,6 +126,8 @@ class BaseDeepEstimator(DeepPredictions):
 
     def _fit_domains(self, domains):
         domains = self._leave_out_unreadable(domains)
+        if self.backbone is None and domains.source.X.ndim == 2:
+            warn_of_scales(domains)
         reader = self._reader(resolve_device(self.device), training_dtype(self.backbone))
         self._train(domains, self._build_criteria(domains), reader)
 
@@ -137,10 +145,7 @@ class BaseDeepEstimator(DeepPredictions):
         domains, self.n_skipped_images_ = leave_out_unreadable(domains, self.image_loader)
         if self.n_skipped_images_:
             self._check_readable(domains.y)
-            warnings.warn(
-                f"{self.n_skipped_images_} images cannot be read and are left out of fit.",
-                stacklevel=5,
-            )
+            warn(f"{self.n_skipped_images_} images cannot be read and are left out of fit.")
         return domains
 
     def _build_criteria(self, domains):
@@ -150,9 +155,12 @@ class BaseDeepEstimator(DeepPredictions):
                 f"y_target does not go with {type(self).__name__}, which learns labels before it "
                 "sees the target. Use another method, such as DANNClassifier."
             )
-        if domains.target is None or self.alignment is None:
+        if self.alignment is None:
             return None
         criteria = WeightedCriteria(resolve(self.alignment, self._learns), self._learns)
+        if domains.target is None:
+            warn_of_no_target(self, criteria)
+            return None
         own = vars(type(self)).get("alignment")
         if self._takes_any_alignment:
             check_stages(self)
@@ -213,7 +221,26 @@ class BaseDeepEstimator(DeepPredictions):
                         stage, training, criteria, watch, self._checkpoint_of(stage)
                     )
         if domains.target is not None:
-            self.transduction_ = self._infer(training.parts["target"], are_features=self.freeze)
+            self._transduce(training.parts["target"], are_features=self.freeze)
+        if not watch.ended:
+            warn_of_few_updates(self)
+
+    def _transduce(self, samples, *, are_features):
+        """Predict the target that was trained on, and look at what is predicted."""
+        outputs = self._outputs(samples, are_features=are_features)
+        wild = ~np.isfinite(outputs).all(axis=1)
+        if wild.any():
+            raise NonFiniteLossError(
+                f"What is predicted for {wild.sum()} of {len(samples)} target samples is not "
+                f"finite, such as sample {wild.argmax()}. Lower "
+                f"learning_rate={self.learning_rate:g}, and look for columns of very different "
+                "scale in X_target."
+            )
+        self.transduction_ = self._decided(outputs)
+        self._look_at_transduction()
+
+    def _look_at_transduction(self):
+        """Warn where predictions for the target show that a fit went wrong."""
 
     def _build(self, domains, n_outputs, reader):
         """Return the network with its samples as it takes them, and what it is known by."""
@@ -332,6 +359,8 @@ class BaseDeepEstimator(DeepPredictions):
             self.n_steps_ = n_steps_before + trainer.n_steps
             if trainer.step.loss_weights is not None:
                 self.loss_weights_ = trainer.step.loss_weights.factors().cpu().numpy()
+        if trainer.criteria is not None:
+            warn_of_idle_criteria(trainer.history, trainer.criteria.names)
 
     def _run_alignment(self, stage, training, criteria, watch, checkpoint):
         """Align the domains, or move to the target alone, with the classifier as it is."""

@@ -4,15 +4,16 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from domadapt.domains.base import check_samples
-from domadapt.domains.samples import Samples
+from domadapt.domains.labels import has_label
+from domadapt.domains.samples import Samples, check_same_length, read_numbers
 from domadapt.estimators._parameters import TrainingParameters
 from domadapt.estimators._state import encode_fitted
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
-from domadapt.inputs.reader import PRECISIONS, Reader
-from domadapt.nn.layers import extract_features
+from domadapt.inputs.reader import NUMPY_DTYPES, PRECISIONS, Reader
+from domadapt.nn.layers import as_first_domain, extract_features
 from domadapt.nn.networks import FeatureClassifier
 
 
@@ -41,16 +42,45 @@ class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trainin
         check_is_fitted(self)
         return check_samples(self, X, self._sample_shape)
 
-    def _apply(self, function, samples, *, are_features=False):
+    def _outputs(self, samples, sample_domain=None, *, are_features=False):
+        """Return the outputs of the network; samples of positive domains count as source."""
+        if sample_domain is None:
+            return self._apply(self.module_.classifier, samples, are_features=are_features)
+        is_source = read_numbers(sample_domain, len(samples)) > 0
+        outputs = np.empty((len(samples), self._n_outputs), NUMPY_DTYPES[self.module_.dtype])
+        for rows, as_source in ((is_source, True), (~is_source, False)):
+            if rows.any():
+                part = samples.subset(np.flatnonzero(rows))
+                outputs[rows] = self._apply(self.module_.classifier, part, as_source=as_source)
+        return outputs
+
+    def _apply(self, function, samples, *, are_features=False, as_source=False):
         """Apply a function to the features of samples, or to what a frozen backbone returned."""
         module = self.module_.eval()
         reader = Reader(self.image_loader, module.device, module.dtype, PRECISIONS[self.precision])
         extractor, frozen = self._trained_part()
         if frozen is not None and not are_features:
             samples = Samples(frozen_features(samples, frozen, self.feature_cache, reader))
+        if as_source:
+            extractor = as_first_domain(extractor)
         return reader.apply(
             lambda batch: function(extract_features(extractor, batch, reader.precision)), samples
         )
+
+    def _to_score(self, X, y, sample_weight, sample_domain):
+        """Return what is predicted and true where a label is known, and the weights."""
+        y = np.asarray(y)
+        check_same_length("y", y, "X", _num_samples(X))
+        known = has_label(y)
+        if not known.any():
+            raise ValueError(
+                "y knows no label: only what pack fills in, None or NaN stands there. Pass some "
+                "labels to score by."
+            )
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)[known]
+        predicted = self.predict(X, sample_domain=sample_domain)
+        return y[known], predicted[known], sample_weight
 
     def _trained_part(self):
         """Return the feature extractor without a frozen backbone, and this or None."""

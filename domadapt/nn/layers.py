@@ -178,6 +178,41 @@ def split_batch_norm(module, n_first):
     return module
 
 
+def as_first_domain(module):
+    """Return a copy of a module that predicts with the statistics of the first part.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Any module.
+
+    Returns
+    -------
+    module : nn.Module
+        A copy, in which a plain layer stands for each split one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from domadapt.nn.layers import SplitBatchNorm, as_first_domain
+    >>> layer = SplitBatchNorm(nn.BatchNorm1d(1), n_first=2).eval()
+    >>> layer.first.running_mean.fill_(1.0)
+    tensor([1.])
+    >>> as_first_domain(layer)(torch.tensor([[1.0]])).item()
+    0.0
+    """
+    return _with_first(copy.deepcopy(module))
+
+
+def _with_first(module):
+    if isinstance(module, SplitBatchNorm):
+        return module.first
+    for name, child in module.named_children():
+        setattr(module, name, _with_first(child))
+    return module
+
+
 @contextlib.contextmanager
 def one_domain(module):
     """Let the split layers of a module treat all samples of a mini-batch as their second part.

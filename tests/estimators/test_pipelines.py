@@ -57,7 +57,7 @@ def test_a_grid_search_cuts_the_domains_along_with_the_samples(stacked, routing)
     grid = {"dannclassifier__alignment_weight": [0.0, 1.0]}
     with config_context(enable_metadata_routing=routing):
         if routing:
-            clf.set_fit_request(sample_domain=True)
+            clf.set_fit_request(sample_domain=True).set_score_request(sample_domain=True)
             given = {"sample_domain": sample_domain}
         else:
             given = {"dannclassifier__sample_domain": sample_domain}
