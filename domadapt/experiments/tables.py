@@ -108,8 +108,13 @@ def _published(row, pairs):
             for source, target in pairs
         ],
         "mean_over": [{"source": source, "target": target} for source, target in row["mean_over"]],
-        "mean_is_over_pairs_of_run": set(row["mean_over"]) == set(pairs),
+        "mean_is_over_pairs_of_run": _without_case(row["mean_over"]) == _without_case(pairs),
     }
+
+
+def _without_case(pairs):
+    """Return pairs as a set; the folder of a domain may be called Amazon."""
+    return {(source.lower(), target.lower()) for source, target in pairs}
 
 
 def header(summary):
@@ -143,7 +148,7 @@ def rows(summary):
 
 def means_over_other_pairs(summary):
     """Return published means that do not compare with those of the run, by what they are over."""
-    found = {}
+    found: dict[str, list[Row]] = {}
     for row in summary["published"]:
         if not row["mean_is_over_pairs_of_run"]:
             means = Row(row["name"], _means(row), row["where"])
