@@ -30,8 +30,9 @@ PANELS = {
 }
 NOTE = (
     "Each curve is the mean over the seeds, as far as all of them have come. Alignment losses of "
-    "different methods have different scales, so each is divided by its largest absolute value; "
-    "source only has none. The values of the last epoch stand below the curves, not divided."
+    "different methods have different scales, so each is divided by its largest absolute value; a "
+    "method that aligns nothing, such as source only, has none. The values of the last epoch stand "
+    "below the curves, not divided."
 )
 STAGES_NOTE = (
     "Where alignment is a stage of its own, its curve begins in the epoch after the last one of "

@@ -44,12 +44,15 @@ SHAPES = (
 )
 
 
+def _area(corners):
+    x, y = np.array(corners).T
+    return abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2
+
+
 def _marker_size(corners):
     """Return the size at which a shape has the area of the others."""
-    x, y = np.array(corners).T
-    area = abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2
     # Matplotlib brings the corners between -1 and 1 first.
-    return 50 * max(map(abs, (*x, *y))) ** 2 / area
+    return 50 * np.abs(corners).max() ** 2 / _area(corners)
 
 
 def class_sign(number):
@@ -230,6 +233,7 @@ def _legend_of_classes(names):
 
 def _sign(number):
     colour, shape = class_sign(number)
+    size = math.sqrt(55 / _area(shape))
     # The axis of a page points downwards.
-    corners = " ".join(f"{16 + 5 * x:.2f},{6 - 5 * y:.2f}" for x, y in shape)
+    corners = " ".join(f"{16 + size * x:.2f},{6 - size * y:.2f}" for x, y in shape)
     return f'<polygon points="{corners}" fill="{colour}"/>'

@@ -17,10 +17,10 @@ PAGE = Template("""<!DOCTYPE html>
 <title>$title</title>
 <style>
 :root { color-scheme: light dark; --ink: #1c2024; --paper: #ffffff; --soft: #5b636d;
-  --line: #d8dce1; --band: #1c20240d; --edge: #1c202466; }
+  --line: #d8dce1; --band: #1c20240d; --edge: #1c20244d; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6e8eb; --paper: #14171a; --soft: #a2aab4; --line: #343a41; --band: #e6e8eb0d;
-    --edge: #e6e8eb66; }
+    --edge: #e6e8eb4d; }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 88rem; color: var(--ink);
@@ -60,7 +60,8 @@ td small { display: block; color: var(--soft); font-size: .85em; line-height: 1.
 .notes { color: var(--soft); font-size: .9rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: .75rem 0; padding: 0;
   list-style: none; font-size: .9rem; }
-.legend svg { width: 2rem; height: .75rem; margin-right: .4rem; vertical-align: middle; }
+.legend svg { width: 2rem; height: .75rem; margin-right: .4rem; vertical-align: middle;
+  overflow: visible; }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr));
   gap: .5rem 1.5rem; }
 .maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 16rem));

@@ -35,7 +35,6 @@ def lines_of(run, title):
 
 def test_the_alignment_loss_stands_beside_accuracy_and_task_loss(tmp_path):
     run = make_run(tmp_path / "run", pairs=PAIR)
-    pytest.importorskip("matplotlib")
     page = page_of(run)
     accuracy, task, alignment = page.drawings()
     assert accuracy.startswith("Target accuracy by epoch, amazon > dslr.")
