@@ -78,12 +78,6 @@ PAGES = [
     "docs/several_gpus.md",
     "docs/write_your_own_criterion.md",
 ]
-    "README.md",
-    "docs/index.md",
-    "docs/cross_validation.md",
-    "docs/several_gpus.md",
-    "docs/write_your_own_criterion.md",
-]
 
 
 @pytest.fixture

@@ -52,7 +52,8 @@ def run_cell(cell, experiment, log=None):
         with_equal_updates(clf, len(Xs), len(Xt)).fit(Xs, ys)
     else:
         clf.fit(Xs, ys, X_target=Xt)
-    feature_map = _map(clf, Xs, ys, Xt, yt) if cell.seed == 0 else None
+    classes = _classes(experiment)
+    feature_map = _map(clf, Xs, ys, Xt, yt, classes) if cell.seed == 0 else None
     watch.write(clf, map=feature_map, class_names=experiment.data.class_names)
     if rank() == 0:
         for path in experiment.cell_folder.iterdir():
@@ -207,16 +208,29 @@ def duration(seconds):
     return f"{seconds / 3600:.1f} h"
 
 
-def _map(clf, Xs, ys, Xt, yt):
+def _classes(experiment):
+    """Return the labels that the class names are the names of, in that order."""
+    data = experiment.data
+    if experiment.settings["dataset"] == "features":
+        return np.unique(data.y)
+    # An image that is left out may have been the only one of its class.
+    return np.arange(len(data.class_names))
+
+
+def _map(clf, Xs, ys, Xt, yt, classes):
     """Project some features of both domains onto the plane of their largest variance."""
     rng = np.random.default_rng(0)
     chosen = [rng.permutation(len(X))[:POINTS_ON_MAP] for X in (Xs, Xt)]
-    features = [clf.transform(X[rows]) for X, rows in zip((Xs, Xt), chosen, strict=True)]
-    points = PCA(2, random_state=0).fit_transform(np.concatenate(features))
+    parts = [clf.transform(X[rows]) for X, rows in zip((Xs, Xt), chosen, strict=True)]
+    features = np.concatenate(parts)
+    points = PCA(2, random_state=0).fit_transform(features)
     labels = np.concatenate([ys[chosen[0]], yt[chosen[1]]])
     return {
+        "projection": "PCA",
+        "n_features": features.shape[1],
         "x": points[:, 0].round(3).tolist(),
         "y": points[:, 1].round(3).tolist(),
         "is_target": np.repeat([False, True], [len(rows) for rows in chosen]).tolist(),
-        "label": np.unique(labels, return_inverse=True)[1].tolist(),
+        # Counted over all classes of the data: those that are not on the map keep their numbers.
+        "label": np.searchsorted(classes, labels).tolist(),
     }

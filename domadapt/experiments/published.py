@@ -1,9 +1,12 @@
 """Accuracies that others published on the same data, with their sources."""
 
+import itertools
+
 ORIGINAL = "original paper, ResNet-50, mean of 6 pairs"
 TLLIB = "TLlib, epoch chosen on target labels, ResNet-50, mean of 6 pairs"
 SURF = "SURF, shallow classifier, all samples of both domains, mean of 12 pairs"
 
+OFFICE31_PAIRS = list(itertools.permutations(("amazon", "dslr", "webcam"), 2))
 OFFICE31_MEANS = {
     ORIGINAL: {"source only": 76.1, "DAN": 80.4, "DANN": 82.2, "JAN": 84.3, "CDAN+E": 87.7},
     TLLIB: {
@@ -35,17 +38,17 @@ SURF_ROWS = {
 
 def published_rows(settings):
     """Return the rows of published accuracies on the data of a run; none for other data."""
-    # "pairs" may be empty; "mean" is over the pairs, "where" names the source and the network.
+    # "pairs" may be empty; "mean" is over "mean_over", "where" names the source and the network.
     if settings["dataset"] == "office31":
         return [
-            _row(name, where, {}, mean)
+            _row(name, where, {}, mean, OFFICE31_PAIRS)
             for where, means in OFFICE31_MEANS.items()
             for name, mean in means.items()
         ]
     if _is_surf(settings):
         pairs = [(SURF_DOMAINS[pair[0]], SURF_DOMAINS[pair[1]]) for pair in SURF_PAIRS]
         return [
-            _row(name, SURF, dict(zip(pairs, values, strict=True)), mean)
+            _row(name, SURF, dict(zip(pairs, values, strict=True)), mean, pairs)
             for name, (values, mean) in SURF_ROWS.items()
         ]
     return []
@@ -60,11 +63,12 @@ def _is_surf(settings):
     )
 
 
-def _row(name, where, pairs, mean):
+def _row(name, where, pairs, mean, mean_over):
     return {
         "name": name,
         "where": where,
         "pairs": pairs,
         "mean": mean,
+        "mean_over": mean_over,
         "epoch_by_target_labels": where == TLLIB,
     }

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import re
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -12,6 +13,7 @@ from domadapt.methods import METHODS
 # The two accuracies of a cell: of the last epoch, and of the epoch that target labels select.
 ACCURACIES = ("accuracy", "best_accuracy_by_target_labels")
 BEST_BY_TARGET_LABELS = "mean of best epochs by target labels"
+MEANS = ("mean", BEST_BY_TARGET_LABELS)
 CSV_COLUMNS = (
     "source",
     "target",
@@ -104,18 +106,28 @@ def _published(row, pairs):
         "pairs": [
             {"source": source, "target": target, "accuracy": row["pairs"].get((source, target))}
             for source, target in pairs
-        ]
+        ],
+        "mean_over": [{"source": source, "target": target} for source, target in row["mean_over"]],
+        "mean_is_over_pairs_of_run": _without_case(row["mean_over"]) == _without_case(pairs),
     }
+
+
+def _without_case(pairs):
+    """Return pairs as a set; the folder of a domain may be called Amazon."""
+    return {(source.lower(), target.lower()) for source, target in pairs}
 
 
 def header(summary):
     """Return the names of the columns: the method, the pairs and the two means."""
     pairs = [pair_label(pair["source"], pair["target"]) for pair in summary["pairs"]]
-    return ["method", *pairs, "mean", BEST_BY_TARGET_LABELS]
+    return ["method", *pairs, *MEANS]
 
 
 def rows(summary):
-    """Return one row for each method of the run, and below them the published ones."""
+    """Return one row for each method of the run, and below them the published ones.
+
+    A published row that has nothing on the pairs of the run is left out.
+    """
     # A mean over some of the pairs shows their number and is not the best of its column.
     accuracies = [
         [pair["accuracy"]["mean"] if pair["complete"] else None for pair in method["pairs"]]
@@ -127,7 +139,30 @@ def rows(summary):
         _method_row(method, values, best)
         for method, values in zip(summary["methods"], accuracies, strict=True)
     ]
-    return own + [_published_row(row) for row in summary["published"]]
+    published = [
+        Row(row["name"], _published_pairs(row) + _published_means(row), row["where"])
+        for row in summary["published"]
+    ]
+    return own + [row for row in published if any(entry.text != "-" for entry in row.entries)]
+
+
+def means_over_other_pairs(summary):
+    """Return published means that do not compare with those of the run, by what they are over."""
+    found: dict[str, list[Row]] = {}
+    for row in summary["published"]:
+        if not row["mean_is_over_pairs_of_run"]:
+            means = Row(row["name"], _means(row), row["where"])
+            found.setdefault(_name_pairs(row["mean_over"]), []).append(means)
+    return found
+
+
+def _name_pairs(pairs):
+    """Name pairs of domains, in short if they are all that there are."""
+    pairs = [(pair["source"], pair["target"]) for pair in pairs]
+    domains = sorted({name for pair in pairs for name in pair})
+    if set(pairs) == set(itertools.permutations(domains, 2)):
+        return f"all {len(pairs)} pairs of {', '.join(domains)}"
+    return ", ".join(pair_label(*pair) for pair in pairs)
 
 
 def _method_row(method, values, best):
@@ -147,13 +182,19 @@ def _method_row(method, values, best):
     return Row(method["title"], entries)
 
 
-def _published_row(row):
+def _published_pairs(row):
+    return [Entry(_format(pair["accuracy"])) for pair in row["pairs"]]
+
+
+def _published_means(row):
+    # Means over different pairs do not belong in one column.
+    return _means(row) if row["mean_is_over_pairs_of_run"] else [Entry("-"), Entry("-")]
+
+
+def _means(row):
     means = [Entry(_format(row["mean"])), Entry("-")]
     # The last column is for epochs that target labels select.
-    if row["epoch_by_target_labels"]:
-        means.reverse()
-    entries = [Entry(_format(pair["accuracy"])) for pair in row["pairs"]] + means
-    return Row(row["name"], entries, where=row["where"])
+    return means[::-1] if row["epoch_by_target_labels"] else means
 
 
 def _format(value):
@@ -190,15 +231,29 @@ def notes(summary):
 
 
 def markdown_table(summary):
-    """Return the summary as a table in Markdown, with the notes below."""
-    lines = [[_escape(title) for title in header(summary)]]
-    for row in rows(summary):
+    """Return the summary as a table in Markdown, with the notes below.
+
+    Published means over other pairs than those of the run follow in tables of their own.
+    """
+    parts = [_markdown(header(summary), rows(summary)), " ".join(notes(summary))]
+    for pairs, others in means_over_other_pairs(summary).items():
+        parts += [_escape(other_pairs_heading(pairs)) + ":", _markdown(["method", *MEANS], others)]
+    return "\n\n".join(parts) + "\n"
+
+
+def other_pairs_heading(pairs):
+    """Return what stands above published means that do not compare with those of the run."""
+    return f"Published means over {pairs}, which are not the pairs of this run"
+
+
+def _markdown(titles, table_rows):
+    lines = [[_escape(title) for title in titles]]
+    for row in table_rows:
         name = f"published: {row.name} ({row.where})" if row.where else row.name
         lines.append([_escape(name), *(entry.text for entry in row.entries)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    table = "\n".join(_line(cells, widths) for cells in [lines[0], rule, *lines[1:]])
-    return f"{table}\n\n{' '.join(notes(summary))}\n"
+    return "\n".join(_line(cells, widths) for cells in [lines[0], rule, *lines[1:]])
 
 
 def _line(cells, widths):

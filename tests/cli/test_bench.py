@@ -264,5 +264,8 @@ def test_a_report_of_a_run(features, tmp_path, capsys, bench):
     table = capsys.readouterr().out
     assert main(["report", str(out)]) == 0
     assert capsys.readouterr().out.strip() == table.strip()
-    assert "amazon" in (out / "report.html").read_text()
+    page = (out / "report.html").read_text()
+    assert "PCA of 256 features, 60 source and 60 target points, seed 0" in page
+    assert page.count("coloured by class: ") == 4
+    assert "Alignment loss by epoch, amazon &gt; webcam" in page
     assert {"table.md", "table.csv", "table.json"} <= {path.name for path in out.iterdir()}

@@ -1,121 +1,13 @@
 """The report of a run: what is on the page, and what is wrong with a folder."""
 
 import html
-import itertools
 import json
 import sys
-from html.parser import HTMLParser
 
 import pytest
+from run_folders import SETTINGS, Page, make_details, make_result, make_run, page_of
 
 from domadapt.experiments.report import write_report
-
-DOMAINS = ["amazon", "dslr", "webcam"]
-METHODS = ["source", "dan", "magic"]
-SETTINGS = {
-    "format": 1,
-    "version": "0.1.0",
-    "dataset": "office31",
-    "domains": DOMAINS,
-    "n_columns": None,
-    "methods": METHODS,
-    "backbone": "resnet50",
-    "weights": None,
-    "freeze": False,
-    "epochs": 3,
-    "seeds": 2,
-    "pairs": [list(pair) for pair in itertools.permutations(DOMAINS, 2)],
-    "precision": "float32",
-    "image_size": 224,
-}
-VOID = {"meta", "br", "img", "hr", "link", "input"}
-
-
-def make_result(source, target, method, seed):
-    accuracy = 60.0 + 5 * METHODS.index(method) + seed if method in METHODS else 50.0
-    return {
-        "source": source,
-        "target": target,
-        "method": method,
-        "seed": seed,
-        "accuracy": accuracy,
-        "best_accuracy_by_target_labels": accuracy + 1,
-    }
-
-
-def make_details(source, target, method, seed):
-    return {
-        "source": source,
-        "target": target,
-        "method": method,
-        "seed": seed,
-        "history": {"task_loss": [2.0, 1.0, 0.5 + seed]},
-        "target_accuracy": [40.0, 50.0, 60.0 + seed],
-        # One point more with each seed, so that the maps of the seeds can be told apart.
-        "map": {
-            "x": [0.0, 1.0, 2.0] + seed * [3.0],
-            "y": [1, 0, 1] + seed * [0],
-            "is_target": [False, True, True] + seed * [True],
-        },
-        "class_names": ["bike", "mug"],
-    }
-
-
-def make_run(folder, **changes):
-    """Write the folder of a finished run with other settings."""
-    settings = SETTINGS | changes
-    (folder / "cells").mkdir(parents=True)
-    keys = [
-        (*pair, method, seed)
-        for pair, method, seed in itertools.product(
-            settings["pairs"], settings["methods"], range(settings["seeds"])
-        )
-    ]
-    (folder / "settings.json").write_text(json.dumps(settings))
-    (folder / "results.json").write_text(json.dumps([make_result(*key) for key in keys]))
-    for number, key in enumerate(keys):
-        (folder / "cells" / f"{number}.json").write_text(json.dumps(make_details(*key)))
-    return folder
-
-
-class Page(HTMLParser):
-    """The elements of a page, with each closed in the order in which it was opened."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.elements, self.words = [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.words.append(data)
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    @property
-    def text(self):
-        return " ".join("".join(self.words).split())
-
-
-def page_of(folder):
-    pytest.importorskip("matplotlib")
-    write_report(folder)
-    page = Page((folder / "report.html").read_text())
-    assert page.open == []
-    return page
 
 
 @pytest.fixture(scope="module")
@@ -184,16 +76,16 @@ def test_the_best_last_epoch_is_bold_in_every_column_but_the_last(finished):
 
 
 def test_there_are_curves_of_every_pair_and_maps_of_every_method(page):
-    drawings = [attrs for attrs in page.all("svg") if attrs.get("role") == "img"]
-    assert len(drawings) == 6
-    assert drawings[0]["aria-label"] == (
-        "Curves of amazon > dslr. Target accuracy after the last epoch: "
+    assert len(page.drawings()) == 6 * 3
+    assert page.drawings()[0] == (
+        "Target accuracy by epoch, amazon > dslr. After the last epoch: "
         "source only 60.5 %, DAN 60.5 %, magic 60.5 %."
     )
     images = page.all("img")
-    assert len(images) == 6 * 3
-    assert images[1]["alt"] == (
-        "Feature map of DAN, amazon > dslr: 1 source points and 2 target points."
+    assert len(images) == 6 * 3 * 2
+    assert images[2]["alt"] == (
+        "Feature map of DAN, amazon > dslr, coloured by domain: PCA of 256 features, 1 source "
+        "and 2 target points, seed 0."
     )
 
 
@@ -222,7 +114,7 @@ def test_names_are_escaped(tmp_path):
     page = page_of(run)
     assert not page.all("script")
     assert bad in page.words
-    assert page.all("img")[1]["alt"].startswith(f"Feature map of {bad}, amazon > {bad}: ")
+    assert page.all("img")[2]["alt"].startswith(f"Feature map of {bad}, amazon > {bad}, coloured")
     text = (run / "report.html").read_text()
     assert bad not in text
     assert html.escape(bad) in text
@@ -239,8 +131,7 @@ def test_an_unfinished_run_has_a_report(tmp_path):
     page = page_of(run)
     assert "7 of 36 cells are done" in page.text
     assert "65.5 (1 of 6)" in page.words
-    (drawing,) = [attrs for attrs in page.all("svg") if attrs.get("role") == "img"]
-    assert drawing["aria-label"].endswith("last epoch: DAN 41.0 %.")
+    assert page.drawings()[0].endswith("last epoch: DAN 41.0 %.")
     assert "No feature map is there yet." in page.words
 
 

@@ -9,7 +9,14 @@ import re
 import pytest
 
 from domadapt.experiments.published import published_rows
-from domadapt.experiments.tables import csv_table, header, markdown_table, rows, summarise
+from domadapt.experiments.tables import (
+    csv_table,
+    header,
+    markdown_table,
+    means_over_other_pairs,
+    rows,
+    summarise,
+)
 from domadapt.methods import METHODS
 
 LAST_COLUMN = "mean of best epochs by target labels"
@@ -212,15 +219,74 @@ def test_published_methods_have_the_names_of_the_table():
     assert names - titles == {"CDAN"}
 
 
+def office31_settings(**changes):
+    domains = ["amazon", "dslr", "webcam"]
+    pairs = [list(pair) for pair in itertools.permutations(domains, 2)]
+    return make_settings(**{"dataset": "office31", "domains": domains, "pairs": pairs} | changes)
+
+
 def test_a_published_mean_stands_in_the_column_of_its_kind():
-    text = markdown_table(summarise(make_settings(dataset="office31"), CELLS))
+    # Neither the order of the pairs nor the case of a name changes what a mean is over.
+    pairs = [[source.title(), target] for source, target in office31_settings()["pairs"]]
+    settings = office31_settings(pairs=pairs[::-1])
+    text = markdown_table(summarise(settings, CELLS))
     lines = {line[0]: line[1:] for line in table_of(text)}
     original = "published: DANN (original paper, ResNet-50, mean of 6 pairs)"
     tllib = "published: DANN (TLlib, epoch chosen on target labels, ResNet-50, mean of 6 pairs)"
-    assert lines[original] == ["-", "-", "82.2", "-"]
-    assert lines[tllib] == ["-", "-", "-", "86.1"]
+    assert lines[original] == [*"------", "82.2", "-"]
+    assert lines[tllib] == [*"------", "-", "86.1"]
     assert list(lines)[2:4] == ["source only", "DAN"]
     assert "Published accuracies are as their source states them" in text
+    assert "not the pairs of this run" not in text
+
+
+def test_a_published_mean_over_other_pairs_has_a_table_of_its_own():
+    settings = office31_settings(pairs=[["amazon", "webcam"], ["webcam", "amazon"]])
+    summary = summarise(settings, CELLS)
+    assert [row.name for row in rows(summary)] == ["source only", "DAN"]
+    measured, _, heading, others = markdown_table(summary).strip().split("\n\n")
+    assert "published:" not in measured
+    assert heading == (
+        "Published means over all 6 pairs of amazon, dslr, webcam, which are not the pairs of "
+        "this run:"
+    )
+    titles, _, *lines = table_of(others)
+    assert titles == ["method", "mean", LAST_COLUMN]
+    assert len(lines) == 15
+    where = "original paper, ResNet-50, mean of 6 pairs"
+    assert [f"published: DANN ({where})", "82.2", "-"] in lines
+    where = "TLlib, epoch chosen on target labels, ResNet-50, mean of 6 pairs"
+    assert [f"published: DANN ({where})", "-", "86.1"] in lines
+
+
+def test_a_part_of_surf_has_the_published_pairs_without_their_mean():
+    settings = surf_settings(pairs=[["amazon", "webcam"], ["dslr", "webcam"]])
+    summary = summarise(settings, [])
+    jda = next(row for row in rows(summary) if row.name == "JDA")
+    assert [entry.text for entry in jda.entries] == ["38.0", "89.2", "-", "-"]
+    ((pairs, others),) = means_over_other_pairs(summary).items()
+    assert pairs == "all 12 pairs of amazon, caltech10, dslr, webcam"
+    assert [entry.text for entry in others[3].entries] == ["46.8", "-"]
+
+
+def test_the_summary_says_over_which_pairs_a_published_mean_is():
+    for settings, same in ((surf_settings(), True), (surf_settings(pairs=[["a", "b"]]), False)):
+        row = summarise(settings, [])["published"][0]
+        assert row["mean"] == 31.4
+        assert row["mean_is_over_pairs_of_run"] is same
+        assert {(pair["source"], pair["target"]) for pair in row["mean_over"]} == set(
+            itertools.permutations(FOUR_DOMAINS, 2)
+        )
+
+
+def test_pairs_that_are_not_all_of_their_domains_are_listed():
+    summary = summarise(surf_settings(pairs=[["amazon", "dslr"]]), [])
+    for row in summary["published"]:
+        row["mean_over"] = [
+            {"source": "dslr", "target": "webcam"},
+            {"source": "amazon", "target": "_w"},
+        ]
+    assert "over dslr > webcam, amazon > \\_w, which are not" in markdown_table(summary)
 
 
 def test_surf_has_the_published_pairs_in_the_order_of_the_run():

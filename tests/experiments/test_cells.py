@@ -1,0 +1,41 @@
+"""What a cell of a run writes about its features."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from domadapt.experiments.cells import POINTS_ON_MAP, _classes, _map
+
+
+def make_map(ys, yt, classes, n_features=7):
+    rng = np.random.default_rng(0)
+    Xs, Xt = (rng.normal(size=(len(y), n_features)) for y in (ys, yt))
+    clf = SimpleNamespace(transform=lambda X: X)
+    return _map(clf, Xs, np.asarray(ys), Xt, np.asarray(yt), np.asarray(classes))
+
+
+def test_a_map_names_its_projection_and_its_features():
+    points = make_map([0, 1] * 150, [1, 0] * 50, [0, 1])
+    assert points["projection"] == "PCA"
+    assert points["n_features"] == 7
+    assert {len(points[key]) for key in ("x", "y", "is_target", "label")} == {POINTS_ON_MAP + 100}
+    assert sum(points["is_target"]) == 100
+
+
+def test_classes_that_are_not_on_the_map_keep_their_numbers():
+    points = make_map(["mug", "bike"] * 5, ["mug"] * 10, ["bike", "car", "mug"])
+    assert sorted(points["label"][:10]) == [0] * 5 + [2] * 5
+    assert points["label"][10:] == [2] * 10
+
+
+def make_experiment(dataset, y, class_names):
+    data = SimpleNamespace(y=np.asarray(y), class_names=class_names)
+    return SimpleNamespace(settings={"dataset": dataset}, data=data)
+
+
+def test_classes_are_those_that_the_names_are_of():
+    experiment = make_experiment("features", [7, 3, 3, 5], ["3", "5", "7"])
+    assert _classes(experiment).tolist() == [3, 5, 7]
+    # Of the photographs of the second class none can be read.
+    experiment = make_experiment("folder", [0, 2, 2, 0], ["bike", "car", "mug"])
+    assert _classes(experiment).tolist() == [0, 1, 2]
