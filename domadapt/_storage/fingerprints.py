@@ -40,6 +40,9 @@ def digest_of_files(paths):
     """Return a digest of the contents of files in order; their names and times do not count."""
     digest = hashlib.sha256()
     for path in paths:
+        if not os.path.isfile(path):
+            # To read a pipe would be to wait for ever.
+            raise FileNotFoundError(f"{str(path)!r} is not there, or no regular file.")
         with open(path, "rb") as file:
             # A digest for each file, so that it counts where one ends and the next begins.
             digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_array, validate
 
 from domadapt._storage.files import write_tensors
 from domadapt.domains.cautions import warn_of_filler
+from domadapt.domains.explanations import check_channels, explained
 from domadapt.domains.labels import is_filled
 from domadapt.domains.samples import (
     Domains,
@@ -303,7 +304,12 @@ def _check_X(estimator, X, *, reset=True):
     """Return an array, or paths of images as an array of str, validated."""
     paths = _as_paths(X)
     if paths is None:
-        return validate_data(estimator, X, reset=reset, **CHECKS)
+        try:
+            checked = validate_data(estimator, X, reset=reset, **CHECKS)
+        except (TypeError, ValueError) as error:
+            raise explained("X", X, error) from error
+        check_channels("X", checked)
+        return checked
     _check_files("X", paths)
     if reset:
         for name in ("n_features_in_", "feature_names_in_"):
@@ -327,8 +333,8 @@ def _check_files(name, paths):
     missing = [path for path in paths.tolist() if not os.path.isfile(path)]
     if missing:
         raise ValueError(
-            f"{name} names {len(missing)} files that are not there, such as {missing[0]!r}. "
-            "Paths of images were expected."
+            f"{name} names {len(missing)} paths at which there is no file, such as {missing[0]!r}. "
+            "Paths of images, which are regular files, were expected."
         )
 
 
@@ -347,7 +353,8 @@ def _check_X_target(estimator, X, X_target):
         checked = check_array(X_target, input_name="X_target", ensure_min_samples=0, **CHECKS)
     except (TypeError, ValueError) as error:
         # Not all of scikit-learn's messages name the array that they are about.
-        raise ValueError(f"X_target must hold samples like those of X. {error}") from error
+        told = explained("X_target", X_target, error)
+        raise ValueError(f"X_target must hold samples like those of X. {told}") from error
     if checked.shape[0] == 0:
         raise ValueError(
             "X_target has 0 samples: the target domain is empty. Pass its unlabelled samples, or "

@@ -1,6 +1,7 @@
 """Samples of the source and of the target, and their labels, checked."""
 
 from dataclasses import dataclass, replace
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples, check_array, column_or_1d
 
 from domadapt.domains.labels import is_missing
+
+# Its square is still a float64.
+LARGEST_VALUE = 1e150
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ def check_same_length(name, value, rows_name, n_rows):
 def check_classes(y, *, weighted):
     """Return the labels of source samples, if there are two classes of them at least."""
     y = column_or_1d(y, warn=True)
+    _check_kinds(y)
     y = check_array(_plain(y), ensure_2d=False, ensure_min_samples=0, dtype=None, input_name="y")
     check_classification_targets(y)
     classes = np.unique(y)
@@ -116,9 +121,50 @@ def check_classes(y, *, weighted):
     return y
 
 
+def _check_kinds(y):
+    """Check that labels are of one kind, which has an order, and none of them is missing."""
+    if y.dtype != object:
+        return
+    missing = [is_missing(label) for label in y]
+    if any(missing):
+        at = int(np.argmax(missing))
+        raise ValueError(
+            f"y holds no label for {sum(missing)} source samples: {y[at]} stands at the first of "
+            f"them, source sample {at} (counted from 0). Input contains NaN or None; every source "
+            "sample needs a label."
+        )
+    kinds = sorted({"number" if _is_number(label) else type(label).__name__ for label in y})
+    unordered = [kind for kind in kinds if kind in ("tuple", "list", "dict", "set", "ndarray")]
+    if unordered:
+        raise ValueError(
+            f"y holds labels of the kind {unordered[0]}, such as {y[0]!r}. Numbers or texts were "
+            "expected: pass ['-'.join(map(str, label)) for label in y], for example."
+        )
+    if len(kinds) > 1:
+        raise ValueError(
+            f"y holds labels of different kinds, {' and '.join(kinds)}: Label types have to be the "
+            "same. Numbers or texts alone were expected."
+        )
+
+
+def _is_number(label):
+    return isinstance(label, (bool, Number, np.bool_))
+
+
 def check_values(y, name="y"):
     """Return values as float64, if all of them are finite numbers."""
-    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name=name)
+    try:
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name=name)
+    except (TypeError, ValueError) as error:
+        if name in str(error):
+            raise
+        raise ValueError(f"{name} must hold numbers to predict. {error}") from error
+    largest = abs(y).max()
+    if largest > LARGEST_VALUE:
+        raise ValueError(
+            f"{name} holds numbers as large as {largest:.3g}, of which no variance can be "
+            f"computed. Numbers up to {LARGEST_VALUE:g} were expected: divide them all."
+        )
     return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
 

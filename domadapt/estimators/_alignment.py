@@ -72,7 +72,7 @@ def check_stages(estimator):
     """Raise an error where a name stands for a method that is trained in other stages."""
     alignment = estimator.alignment
     for _, name in alignment if isinstance(alignment, list) else [(1.0, alignment)]:
-        method = BY_NAME.get(name) if isinstance(name, str) else None
+        method = BY_NAME.get(name.lower()) if isinstance(name, str) else None
         if method is not None and method.stages != len(estimator._stages):
             raise ValueError(
                 f"alignment={name!r} is trained in {method.stages} stages, which "

@@ -1,6 +1,7 @@
 """Fit of the deep estimators: domains in, stages of training, a network out."""
 
 import contextlib
+import difflib
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -95,6 +96,7 @@ class BaseDeepEstimator(DeepPredictions):
         return self
 
     def _check_parameters(self):
+        self._check_schedules()
         if isinstance(self.alignment, str):
             _builder_of(self.alignment, self._learns)
         if self.image_loader is not None:
@@ -389,12 +391,15 @@ def resolve(alignment, learns):
 
 
 def _builder_of(name, learns):
-    method = BY_NAME.get(name)
+    method = BY_NAME.get(name.lower())
     build = None if method is None else getattr(method, learns)
     if build is None:
         known = sorted(known for known, m in BY_NAME.items() if getattr(m, learns) is not None)
+        near = difflib.get_close_matches(name.lower(), known, cutoff=0.5)
+        nearest = f" Nearest: {', '.join(near)}." if near else ""
         raise ValueError(
-            f"alignment={name!r} is unknown here: use one of {known}, a criterion or a callable."
+            f"alignment={name!r} is unknown here.{nearest} Use one of {', '.join(known)}; a "
+            "criterion, or a callable."
         )
     return build
 

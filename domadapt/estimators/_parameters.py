@@ -18,6 +18,7 @@ from domadapt.training.optimization import (
     ALIGNMENT_SCHEDULES,
     LEARNING_RATE_SCHEDULES,
     OPTIMIZERS,
+    check_schedule,
 )
 
 # What a parameter may be, for type checkers and editors.
@@ -86,6 +87,13 @@ class TrainingParameters(BaseDomainEstimator):
         "alignment": [str, callable, list, None],
     }
 
+    def _check_schedules(self):
+        """Raise an error where a schedule of the caller's does not return factors."""
+        for name in ("alignment_schedule", "learning_rate_schedule"):
+            schedule = getattr(self, name)
+            if callable(schedule):
+                check_schedule(name, schedule)
+
     def _check_files(self):
         """Raise an error where a file cannot be written, before anything is computed."""
         if self.checkpoint is not None and not isinstance(self.random_state, Integral):
@@ -103,6 +111,8 @@ class TrainingParameters(BaseDomainEstimator):
 
 
 def _check_writable(name, value, folder):
+    if name == "checkpoint" and Path(value).is_dir():
+        raise OSError(f"{name}={str(value)!r} is a folder. The path of a file was expected.")
     if not (folder.is_dir() and os.access(folder, os.W_OK)):
         raise OSError(
             f"{name}={str(value)!r}: {str(folder)!r} is no folder that can be written to."

@@ -4,6 +4,7 @@ import functools
 import gc
 import math
 import multiprocessing
+import os
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ from torch.utils.data import DataLoader, Dataset
 
 # Of ImageNet, for each colour channel, as torchvision's weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+# As Pillow calls them.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 
 class UnreadableImageError(ValueError):
@@ -45,9 +50,12 @@ def decode(path):
     """
     from PIL import Image
 
-    # Torchvision's own decoders crash the process on some damaged PNG files.
+    # Torchvision's own decoders crash the process on some damaged PNG files. Pillow would hand
+    # others than these formats to programs such as Ghostscript, and wait for a pipe to fill.
     try:
-        with Image.open(path) as image:
+        if not os.path.isfile(path):
+            raise OSError("it is no regular file, or not there")
+        with Image.open(path, formats=FORMATS) as image:
             return torch.from_numpy(np.array(_to_rgb(image))).permute(2, 0, 1)
     except Exception as error:  # Damaged files raise errors of many types.
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -80,7 +80,7 @@ def _apply(function, chunk):
 
 
 def _chunks(samples, dtype):
-    """Yield consecutive samples as floating point; views where nothing has to be converted."""
+    """Yield consecutive samples as floating point, in memory of their own."""
     step = max(1, CHUNK_VALUES // max(1, math.prod(samples.X.shape[1:])))
     for start in range(0, len(samples), step):
         yield _convert(samples.take(slice(start, start + step)), dtype)
@@ -89,10 +89,8 @@ def _chunks(samples, dtype):
 def _convert(X, dtype):
     if sparse.issparse(X):
         X = X.toarray()
-    if X.dtype == dtype:
-        # torch would warn of an array that it cannot write to.
-        return np.require(X, requirements=["C", "W"])
     with np.errstate(over="ignore"):
+        # A copy in any case: a backbone may write into its input, which is the caller's.
         converted = X.astype(dtype, order="C")
     if X.dtype == np.float64 and not np.isfinite(converted).all():
         raise ValueError(
@@ -162,13 +160,13 @@ def _in_memory(shape):
 class DenseArray:
     """Samples as one tensor, on the device where that has room.
 
-    An array is taken as it stands where it is C-contiguous, writeable and of the right
-    dtype, and every row is meant; images with several channels are laid out anew.
+    An array is taken as it stands where it is C-contiguous and of the right dtype, and
+    every row is meant; images with several channels are laid out anew. It is never written to.
     """
 
     def __init__(self, samples, device, dtype):
         X = samples.X
-        as_it_stands = X.flags.c_contiguous and X.flags.writeable and X.dtype == dtype
+        as_it_stands = X.flags.c_contiguous and X.dtype == dtype
         if samples.index is not None or not as_it_stands or X.ndim == 4:
             X = np.empty((len(samples), *_in_memory(X.shape[1:])), dtype=dtype)
             start = 0
@@ -176,7 +174,7 @@ class DenseArray:
                 chunk = np.moveaxis(chunk, 1, -1) if chunk.ndim == 4 else chunk
                 X[start : start + len(chunk)] = chunk
                 start += len(chunk)
-        tensor = torch.from_numpy(X)
+        tensor = torch.from_numpy(np.asarray(_Lent(X)))
         self.tensor = tensor.to(device) if _has_room(tensor, device) else tensor
 
     def gather(self, index, out):
@@ -185,6 +183,15 @@ class DenseArray:
             torch.index_select(self.tensor, 0, index, out=out)
         else:
             out.copy_(self.tensor[index.cpu()])
+
+
+class _Lent:
+    """An array that says it may be written to: torch warns of others, or would copy them."""
+
+    def __init__(self, array):
+        self.array = array
+        address, _ = array.__array_interface__["data"]
+        self.__array_interface__ = array.__array_interface__ | {"data": (address, False)}
 
 
 class SparseArray:

@@ -1,6 +1,7 @@
 """Kernels of pairs of samples by one Gram matrix, with their gradients written down."""
 
 import functools
+from numbers import Integral, Real
 
 import torch
 
@@ -162,9 +163,9 @@ def bandwidth_from_data(features, centred_squares):
 
 def check_kernels(bandwidth, n_kernels=1):
     """Raise a ValueError for a bandwidth or a number of kernels that makes no kernel."""
-    if bandwidth is not None and not bandwidth > 0:
+    if bandwidth is not None and not (isinstance(bandwidth, Real) and bandwidth > 0):
         raise ValueError(f"bandwidth={bandwidth!r} must be a number above 0, or None.")
-    if n_kernels < 1:
+    if not (isinstance(n_kernels, Integral) and n_kernels >= 1):
         raise ValueError(f"n_kernels={n_kernels!r} must be an integer of at least 1.")
 
 

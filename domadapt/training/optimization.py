@@ -5,6 +5,7 @@ A schedule maps progress, from 0 at the first step towards 1 at the last, to a f
 
 import math
 from collections.abc import Callable
+from numbers import Real
 
 import torch
 
@@ -43,6 +44,29 @@ def parameter_groups(module, backbone=None, backbone_factor=1.0):
         {"params": [p for p in trained if id(p) in slow], "factor": backbone_factor},
     ]
     return [group for group in groups if group["params"]]
+
+
+def check_schedule(name, schedule):
+    """Check that a callable maps progress to a factor of at least 0.
+
+    Raises
+    ------
+    ValueError
+        If it fails at 0, 0.5 or 1, or returns something else.
+    """
+    for progress in (0.0, 0.5, 1.0):
+        try:
+            factor = schedule(progress)
+        except Exception as error:  # A person's own function may raise anything.
+            raise ValueError(
+                f"{name}={schedule!r} failed on progress={progress}: {error}. A callable of one "
+                "number, from 0 at the first step to 1 at the last, was expected."
+            ) from error
+        if not (isinstance(factor, Real) and 0.0 <= float(factor) < math.inf):
+            raise ValueError(
+                f"{name}={schedule!r} returned {factor!r} for progress={progress}. A finite "
+                "number of at least 0 was expected."
+            )
 
 
 def constant(progress):

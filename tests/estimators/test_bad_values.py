@@ -63,7 +63,7 @@ def test_criteria_on_classes_are_refused_with_what_to_use_instead(values, alignm
 def test_names_of_criteria_on_classes_are_refused(values, name):
     Xs, ys, Xt = values
     for alignment in (name, [(1.0, name)]):
-        match = f"alignment={name!r} is unknown here: use one of .*'mmd'.*'rsd'"
+        match = f"alignment={name!r} is unknown here.* Use one of .*mmd.*rsd"
         with pytest.raises(ValueError, match=match) as raised:
             AlignmentRegressor(alignment, **SMALL).fit(Xs, ys, X_target=Xt)
         # What is offered instead is for values.

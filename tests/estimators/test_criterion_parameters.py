@@ -196,7 +196,7 @@ def test_a_search_goes_over_parameters_of_the_criterion(stacked, kind, grid):
     short = name.removeprefix("alignment__")
     with config_context(enable_metadata_routing=True):
         clf = kind(**{**QUICK, "max_epochs": 5}, alignment_weight=3.0)
-        clf.set_fit_request(sample_domain=True)
+        clf.set_fit_request(sample_domain=True).set_score_request(sample_domain=True)
         search = GridSearchCV(clf, grid, cv=2, error_score="raise")
         search.fit(X, y, sample_domain=sample_domain)
     assert [params[name] for params in search.cv_results_["params"]] == values

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from torch import nn
 
+from domadapt import DANClassifier
 from domadapt.domains.samples import Samples
 from domadapt.inputs.reader import ArrayBatches, DenseArray, Reader
 
@@ -46,11 +48,40 @@ def test_a_float32_array_is_not_copied():
     assert DenseArray(Samples(X), CPU, np.float32).tensor.data_ptr() == X.ctypes.data
 
 
-def test_a_read_only_array_is_copied_without_a_warning(recwarn):
+def test_a_read_only_array_is_not_copied_either(recwarn):
     X = np.ones((4, 3), dtype=np.float32)
     X.flags.writeable = False
-    assert DenseArray(Samples(X), CPU, np.float32).tensor.data_ptr() != X.ctypes.data
+    assert DenseArray(Samples(X), CPU, np.float32).tensor.data_ptr() == X.ctypes.data
     assert not recwarn.list
+    assert not X.flags.writeable
+
+
+def test_a_memory_map_is_read_where_it_lies(tmp_path, blobs, recwarn):
+    X, y, X_target, _ = blobs
+    for name, array in (("source", X), ("target", X_target)):
+        np.save(tmp_path / f"{name}.npy", array)
+    source, target = (
+        np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in ("source", "target")
+    )
+    tensor = DenseArray(Samples(source), CPU, np.float32).tensor
+    assert tensor.data_ptr() == source.ctypes.data
+    settings = {"max_epochs": 7, "random_state": 0}
+    expected = DANClassifier(**settings).fit(X, y, X_target=X_target).predict_proba(X_target)
+    mapped = DANClassifier(**settings).fit(source, y, X_target=target)
+    assert np.array_equal(mapped.predict_proba(target), expected)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("writeable", [True, False])
+def test_a_backbone_that_writes_into_its_input_does_not_reach_the_caller_s(blobs, writeable):
+    X, y, X_target, _ = blobs
+    before = X.copy(), X_target.copy()
+    X.flags.writeable = X_target.flags.writeable = writeable
+    backbone = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(10, 4))
+    clf = DANClassifier(backbone=backbone, max_epochs=2, random_state=0)
+    clf.fit(X, y, X_target=X_target).predict(X)
+    assert np.array_equal(X, before[0])
+    assert np.array_equal(X_target, before[1])
 
 
 def test_images_are_laid_out_with_their_channels_last():

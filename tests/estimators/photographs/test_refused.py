@@ -16,9 +16,9 @@ v2 = pytest.importorskip("torchvision.transforms.v2")
     [
         (lambda Xs, Xt: (Xs, np.zeros((24, 3))), "One of X and X_target holds paths of images"),
         (lambda Xs, Xt: (np.zeros((30, 3)), Xt), "One of X and X_target holds paths of images"),
-        (lambda Xs, Xt: ([*Xs[:-1], "no such.png"], Xt), "X names 1 files .* 'no such.png'"),
-        (lambda Xs, Xt: (Xs, [*Xt[:-2], "a", "b"]), "X_target names 2 files .* such as 'a'"),
-        (lambda Xs, Xt: (Xs, [*Xt[:-1], os.path.dirname(Xt[0])]), "X_target names 1 files"),
+        (lambda Xs, Xt: ([*Xs[:-1], "no such.png"], Xt), "X names 1 paths .* 'no such.png'"),
+        (lambda Xs, Xt: (Xs, [*Xt[:-2], "a", "b"]), "X_target names 2 paths .* such as 'a'"),
+        (lambda Xs, Xt: (Xs, [*Xt[:-1], os.path.dirname(Xt[0])]), "X_target names 1 paths"),
         (lambda Xs, Xt: ([*Xs[:-1], 3], Xt), "."),
         (lambda Xs, Xt: (Xs, [*Xt[:-1], None]), "."),
         (lambda Xs, Xt: (Xs, []), "."),
@@ -90,7 +90,9 @@ def test_prediction_wants_samples_of_the_kind_of_fit(photographs, small, blobs):
         for method in ("predict", "predict_proba", "transform"):
             with pytest.raises(ValueError, match=r"X has samples of shape .* on paths of images"):
                 getattr(clf, method)(rows)
-    with pytest.raises(ValueError, match=r"X names 1 files that are not there, such as 'none'"):
+    with pytest.raises(
+        ValueError, match=r"X names 1 paths at which there is no file, such as 'none'"
+    ):
         clf.predict(["none"])
     vectors = AlignmentClassifier(max_epochs=1, random_state=0).fit(blobs[0], blobs[1])
     with pytest.raises(ValueError, match=r"X has paths of images, but .* shape \(10,\)"):

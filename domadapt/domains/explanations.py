@@ -1,0 +1,70 @@
+"""What a person would have to know to mend samples that were refused."""
+
+import numbers
+
+import numpy as np
+from scipy import sparse
+
+# Of grey, colour, and colour with transparency.
+CHANNELS = (1, 3, 4)
+
+
+def explained(name, X, error):
+    """Return an error with what is wrong with samples, where that can be told."""
+    hint = _hint(name, X)
+    if hint is None:
+        return error
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{str(error).rstrip('.')}. {hint}")
+
+
+def _hint(name, X):
+    if isinstance(X, (list, tuple)) and any(np.ndim(row) > 1 for row in X if hasattr(row, "ndim")):
+        return f"{name} is a {type(X).__name__} of {len(X)} arrays: pass one, by np.concatenate."
+    if sparse.issparse(X):
+        return None
+    if hasattr(X, "columns") and not len(X.columns):
+        return f"{name} is a table without columns."
+    columns = list(X.columns) if hasattr(X, "columns") else None
+    values = np.asarray(X) if hasattr(X, "__array__") or isinstance(X, (list, tuple)) else None
+    if values is None or values.ndim != 2:
+        return None
+    for number in range(values.shape[1]):
+        column = values[:, number]
+        which = f"Column {number if columns is None else columns[number]!r} of {name}"
+        if column.dtype.kind in "OSU" and (text := _first_text(column)) is not None:
+            return f"{which} holds texts such as {text!r}: encode it, for example by OneHotEncoder."
+        bad = _first_missing(column)
+        if bad is not None:
+            return f"{which} holds {column[bad]} in row {bad} (counted from 0)."
+    return None
+
+
+def _first_text(column):
+    for value in column:
+        if isinstance(value, (str, bytes)):
+            try:
+                float(value)
+            except ValueError:
+                return value
+    return None
+
+
+def _first_missing(column):
+    """Return the first row that holds no finite number, or None."""
+    if column.dtype == object:
+        wrong = [not isinstance(v, numbers.Number) or v != v for v in column]
+    elif column.dtype.kind == "f":
+        wrong = ~np.isfinite(column)
+    else:
+        return None
+    return int(np.argmax(wrong)) if np.any(wrong) else None
+
+
+def check_channels(name, X):
+    """Raise an error for images whose channels seem to stand last."""
+    if X.ndim == 4 and X.shape[-1] in CHANNELS and X.shape[1] not in CHANNELS:
+        raise ValueError(
+            f"{name} has the shape {X.shape}, where channels seem to stand last. Images of shape "
+            f"(n_samples, channels, height, width) were expected: np.moveaxis({name}, -1, 1)."
+        )
