@@ -119,13 +119,12 @@ class _SubspaceDistance(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        save_results(ctx, output)
+        save_results(ctx, inputs, output)
         ctx.sizes = len(inputs[0]), len(inputs[1])
 
     @staticmethod
-    @gradient_of_value
-    def backward(ctx, grad):
-        (slope,) = ctx.saved_tensors
+    @gradient_of_value(forward, once="RSD")
+    def backward(ctx, grad, slope):
         return *(grad * part[:n] for part, n in zip(slope, ctx.sizes, strict=True)), None, None
 
 

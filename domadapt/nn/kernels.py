@@ -43,7 +43,13 @@ def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
     Returns
     -------
     total : Tensor of shape ()
-        The sum. It can be differentiated once, with respect to ``features``.
+        The sum. It can be differentiated, more than once too, with respect to ``features``.
+
+    Notes
+    -----
+    A bandwidth that is taken from the data counts as constant in every derivative. So
+    :func:`torch.autograd.gradcheck`, whose small steps move it, finds another slope: pass it
+    a set bandwidth.
 
     Examples
     --------
@@ -69,12 +75,13 @@ class _RBFPairSum(torch.autograd.Function):
     def forward(features, pair_weights, bandwidth, n_kernels):
         centred, squares, distances = _centred_squares_distances(features)
         if bandwidth is None:
-            bandwidth = bandwidth_from_data(features, squares)
+            bandwidth = bandwidth_from_data(features.detach(), squares.detach())
         largest = bandwidth * 2.0 ** ((n_kernels - 1) // 2)
         kernel = distances.div_(-largest).exp_()
         total, slope, rate = kernel.clone(), kernel.clone(), 1.0
         for _ in range(n_kernels - 1):
-            kernel.mul_(kernel)
+            # Autograd needs every kernel; without it one array does for all of them.
+            kernel = kernel * kernel if torch.is_grad_enabled() else kernel.mul_(kernel)
             rate *= 2.0
             total += kernel
             slope.add_(kernel, alpha=rate)
@@ -83,12 +90,11 @@ class _RBFPairSum(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        save_results(ctx, output)
+        save_results(ctx, inputs, output)
 
     @staticmethod
-    @gradient_of_value
-    def backward(ctx, grad):
-        slope, centred = ctx.saved_tensors
+    @gradient_of_value(forward)
+    def backward(ctx, grad, slope, centred):
         pull = torch.addcmul(slope @ centred, slope.sum(1, keepdim=True), centred, value=-1.0)
         return pull.mul_(4.0 * grad), None, None, None
 
@@ -108,12 +114,14 @@ class _SquaredDistances(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        save_results(ctx, output)
+        save_results(ctx, inputs, output)
 
     @staticmethod
-    @gradient_of_value
-    def backward(ctx, grad):
-        (centred,) = ctx.saved_tensors
+    @gradient_of_value(forward)
+    def backward(ctx, grad, centred):
+        if torch.is_grad_enabled():
+            # What is found of a symmetric G is right; its derivative is to be symmetric too.
+            grad = 0.5 * (grad + grad.mT)
         sums = grad.sum(1, keepdim=True)
         return torch.addcmul(grad @ centred, sums, centred, value=-1.0).mul_(-4.0)
 
