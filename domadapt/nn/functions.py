@@ -5,6 +5,8 @@ import inspect
 
 import torch
 
+from domadapt.nn.precision import is_in_autocast, without_autocast
+
 
 def keep_signature(forward):
     """Read the signature of a ``forward`` once, which torch else does at every call."""
@@ -42,13 +44,13 @@ def gradient_of_value(forward, *, once=None):
             # So it is with create_graph=True alone.
             if torch.is_grad_enabled():
                 return once_more(ctx, grad, saved[:n_inputs], saved[n_inputs:])
-            if not torch.is_autocast_enabled(grad.device.type):
+            if not is_in_autocast(grad):
                 return backward(ctx, grad, *saved[n_inputs:])
-            with torch.autocast(grad.device.type, enabled=False):
+            with without_autocast(grad):
                 return backward(ctx, grad, *saved[n_inputs:])
 
         def once_more(ctx, grad, tensors, results):
-            with torch.autocast(grad.device.type, enabled=False):
+            with without_autocast(grad):
                 if once is None:
                     both = zip(tensors, ctx.settings, strict=True)
                     _, *results = forward(*(v if t is None else t for t, v in both))

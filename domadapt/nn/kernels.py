@@ -5,6 +5,7 @@ import functools
 import torch
 
 from domadapt.nn.functions import gradient_of_value, keep_signature, save_results
+from domadapt.nn.precision import in_full_precision
 
 # Its inverse is still a float32.
 SMALLEST_BANDWIDTH = 1e-30
@@ -18,6 +19,7 @@ RADIAL_KERNELS = {
 }
 
 
+@in_full_precision
 def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
     r"""Return the weighted sum over all pairs of samples of a sum of Gaussian kernels.
 
@@ -30,8 +32,8 @@ def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
 
     Parameters
     ----------
-    features : Tensor of shape (n, d), float32 or float64
-        Features of the samples.
+    features : Tensor of shape (n, d)
+        Features of the samples, in float32 or float64; in half precision they count as float32.
     pair_weights : Tensor of shape (n, n)
         Symmetric weights of the pairs.
     bandwidth : float or None, default=None
