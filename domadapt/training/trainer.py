@@ -14,6 +14,7 @@ from domadapt.nn.layers import is_frozen, split_batch_norm
 from domadapt.training.checkpoint import resume_from, save_checkpoint
 from domadapt.training.distributed import synchronise_batch_norm
 from domadapt.training.optimization import make_optimizer, parameter_groups
+from domadapt.training.rehearsal import rehearse
 from domadapt.training.step import EagerRunner, TrainingStep
 
 # The parts of a mini-batch; each draws its samples from a seed of its own.
@@ -202,7 +203,6 @@ class Trainer:
         if n_processes() > 1:
             synchronise_batch_norm(network)
 
-    @torch.no_grad()
     def _rehearse(self):
         """Run one mini-batch without training: lazy layers take their sizes, misfits show."""
         self.network.eval()
@@ -210,7 +210,7 @@ class Trainer:
         inputs = self.batches.gather([self._share(rows[None])[0] for rows in index.values()])
         n_criteria = 0 if self.criteria is None else len(self.criteria.terms)
         scalars = torch.tensor([0.0] + [1.0] * n_criteria, dtype=torch.float64, device=self.device)
-        _, loss, *_ = self.step(inputs, self._as_task_counts(index), scalars)
+        loss = rehearse(self.step, inputs, self._as_task_counts(index), scalars)
         if loss is not None and not loss.isfinite():
             raise NonFiniteLossError(
                 f"Training did not start: the loss of {self.criteria.describe()} is {loss:g} on "
