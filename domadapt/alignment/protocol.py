@@ -90,7 +90,7 @@ class Criterion(nn.Module):
     def __init__(self) -> None:
         super().__init__()
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return call_in_full_precision(super().__call__, args, kwargs)
 
     def get_params(self, deep=True):

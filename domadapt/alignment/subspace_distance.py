@@ -50,6 +50,8 @@ class RSD(Criterion):
     missing in both it adds nothing, missing in one it adds 1. On a GPU each step waits
     for the decompositions.
 
+    It can be differentiated once: asked for with ``create_graph=True``, its gradient is an error.
+
     References
     ----------
     Chen, Wang, Wang, Long (2021). "Representation subspace distance for domain

@@ -49,9 +49,8 @@ def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
 
     Notes
     -----
-    A bandwidth that is taken from the data counts as constant in every derivative. So
-    :func:`torch.autograd.gradcheck`, whose small steps move it, finds another slope: pass it
-    a set bandwidth.
+    A bandwidth of None counts as constant in every derivative. For
+    :func:`torch.autograd.gradcheck`, whose small steps move it, pass a number.
 
     Examples
     --------

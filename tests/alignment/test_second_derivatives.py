@@ -1,5 +1,7 @@
 """Gradients of gradients: what a gradient penalty is made of."""
 
+import inspect
+
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
@@ -94,11 +96,22 @@ def test_a_bandwidth_of_the_data_is_constant_in_the_first_derivative_and_the_sec
         )
 
 
-@pytest.mark.parametrize("kind", [MMD, KernelMMD, LinearTimeMMD])
-def test_gradcheck_wants_a_set_bandwidth(kind):
-    rows = features(3)
-    assert gradcheck(kind(bandwidth=3.0), rows)
-    assert not gradcheck(kind(), rows, raise_exception=False)
+LOGITS = torch.linspace(-1.0, 1.0, 33, dtype=torch.float64).sin().reshape(11, 3)
+WITH_A_BANDWIDTH = {
+    MMD: (),
+    KernelMMD: (),
+    LinearTimeMMD: (),
+    JointMMD: LOGITS.split([6, 5]),
+    LocalMMD: (torch.arange(6) % 3, LOGITS[6:]),
+}
+
+
+@pytest.mark.parametrize("kind", WITH_A_BANDWIDTH)
+def test_gradcheck_wants_a_set_bandwidth_and_the_docstring_says_so(kind):
+    rows, others = features(3), WITH_A_BANDWIDTH[kind]
+    assert gradcheck(lambda s, t: kind(bandwidth=3.0)(s, t, *others), rows)
+    assert not gradcheck(lambda s, t: kind()(s, t, *others), rows, raise_exception=False)
+    assert "gradcheck" in inspect.getdoc(kind)
 
 
 def test_gradcheck_of_a_pair_sum_wants_a_set_bandwidth():
@@ -107,6 +120,7 @@ def test_gradcheck_of_a_pair_sum_wants_a_set_bandwidth():
     weights = weights.double()
     assert gradcheck(lambda f: rbf_pair_sum(f, weights, bandwidth=3.0), (rows,))
     assert not gradcheck(lambda f: rbf_pair_sum(f, weights), (rows,), raise_exception=False)
+    assert "gradcheck" in inspect.getdoc(rbf_pair_sum)
 
 
 @pytest.mark.parametrize("name", ["MMD", "laplacian", "CORAL", "BNM", "BSP"])
