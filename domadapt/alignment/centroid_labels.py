@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from domadapt.alignment.protocol import Criterion
+from domadapt.nn.precision import in_full_precision
 
 
 class CentroidLabels(Criterion):
@@ -98,6 +99,7 @@ class CentroidLabels(Criterion):
         return F.cross_entropy(target_logits, self.labels[target_indices])
 
 
+@in_full_precision
 def _nearest_centroids(features, log_p):
     """Return the class of the centroid that is nearest to each sample, in two rounds."""
     # With the 1 appended no sample has the length zero, and no mean of samples either.

@@ -42,13 +42,12 @@ class _CovarianceDistance(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        save_results(ctx, output)
+        save_results(ctx, inputs, output)
         ctx.n_source = len(inputs[0])
 
     @staticmethod
-    @gradient_of_value
-    def backward(ctx, grad):
-        (pull,) = ctx.saved_tensors
+    @gradient_of_value(forward)
+    def backward(ctx, grad, pull):
         both = pull[: ctx.n_source], pull[ctx.n_source :]
         return tuple(rows * (grad * (4.0 * _inverse_root(rows))) for rows in both)
 

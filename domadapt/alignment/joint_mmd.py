@@ -40,6 +40,11 @@ class JointMMD(Criterion):
     unbiased : bool, default=True
         As in :class:`MMD`.
 
+    Notes
+    -----
+    A bandwidth of None counts as constant in every derivative. For
+    :func:`torch.autograd.gradcheck`, whose small steps move it, pass a number.
+
     References
     ----------
     Long, Zhu, Wang, Jordan (2017). "Deep transfer learning with joint adaptation

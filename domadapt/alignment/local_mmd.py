@@ -29,6 +29,11 @@ class LocalMMD(Criterion):
     n_kernels : int, default=5
         How many kernels are added up, as in :class:`MMD`.
 
+    Notes
+    -----
+    A bandwidth of None counts as constant in every derivative. For
+    :func:`torch.autograd.gradcheck`, whose small steps move it, pass a number.
+
     References
     ----------
     Zhu, Zhuang, Wang, Ke, Chen, Bian, Xiong, He (2021). "Deep subdomain adaptation network

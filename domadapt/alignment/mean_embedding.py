@@ -48,6 +48,9 @@ class KernelMMD(Criterion):
     origin. The Laplacian kernel has a kink where two samples are equal; there its gradient
     is 0.
 
+    A bandwidth of None counts as constant in every derivative. For
+    :func:`torch.autograd.gradcheck`, whose small steps move it, pass a number.
+
     References
     ----------
     Gretton, Borgwardt, Rasch, Schoelkopf, Smola (2012). "A kernel two-sample test".
@@ -129,6 +132,11 @@ class LinearTimeMMD(Criterion):
         different samples of the mini-batch, paired or not, both domains together.
     n_kernels : int, default=5
         How many kernels are added up, as in :class:`MMD`.
+
+    Notes
+    -----
+    A bandwidth of None counts as constant in every derivative. For
+    :func:`torch.autograd.gradcheck`, whose small steps move it, pass a number.
 
     References
     ----------

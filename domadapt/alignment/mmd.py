@@ -31,6 +31,11 @@ class MMD(Criterion):
         nothing. False takes the mean over all pairs: it also pulls the samples of a
         mini-batch together, the more the fewer they are.
 
+    Notes
+    -----
+    A bandwidth of None counts as constant in every derivative. For
+    :func:`torch.autograd.gradcheck`, whose small steps move it, pass a number.
+
     References
     ----------
     Gretton, Borgwardt, Rasch, Schoelkopf, Smola (2012). "A kernel two-sample test".

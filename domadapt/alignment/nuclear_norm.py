@@ -5,6 +5,7 @@ import math
 import torch
 
 from domadapt.alignment.protocol import Criterion
+from domadapt.nn.functions import gradient_of_value, keep_signature, save_results
 
 # Singular values below this part of the Frobenius norm fade out of the gradient. In
 # float32 those of pure rounding are some hundred times smaller.
@@ -25,8 +26,8 @@ class BNM(Criterion):
     -----
     With :math:`P = U \Sigma V^\top` the gradient of the nuclear norm is
     :math:`U V^\top`, and :math:`\langle P, U V^\top \rangle` is the norm itself. So the
-    loss is that product with :math:`U V^\top` taken as given, which is right where
-    singular values coincide too. It can be differentiated once.
+    loss is that product, and its gradient takes :math:`U V^\top` as given, which is right
+    where singular values coincide too.
 
     Singular values that are zero have no direction, and rounding gives them a random
     one. Below a hundred thousandth of the norm of P they therefore count the less the
@@ -71,7 +72,28 @@ class BNM(Criterion):
             are alike.
         """
         p = target_logits.softmax(1)
-        return -torch.dot(p.flatten(), _polar_factor(p.detach()).flatten()) / len(p)
+        return -_NuclearNorm.apply(p)[0] / len(p)
+
+
+class _NuclearNorm(torch.autograd.Function):
+    """The nuclear norm of a matrix, with U V' as its gradient."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    @keep_signature
+    def forward(matrix):
+        factor = _polar_factor(matrix)
+        return torch.dot(matrix.flatten(), factor.flatten()), factor
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        save_results(ctx, inputs, output)
+
+    @staticmethod
+    @gradient_of_value(forward)
+    def backward(ctx, grad, factor):
+        return grad * factor
 
 
 def _halley_weights(smallest):

@@ -12,52 +12,50 @@ from domadapt.nn.layers import GradientReversal
 class OpenSetBackpropagation(Criterion):
     r"""The classifier is kept undecided whether a target sample is known; the features decide.
 
-        The classifier has one column more than there are source classes. The last stands
-        for whatever the source does not know; no source sample has this label. With
-        :math:`u_j` the softmax probability of the last column at target sample j, and the
-        threshold t, the loss is
+    The classifier has one column more than there are source classes. The last stands
+    for whatever the source does not know; no source sample has this label. With
+    :math:`u_j` the softmax probability of the last column at target sample j, and the
+    threshold t, the loss is
 
-        .. math::
-            -\frac1n \sum_j \bigl( t \log u_j + (1 - t) \log(1 - u_j) \bigr) .
+    .. math::
+        -\frac1n \sum_j \bigl( t \log u_j + (1 - t) \log(1 - u_j) \bigr) .
 
-        The classifier descends it, and holds :math:`u_j` at the threshold. Through a gradient
-        reversal the feature extractor ascends it, and moves each sample to either side: towards
-        a source class or away from all of them.
+    The classifier descends it, and holds :math:`u_j` at the threshold. Through a gradient
+    reversal the feature extractor ascends it, and moves each sample to either side: towards
+    a source class or away from all of them.
 
-        Parameters
-        ----------
-        threshold : float, default=0.5
-            The probability t, above 0 and below 1. The higher, the more samples come out as
-            unknown.
+    Parameters
+    ----------
+    threshold : float, default=0.5
+        The probability t, above 0 and below 1. The higher, the more samples come out as
+        unknown.
 
-        Raises
-        ------
-        ValueError
-            If ``threshold`` is no such number.
+    Raises
+    ------
+    ValueError
+        If ``threshold`` is no such number.
 
-        References
-        ----------
-        Saito, Yamamoto, Ushiku, Harada (2018). "Open set domain adaptation by
-        backpropagation". ECCV.
+    References
+    ----------
+    Saito, Yamamoto, Ushiku, Harada (2018). "Open set domain adaptation by
+    backpropagation". ECCV.
 
-        Examples
-        --------
-        >>> from numbers import Real
-
-    import torch
-        >>> from domadapt.alignment import OpenSetBackpropagation
-        >>> logits = torch.tensor([[0.25, 0.25, 0.5]]).log()  # two classes, and unknown
-        >>> OpenSetBackpropagation()(logits, classifier=torch.nn.Identity())  # ln 2, the least
-        tensor(0.6931)
-        >>> OpenSetBackpropagation(threshold=0.9)(logits, classifier=torch.nn.Identity())
-        tensor(0.6931)
+    Examples
+    --------
+    >>> import torch
+    >>> from domadapt.alignment import OpenSetBackpropagation
+    >>> logits = torch.tensor([[0.25, 0.25, 0.5]]).log()  # two classes, and unknown
+    >>> OpenSetBackpropagation()(logits, classifier=torch.nn.Identity())  # ln 2, the least
+    tensor(0.6931)
+    >>> OpenSetBackpropagation(threshold=0.9)(logits, classifier=torch.nn.Identity())
+    tensor(0.6931)
     """
 
     # It compares probabilities, which no signature says.
     needs_classes = True
     n_extra_logits = 1
 
-    def __init__(self, *, threshold: float | None = 0.5) -> None:
+    def __init__(self, *, threshold: float = 0.5) -> None:
         super().__init__()
         if not (isinstance(threshold, (float, Real)) and 0.0 < float(threshold) < 1.0):
             raise ValueError(

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from domadapt.alignment.protocol import Criterion, check_not_negative
 from domadapt.nn.layers import GradientReversal
 from domadapt.nn.networks import mlp_head
+from domadapt.nn.precision import in_full_precision
 
 # Weights of less mean than this count as none; its inverse is a float32.
 SMALLEST_MEAN = 1e-30
@@ -108,8 +109,7 @@ class PartialAdversarial(Criterion):
         target_logits : Tensor of shape (n_target, n_classes)
             The classifier's logits of these samples.
         """
-        share = target_logits.softmax(dim=1).mean(0)
-        class_weight = share / share.max()
+        class_weight = _relative_shares(target_logits)
         if self.class_weight.shape == class_weight.shape:
             # In place: a recorded training step reads from where the weights were before.
             self.class_weight.copy_(class_weight)
@@ -159,3 +159,10 @@ class PartialAdversarial(Criterion):
         relative = row_weight / row_weight.mean().clamp_min(SMALLEST_MEAN)
         source_part = (relative * F.logsigmoid(on_source)).mean()
         return -0.5 * (source_part + F.logsigmoid(-on_target).mean())
+
+
+@in_full_precision
+def _relative_shares(logits):
+    """Return each class's share of the predictions, divided by the largest."""
+    share = logits.softmax(dim=1).mean(0)
+    return share / share.max()

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from domadapt.nn.layers import ScaledModule, scale_gradient
+from domadapt.nn.precision import call_in_full_precision
 
 SHARED = (
     "source_features",
@@ -60,6 +61,10 @@ class Criterion(nn.Module):
     target samples before every epoch, as the network is then. A callable that has none of
     these attributes has the defaults.
 
+    A call computes in float32 at least, and so is the loss: autocast is off inside, and what
+    comes in half precision comes to ``forward`` as float32. Weights of the criterion's own are
+    to stay in float32.
+
     Examples
     --------
     >>> from domadapt.alignment import Criterion
@@ -84,6 +89,9 @@ class Criterion(nn.Module):
     # Without parameters, where torch's own takes anything.
     def __init__(self) -> None:
         super().__init__()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return call_in_full_precision(super().__call__, args, kwargs)
 
     def get_params(self, deep=True):
         """Return the parameters of the constructor.
@@ -289,6 +297,13 @@ def declared_names(criterion):
             f"{', '.join(OF_CLASSES)}; for regression {', '.join(OF_VALUES)}."
         )
     return names
+
+
+def is_own(criterion):
+    """Return whether a criterion is one of domadapt's, with no function of a person's own."""
+    if type(criterion).__module__.partition(".")[0] != __name__.partition(".")[0]:
+        return False
+    return not any(callable(value) for value in criterion.get_params().values())
 
 
 def name_of(criterion):

@@ -3,6 +3,7 @@
 import torch
 
 from domadapt.alignment.protocol import Criterion, check_counts
+from domadapt.nn.functions import gradient_of_value, keep_signature, save_results
 
 # Each costs a matrix product and doubles the power.
 N_SQUARINGS = 14
@@ -77,23 +78,57 @@ class BSP(Criterion):
             The sum of squares, 0 or more. A mini-batch with fewer singular values than
             ``n_singular`` has all of them in it.
         """
-        in_source = _top_energy(source_features, self.n_singular)
-        return in_source + _top_energy(target_features, self.n_singular)
+        return _TopEnergy.apply(source_features, target_features, self.n_singular)[0]
 
 
-def _top_energy(matrix, n_singular):
-    """Sum the squares of the largest singular values."""
-    if matrix.shape[0] > matrix.shape[1]:
+class _TopEnergy(torch.autograd.Function):
+    """The sum of |u'F|^2 over the leading left singular vectors u, with slope 2 uu'F."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    @keep_signature
+    def forward(source, target, n_singular):
+        (on_source, *of_source), (on_target, *of_target) = (
+            _top_directions(matrix, n_singular) for matrix in (source, target)
+        )
+        return on_source + on_target, *of_source, *of_target
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        save_results(ctx, inputs, output)
+        ctx.tall = [_is_tall(matrix) for matrix in inputs[:2]]
+
+    @staticmethod
+    @gradient_of_value(forward)
+    def backward(ctx, grad, *results):
+        of_each = zip(ctx.tall, results[::2], results[1::2], strict=True)
+        slopes = [(tall, directions @ (2.0 * grad * rows)) for tall, directions, rows in of_each]
+        return *(slope.T if tall else slope for tall, slope in slopes), None
+
+
+def _is_tall(matrix):
+    return matrix.shape[0] > matrix.shape[1]
+
+
+def _top_directions(matrix, n_singular):
+    """Return the sum of squares, the leading left vectors u as columns, and the rows u'F."""
+    if _is_tall(matrix):
         matrix = matrix.T
-    energies = []
+    energies, directions, rows = [], [], []
     for _ in range(min(n_singular, len(matrix))):
-        direction = _top_left_vector(matrix.detach())
+        direction = _top_left_vector(matrix)
         along = direction @ matrix
         energies.append(torch.dot(along, along))
+        directions.append(direction[:, None])
+        rows.append(along[None])
         # Taken off the matrix, not off its Gram matrix: where nothing is left of it but
         # rounding, the next energy is as little, whatever direction is found.
         matrix = matrix - torch.outer(direction, along)
-    return sum(energies[1:], start=energies[0])
+    total = sum(energies[1:], start=energies[0])
+    if len(rows) == 1:
+        return total, directions[0], rows[0]
+    return total, torch.cat(directions, dim=1), torch.cat(rows)
 
 
 def _top_left_vector(matrix):

@@ -50,6 +50,8 @@ class RSD(Criterion):
     missing in both it adds nothing, missing in one it adds 1. On a GPU each step waits
     for the decompositions.
 
+    It can be differentiated once: asked for with ``create_graph=True``, its gradient is an error.
+
     References
     ----------
     Chen, Wang, Wang, Long (2021). "Representation subspace distance for domain
@@ -119,13 +121,12 @@ class _SubspaceDistance(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        save_results(ctx, output)
+        save_results(ctx, inputs, output)
         ctx.sizes = len(inputs[0]), len(inputs[1])
 
     @staticmethod
-    @gradient_of_value
-    def backward(ctx, grad):
-        (slope,) = ctx.saved_tensors
+    @gradient_of_value(forward, once="RSD")
+    def backward(ctx, grad, slope):
         return *(grad * part[:n] for part, n in zip(slope, ctx.sizes, strict=True)), None, None
 
 

@@ -114,7 +114,7 @@ class VirtualAdversarial(Criterion):
         # The divergence by itself: vmap has no rule for torch's.
         return (log_p.exp() * (log_p - log_q(perturbed))).sum() / len(log_p)
 
-    # The rehearsal of a training takes no gradient; the search needs one all the same.
+    # Whoever calls may take no gradient; the search needs one all the same.
     @torch.inference_mode(False)
     @torch.enable_grad()
     def _perturb(self, inputs, log_p, log_q):

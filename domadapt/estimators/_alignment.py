@@ -1,6 +1,7 @@
 """Parameters of criteria as parameters of an estimator: ``alignment__NAME``."""
 
 import copy
+import difflib
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,39 @@ class ProductWeight:
     def __call__(self, progress):
         weight = self.weight(progress) if callable(self.weight) else self.weight
         return weight * self.inner
+
+
+def resolve(alignment, learns):
+    """Return ``alignment`` with names replaced by the criteria that they stand for."""
+    if isinstance(alignment, list):
+        return [term for pair in alignment for term in _resolve_pair(pair, learns)]
+    if not isinstance(alignment, str):
+        return alignment
+    return builder_of(alignment, learns)()
+
+
+def builder_of(name, learns):
+    """Return what builds the criterion that a name stands for."""
+    method = BY_NAME.get(name.lower())
+    build = None if method is None else getattr(method, learns)
+    if build is None:
+        known = sorted(known for known, m in BY_NAME.items() if getattr(m, learns) is not None)
+        near = difflib.get_close_matches(name.lower(), known, cutoff=0.5)
+        nearest = f" Nearest: {', '.join(near)}." if near else ""
+        raise ValueError(
+            f"alignment={name!r} is unknown here.{nearest} Use one of {', '.join(known)}; a "
+            "criterion, or a callable."
+        )
+    return build
+
+
+def _resolve_pair(pair, learns):
+    if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], str)):
+        return [pair]
+    criteria = resolve(pair[1], learns)
+    if not isinstance(criteria, list):
+        return [(pair[0], criteria)]
+    return [(ProductWeight(pair[0], inner), criterion) for inner, criterion in criteria]
 
 
 def criterion_parameters(criteria):

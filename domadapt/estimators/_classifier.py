@@ -12,9 +12,10 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from domadapt.domains.base import Watch, estimator
 from domadapt.domains.samples import Samples
+from domadapt.estimators._alignment import resolve
 from domadapt.estimators._batch_norm import adapt_batch_norm
 from domadapt.estimators._cautions import warn_of_collapse
-from domadapt.estimators._deep import BaseDeepEstimator, resolve
+from domadapt.estimators._deep import BaseDeepEstimator
 from domadapt.estimators._stages import ALIGN, Training
 from domadapt.inputs.frozen import frozen_features
 from domadapt.methods import METHODS

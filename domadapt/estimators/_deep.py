@@ -1,7 +1,6 @@
 """Fit of the deep estimators: domains in, stages of training, a network out."""
 
 import contextlib
-import difflib
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,10 +12,11 @@ from sklearn.utils import check_random_state
 from domadapt.domains.cautions import warn, warn_of_scales
 from domadapt.domains.samples import Samples
 from domadapt.estimators._alignment import (
-    ProductWeight,
+    builder_of,
     check_kinds,
     check_stages,
     criterion_parameters,
+    resolve,
     with_parameters,
 )
 from domadapt.estimators._cautions import (
@@ -30,7 +30,6 @@ from domadapt.estimators._state import fingerprint_of_fit
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.images import leave_out_unreadable
 from domadapt.inputs.reader import NUMPY_DTYPES, PRECISIONS, Reader, n_processes, resolve_device
-from domadapt.methods import BY_NAME
 from domadapt.nn.layers import extract_features, one_domain, without_gradient
 from domadapt.nn.networks import (
     FeatureClassifier,
@@ -44,7 +43,7 @@ from domadapt.training.finite import NonFiniteLossError
 from domadapt.training.loss_weights import LOSS_WEIGHTS
 from domadapt.training.optimization import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
 from domadapt.training.step import WeightedCriteria
-from domadapt.training.trainer import Trainer, TrainingSettings
+from domadapt.training.trainer import Trainer, TrainingSettings, check_batch_norm
 
 # Weights that were learnt elsewhere move at this share of the learning rate.
 PRETRAINED_RATE = 0.1
@@ -98,7 +97,7 @@ class BaseDeepEstimator(DeepPredictions):
     def _check_parameters(self):
         self._check_schedules()
         if isinstance(self.alignment, str):
-            _builder_of(self.alignment, self._learns)
+            builder_of(self.alignment, self._learns)
         if self.image_loader is not None:
             self.image_loader._validate_params()
         if self.freeze and self.backbone is None:
@@ -193,9 +192,8 @@ class BaseDeepEstimator(DeepPredictions):
 
     def _random_numbers(self, seed, reader, samples, criteria):
         """Return what a fit draws from: torch's own generators where modules of others draw."""
-        of_others = self.backbone is not None or samples.are_paths
-        of_others = of_others or (criteria is not None and not criteria.are_own)
-        return RandomNumbers(seed, reader.device, lends_global=of_others)
+        own = self.backbone is None and (criteria is None or criteria.are_own)
+        return RandomNumbers(seed, reader.device, lends_global=samples.are_paths or not own)
 
     def _train(self, domains, criteria, reader):
         learnt, seed = self._read_labels(domains, criteria), self._draw_seed()
@@ -208,13 +206,17 @@ class BaseDeepEstimator(DeepPredictions):
         if self.checkpoint is not None:
             training.fingerprint = fingerprint_of_fit(self, domains)
         first, *later = self._stages if criteria is not None else self._stages[:1]
+        later = later if self._alignment_weight(criteria) > 0 else []
+        for stage in later:
+            # Not after a first stage that took hours.
+            n_samples = {n: len(p) for n, p in _parts_of(stage, parts, criteria).items()}
+            check_batch_norm(network, criteria, n_samples, self.batch_size)
         trainer = self._make_trainer(first, training, criteria)
         trainer.resume(self._checkpoint_of(first), training.fingerprint)
         # From here on, and not where anything was refused, this is the new fit.
         for name in self._removed_by_fit:
             self.__dict__.pop(name, None)
         self.__dict__.update(fitted | learnt["fitted"], n_steps_=0)
-        later = later if self._alignment_weight(criteria) > 0 else []
         with self._watched(domains, (1 + len(later)) * self.max_epochs, "module_") as watch:
             self._run(first, trainer, watch, self._checkpoint_of(first), training.fingerprint)
             for stage in later:
@@ -233,10 +235,9 @@ class BaseDeepEstimator(DeepPredictions):
         wild = ~np.isfinite(outputs).all(axis=1)
         if wild.any():
             raise NonFiniteLossError(
-                f"What is predicted for {wild.sum()} of {len(samples)} target samples is not "
-                f"finite, such as sample {wild.argmax()}. Lower "
-                f"learning_rate={self.learning_rate:g}, and look for columns of very different "
-                "scale in X_target."
+                f"What is predicted for {wild.sum()} of {len(samples)} target samples, such as "
+                f"{wild.argmax()}, is not finite. Lower learning_rate={self.learning_rate:g}, and "
+                "look for columns of very different scale in X_target."
             )
         self.transduction_ = self._decided(outputs)
         self._look_at_transduction()
@@ -287,14 +288,9 @@ class BaseDeepEstimator(DeepPredictions):
     def _make_trainer(self, stage, training, criteria):
         """Return the trainer of a stage."""
         network, reader, parts = training.network, training.reader, training.parts
-        criteria, task = criteria if stage.aligns else None, training.task
+        criteria = criteria if stage.aligns else None
+        parts, task = _parts_of(stage, parts, criteria), training.task if stage.learns else None
         loss_weights = source_domains = None
-        if not stage.aligns:
-            parts = {"source": parts["source"]}
-        elif not stage.learns:
-            task = None
-            if not criteria.asks_for("source_"):
-                parts = {"target": parts["target"]}
         if criteria is not None:
             criteria = criteria.to(reader.device, reader.dtype)
             if self.loss_weights != "fixed" and task is not None:
@@ -381,36 +377,13 @@ class BaseDeepEstimator(DeepPredictions):
         return tags
 
 
-def resolve(alignment, learns):
-    """Return ``alignment`` with names replaced by the criteria that they stand for."""
-    if isinstance(alignment, list):
-        return [term for pair in alignment for term in _resolve_pair(pair, learns)]
-    if not isinstance(alignment, str):
-        return alignment
-    return _builder_of(alignment, learns)()
-
-
-def _builder_of(name, learns):
-    method = BY_NAME.get(name.lower())
-    build = None if method is None else getattr(method, learns)
-    if build is None:
-        known = sorted(known for known, m in BY_NAME.items() if getattr(m, learns) is not None)
-        near = difflib.get_close_matches(name.lower(), known, cutoff=0.5)
-        nearest = f" Nearest: {', '.join(near)}." if near else ""
-        raise ValueError(
-            f"alignment={name!r} is unknown here.{nearest} Use one of {', '.join(known)}; a "
-            "criterion, or a callable."
-        )
-    return build
-
-
-def _resolve_pair(pair, learns):
-    if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[1], str)):
-        return [pair]
-    criteria = resolve(pair[1], learns)
-    if not isinstance(criteria, list):
-        return [(pair[0], criteria)]
-    return [(ProductWeight(pair[0], inner), criterion) for inner, criterion in criteria]
+def _parts_of(stage, parts, criteria):
+    """Return the samples that a stage trains on."""
+    if not stage.aligns:
+        return {"source": parts["source"]}
+    if not stage.learns and not criteria.asks_for("source_"):
+        return {"target": parts["target"]}
+    return parts
 
 
 def _named(known, value):

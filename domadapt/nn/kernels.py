@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import torch
 
 from domadapt.nn.functions import gradient_of_value, keep_signature, save_results
+from domadapt.nn.precision import in_full_precision
 
 # Its inverse is still a float32.
 SMALLEST_BANDWIDTH = 1e-30
@@ -19,6 +20,7 @@ RADIAL_KERNELS = {
 }
 
 
+@in_full_precision
 def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
     r"""Return the weighted sum over all pairs of samples of a sum of Gaussian kernels.
 
@@ -31,8 +33,8 @@ def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
 
     Parameters
     ----------
-    features : Tensor of shape (n, d), float32 or float64
-        Features of the samples.
+    features : Tensor of shape (n, d)
+        Features of the samples, in float32 or float64; in half precision they count as float32.
     pair_weights : Tensor of shape (n, n)
         Symmetric weights of the pairs.
     bandwidth : float or None, default=None
@@ -44,7 +46,12 @@ def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
     Returns
     -------
     total : Tensor of shape ()
-        The sum. It can be differentiated once, with respect to ``features``.
+        The sum. It can be differentiated, more than once too, with respect to ``features``.
+
+    Notes
+    -----
+    A bandwidth of None counts as constant in every derivative. For
+    :func:`torch.autograd.gradcheck`, whose small steps move it, pass a number.
 
     Examples
     --------
@@ -70,12 +77,13 @@ class _RBFPairSum(torch.autograd.Function):
     def forward(features, pair_weights, bandwidth, n_kernels):
         centred, squares, distances = _centred_squares_distances(features)
         if bandwidth is None:
-            bandwidth = bandwidth_from_data(features, squares)
+            bandwidth = bandwidth_from_data(features.detach(), squares.detach())
         largest = bandwidth * 2.0 ** ((n_kernels - 1) // 2)
         kernel = distances.div_(-largest).exp_()
         total, slope, rate = kernel.clone(), kernel.clone(), 1.0
         for _ in range(n_kernels - 1):
-            kernel.mul_(kernel)
+            # Autograd needs every kernel; without it one array does for all of them.
+            kernel = kernel * kernel if torch.is_grad_enabled() else kernel.mul_(kernel)
             rate *= 2.0
             total += kernel
             slope.add_(kernel, alpha=rate)
@@ -84,12 +92,11 @@ class _RBFPairSum(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        save_results(ctx, output)
+        save_results(ctx, inputs, output)
 
     @staticmethod
-    @gradient_of_value
-    def backward(ctx, grad):
-        slope, centred = ctx.saved_tensors
+    @gradient_of_value(forward)
+    def backward(ctx, grad, slope, centred):
         pull = torch.addcmul(slope @ centred, slope.sum(1, keepdim=True), centred, value=-1.0)
         return pull.mul_(4.0 * grad), None, None, None
 
@@ -109,12 +116,14 @@ class _SquaredDistances(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        save_results(ctx, output)
+        save_results(ctx, inputs, output)
 
     @staticmethod
-    @gradient_of_value
-    def backward(ctx, grad):
-        (centred,) = ctx.saved_tensors
+    @gradient_of_value(forward)
+    def backward(ctx, grad, centred):
+        if torch.is_grad_enabled():
+            # What is found of a symmetric G is right; its derivative is to be symmetric too.
+            grad = 0.5 * (grad + grad.mT)
         sums = grad.sum(1, keepdim=True)
         return torch.addcmul(grad @ centred, sums, centred, value=-1.0).mul_(-4.0)
 
@@ -163,9 +172,9 @@ def bandwidth_from_data(features, centred_squares):
 
 def check_kernels(bandwidth, n_kernels=1):
     """Raise a ValueError for a bandwidth or a number of kernels that makes no kernel."""
-    if bandwidth is not None and not (isinstance(bandwidth, Real) and bandwidth > 0):
+    if bandwidth is not None and not (isinstance(bandwidth, Real) and float(bandwidth) > 0):
         raise ValueError(f"bandwidth={bandwidth!r} must be a number above 0, or None.")
-    if not (isinstance(n_kernels, Integral) and n_kernels >= 1):
+    if not (isinstance(n_kernels, Integral) and int(n_kernels) >= 1):
         raise ValueError(f"n_kernels={n_kernels!r} must be an integer of at least 1.")
 
 

@@ -30,7 +30,11 @@ class _ScaleGradient(torch.autograd.Function):
         factor = ctx.saved_tensors[0] if ctx.factor is None else ctx.factor
         grad = (factor() if callable(factor) else factor) * grad
         if ctx.max_norm is not None:
-            grad = grad * (ctx.max_norm / grad.norm()).clamp_max(1.0)
+            norm = grad.norm()
+            if torch.is_grad_enabled():
+                # The slope of a quotient by zero is not finite.
+                norm = norm.clamp_min(torch.finfo(norm.dtype).tiny)
+            grad = grad * (ctx.max_norm / norm).clamp_max(1.0)
         return grad, None, None
 
 

@@ -227,8 +227,8 @@ class GradNormWeights(nn.Module):
         current = [torch.ones_like(task_loss)] * len(factors)
         later = [functools.partial(current.__getitem__, i) for i in range(len(current))]
         losses = criteria(tensors, later, limited=False)
-        # There is no gradient in the rehearsal of a step.
-        if tensors.features.requires_grad and torch.is_grad_enabled():
+        # The rehearsal of a step, in evaluation mode, is not to count.
+        if self.training and tensors.features.requires_grad and torch.is_grad_enabled():
             both = [task_loss, *losses]
             norms = [_gradient_norm(loss, tensors.features) for loss in both]
             self.update(torch.stack(both).detach(), torch.stack(norms))

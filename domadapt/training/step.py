@@ -15,6 +15,7 @@ from domadapt.alignment.protocol import (
     Criterion,
     StepTensors,
     declared_names,
+    is_own,
     name_of,
 )
 from domadapt.inputs.reader import n_processes
@@ -313,12 +314,13 @@ class WeightedCriteria(nn.Module):
     @property
     def are_own(self):
         """Whether nothing in them is a person's own, which may draw random numbers."""
-        own = __name__.partition(".")[0]
-        return all(
-            type(c).__module__.partition(".")[0] == own
-            and not any(callable(value) for value in c.get_params().values())
-            for _, c, _ in self.terms
-        )
+        return all(is_own(criterion) for _, criterion, _ in self.terms)
+
+    @property
+    def running_on_target(self):
+        """The names of the criteria that run the network on target samples by themselves."""
+        needed = {"target_inputs", "feature_extractor"}
+        return [name_of(c) for _, c, names in self.terms if needed <= set(names)]
 
     @property
     def epoch_listeners(self):

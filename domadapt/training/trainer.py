@@ -14,6 +14,7 @@ from domadapt.training.distributed import synchronise_batch_norm
 from domadapt.training.finite import NonFiniteLossError, find_non_finite, find_wild_outputs
 from domadapt.training.optimization import make_optimizer, parameter_groups
 from domadapt.training.orders import EndlessPermutations, steps_in_epoch
+from domadapt.training.rehearsal import rehearse
 from domadapt.training.step import EagerRunner, TrainingStep
 
 # The parts of a mini-batch; each draws its samples from a seed of its own.
@@ -60,6 +61,44 @@ class TrainingSettings:
     alignment_schedule: Callable[[float], float]
     learning_rate_schedule: Callable[[float], float]
     precision: torch.dtype
+
+
+def check_batch_norm(network, criteria, n_samples, batch_size):
+    """Check that batch normalisation is given no single sample, which has no variance.
+
+    Parameters
+    ----------
+    network : FeatureClassifier
+        Any.
+    criteria : WeightedCriteria or None
+        Some run the network on the samples of a domain by themselves.
+    n_samples : dict of str to int
+        Samples of each part.
+    batch_size : int
+        Samples of each part in a mini-batch, or all that there are.
+
+    Raises
+    ------
+    ValueError
+        If there is a layer that would be given a single sample.
+    """
+    if not any(isinstance(m, _BatchNorm) and not is_frozen(m) for m in network.modules()):
+        return
+    sizes = {part: min(batch_size, n) for part, n in n_samples.items()}
+    by_itself = [] if criteria is None else criteria.running_on_target
+    if by_itself and sizes.get("target") == 1:
+        raise ValueError(
+            f"{by_itself[0]} runs the network on the target samples of a mini-batch by themselves, "
+            f"and with batch_size={batch_size} and {n_samples['target']} samples in X_target "
+            "there is one, of which batch normalisation can take no variance. Use at least 2 of "
+            "both, or batch_norm=None."
+        )
+    if sum(sizes.values()) == 1:
+        raise ValueError(
+            f"batch_size={batch_size} and {max(n_samples.values())} samples of the "
+            f"{' and '.join(sizes)} leave batch normalisation with one sample, which has no "
+            "variance. Use at least 2 of both, or batch_norm=None."
+        )
 
 
 class Trainer:
@@ -176,14 +215,8 @@ class Trainer:
         return size
 
     def _prepare_batch_norm(self):
-        network, settings = self.network, self.settings
-        layers = [m for m in network.modules() if isinstance(m, _BatchNorm) and not is_frozen(m)]
-        sizes = self.batch_sizes
-        if sum(sizes.values()) == 1 and layers:
-            raise ValueError(
-                f"batch_size={settings.batch_size} leaves batch normalisation with one sample, "
-                "which has no variance. Use at least 2, or batch_norm=None."
-            )
+        network, settings, sizes = self.network, self.settings, self.batch_sizes
+        check_batch_norm(network, self.criteria, self.batches.n_samples, settings.batch_size)
         # One sample has no statistics of its own, so it shares those of the other domain.
         n_source = sizes.get("source", 0)
         both = min(n_source, sum(sizes.values()) - n_source) > 1
@@ -192,7 +225,6 @@ class Trainer:
         if n_processes() > 1:
             synchronise_batch_norm(network)
 
-    @torch.no_grad()
     def _rehearse(self):
         """Run one mini-batch without training: lazy layers take their sizes, misfits show."""
         self.network.eval()
@@ -200,7 +232,7 @@ class Trainer:
         inputs = self.batches.gather([self._share(rows[None])[0] for rows in index.values()])
         n_criteria = 0 if self.criteria is None else len(self.criteria.terms)
         scalars = torch.tensor([0.0] + [1.0] * n_criteria, dtype=torch.float64, device=self.device)
-        _, loss, *_ = self.step(inputs, self._as_task_counts(index), scalars)
+        loss = rehearse(self.step, inputs, self._as_task_counts(index), scalars)
         if loss is not None and not loss.isfinite():
             raise NonFiniteLossError(
                 f"Training did not start: the loss of {self.criteria.describe()} is {loss:g} on "

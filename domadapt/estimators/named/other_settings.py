@@ -113,13 +113,13 @@ class OSBPClassifier(BaseAlignmentClassifier):
     (-1, True)
     """
 
-    threshold: float | None = 0.5
+    threshold: float = 0.5
     unknown: Any = None
     batch_norm: BatchNorm = "joint"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseAlignmentClassifier._parameter_constraints,
-        "threshold": [Interval(Real, 0, 1, closed="neither"), None],
+        "threshold": [Interval(Real, 0, 1, closed="neither")],
         "unknown": "no_validation",
     }
 
