@@ -45,7 +45,7 @@ def is_filled(y):
         return y == y.dtype.type(NO_CLASS)
     if y.dtype.kind == "U":
         return y == NO_TEXT
-    fillers = (NO_CLASS, NO_TEXT) if y.dtype == object else ()
+    fillers = (NO_CLASS, float(NO_CLASS), NO_TEXT) if y.dtype == object else ()
     filled = [isinstance(value, (int, float, str)) and value in fillers for value in y.flat]
     return np.reshape(filled, y.shape).astype(bool)
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples, check_array, column_or_1d
 
-from domadapt.domains.labels import is_missing
+from domadapt.domains.labels import has_label, is_missing
 
 # Its square is still a float64.
 LARGEST_VALUE = 1e150
@@ -187,8 +187,7 @@ def read_known(y_target, y, *, are_values):
             f"y_target has shape {given.shape}, but y has shape {y.shape}: as many columns were "
             "expected."
         )
-    missing = np.reshape([is_missing(value) for value in given.flat], given.shape)
-    known = np.flatnonzero(~missing.reshape(len(given), -1).any(axis=1))
+    known = np.flatnonzero(has_label(given))
     if len(known) == 0:
         raise ValueError(
             "y_target knows no label: all of its entries are missing. Leave it out, or give the "

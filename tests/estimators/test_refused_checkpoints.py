@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_training(tmp_path, wa
         assert not hasattr(estimator, "module_")
     estimator.set_params(checkpoint=tmp_path)
     watcher = watch()
-    with pytest.raises(OSError, match="is not a file"):
+    with pytest.raises(OSError, match="is a folder"):
         fit(estimator.set_callbacks(watcher), vectors())
     assert watcher.n_epochs == 0
 
