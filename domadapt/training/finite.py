@@ -5,6 +5,9 @@ import torch
 from domadapt.nn.layers import extract_features
 from domadapt.training.distributed import in_any_process
 
+# Logits, and values in standard deviations, of this size come from no training that went well.
+LARGEST_OUTPUT = 1e10
+
 
 class NonFiniteLossError(FloatingPointError, ValueError):
     """Training was stopped because a loss or a weight was no longer a finite number.
@@ -38,11 +41,12 @@ def find_non_finite(trainer, losses):
 
 @torch.no_grad()
 def find_wild_outputs(trainer, inputs):
-    """Return that weights which are finite predict what is not; None if they do not."""
+    """Return that weights which are finite predict what is beyond all bounds; None if not."""
     network = trainer.network.eval()
     features = extract_features(network.feature_extractor, inputs, trainer.settings.precision)
     outputs = network.classifier(features)
-    if not in_any_process(~outputs.isfinite().all()):
+    # What is no number is not below, either.
+    if not in_any_process(~(outputs.abs() < LARGEST_OUTPUT).all()):
         return None
     return _stopped(trainer, "the last step", f"what the network predicts is {_too_far(trainer)}")
 

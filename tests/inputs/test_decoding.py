@@ -1,7 +1,9 @@
 """Photographs decoded: formats, colours, normalisation, damaged files."""
 
+import os
 import shutil
 import struct
+import subprocess
 import zlib
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from domadapt.inputs import UnreadableImageError
+from domadapt._storage.fingerprints import digest_of_files
+from domadapt.inputs import ImageLoader, UnreadableImageError
 from domadapt.inputs.decoding import MEAN, STD, decode, to_network
 
 pytest.importorskip("torchvision")
@@ -164,3 +167,27 @@ def test_a_damaged_image_is_reported_by_its_name(damaged, loader, check_unreadab
         loader().read(damaged[1])
     check_unreadable(caught.value, damaged[1])
     assert loader().find_readable(damaged).tolist() == [True, False]
+
+
+def test_what_is_no_image_of_a_known_format_starts_no_program(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a program was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    path = tmp_path / "page.jpg"
+    path.write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+    )
+    with pytest.raises(UnreadableImageError, match="cannot be read: cannot identify"):
+        decode(str(path))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    path = tmp_path / "pipe.png"
+    os.mkfifo(path)
+    with pytest.raises(UnreadableImageError, match="no regular file"):
+        decode(str(path))
+    assert ImageLoader(n_workers=0).find_readable(np.array([str(path)])).tolist() == [False]
+    with pytest.raises(FileNotFoundError, match="no regular file"):
+        digest_of_files([str(path)])

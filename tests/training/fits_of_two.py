@@ -142,9 +142,8 @@ def other_settings(estimator, batch_norm, *, few_labels=False, **changes):
     fit = {"X": X, "y": y, "sample_domain": sample_domain}
     if few_labels:
         # An even number, which two processes can share.
-        fit["y_target"] = np.where(
-            np.arange(len(y)) < 48, np.where(sample_domain > 0, y, 0), np.nan
-        )
+        labels = np.where(sample_domain > 0, y, 0)
+        fit["y_target"] = np.where(np.arange(len(y)) < 48, labels, np.nan)
     backbone = double_backbone(batch_norm)
     return estimator(**{**SMALL, **changes}, batch_norm=batch_norm, backbone=backbone), fit
 
