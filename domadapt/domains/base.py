@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from domadapt._storage.files import write_tensors
 from domadapt.domains.cautions import warn_of_filler
@@ -24,6 +24,7 @@ from domadapt.domains.samples import (
     check_classes,
     check_same_length,
     check_values,
+    check_weights,
     read_known,
     read_sample_domain,
 )
@@ -250,7 +251,7 @@ def split_domains(
     elif X_target is not None:
         target = Samples(_check_X_target(estimator, X, X_target))
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        sample_weight = check_weights(sample_weight, X)
         source = np.arange(n_samples) if source is None else source
         source = source[sample_weight[source] > 0]
         sample_weight = sample_weight[source]

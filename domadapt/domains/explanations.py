@@ -1,21 +1,27 @@
 """What a person would have to know to mend samples that were refused."""
 
 import numbers
+import re
 
 import numpy as np
 from scipy import sparse
 
+COMPLEX = "Complex data not supported"
 # Of grey, colour, and colour with transparency.
 CHANNELS = (1, 3, 4)
 
 
 def explained(name, X, error):
     """Return an error with what is wrong with samples, where that can be told."""
-    hint = _hint(name, X)
-    if hint is None:
-        return error
-    kind = TypeError if isinstance(error, TypeError) else ValueError
-    return kind(f"{str(error).rstrip('.')}. {hint}")
+    message, hint = str(error), _hint(name, X)
+    if message.startswith(COMPLEX):
+        # What follows is the array itself.
+        message = f"{COMPLEX}."
+    if not re.search(rf"\b{name}\b", f"{message} {hint}"):
+        message = f"{name}: {message}"
+    if hint is not None:
+        message = f"{message.rstrip('.')}. {hint}"
+    return (TypeError if isinstance(error, TypeError) else ValueError)(message)
 
 
 def _hint(name, X):

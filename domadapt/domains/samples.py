@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _num_samples, check_array, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, _num_samples, check_array, column_or_1d
 
 from domadapt.domains.labels import has_label, is_missing
 
@@ -93,6 +93,15 @@ class Domains:
                 changes["known"] = (np.cumsum(target) - 1)[self.known[stays]]
                 changes["y_known"] = self.y_known[stays]
         return replace(self, **changes)
+
+
+def check_weights(sample_weight, X):
+    """Return the weights of samples, if they are finite numbers of at least 0."""
+    try:
+        return _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    except (TypeError, ValueError) as error:
+        # Not all of scikit-learn's messages name the parameter.
+        raise type(error)(f"sample_weight: {error}") from error
 
 
 def check_same_length(name, value, rows_name, n_rows):
@@ -194,7 +203,7 @@ def read_known(y_target, y, *, are_values):
             "labels that are known and None or NaN for the others."
         )
     if are_values:
-        return known, check_values(given[known].astype(np.float64), "y_target")
+        return known, check_values(given[known], "y_target")
     labels = np.array(given[known].tolist())
     unknown = [label for label in np.unique(labels).tolist() if label not in y]
     if unknown:

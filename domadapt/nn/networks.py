@@ -212,7 +212,7 @@ def move_to(sample, module):
 
 def training_dtype(backbone):
     """Return float64 for a backbone with float64 weights, and float32 for any other."""
-    weights = [] if backbone is None else backbone.parameters()
+    weights = backbone.parameters() if isinstance(backbone, nn.Module) else []
     return torch.float64 if any(w.dtype == torch.float64 for w in weights) else torch.float32
 
 
