@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 
 from domadapt._storage.files import atomic_write
 from domadapt.domains.samples import Samples
+from domadapt.experiments.files import read_details
 from domadapt.experiments.recipes import (
     fine_tuning,
     named_backbone,
@@ -45,7 +46,9 @@ def run_cell(cell, experiment, log=None):
     Xs, ys = read_domain(experiment, cell.source)
     Xt, yt = read_domain(experiment, cell.target)
     clf = make_estimator(cell, experiment)
-    watch = TargetWatch(cell, Xt, yt, experiment.cell_folder / f"{cell.name}.json", log)
+    path = experiment.cell_folder / f"{cell.name}.json"
+    before = read_details(path, experiment.settings, resumed=True) if path.exists() else {}
+    watch = TargetWatch(cell, Xt, yt, path, log, before.get("target_accuracy", []))
     clf.set_callbacks(watch)
     clf.fit(Xs, ys, X_target=None if cell.method == "source" else Xt)
     feature_map = _map(clf, Xs, ys, Xt, yt) if cell.seed == 0 else None
@@ -127,18 +130,13 @@ class TargetWatch:
         The file in which the cell's history is kept.
     log : callable or None
         Called with a line of text after every epoch.
-
-    Attributes
-    ----------
     accuracies : list of float
-        In percent, of each epoch so far, those before an interruption included.
+        In percent, of each epoch before an interruption. Those of further epochs follow.
     """
 
-    def __init__(self, cell, X, y, path, log):
+    def __init__(self, cell, X, y, path, log, accuracies):
         self.cell, self.X, self.y, self.path, self.log = cell, X, y, path, log
-        self.accuracies = []
-        if path.exists():
-            self.accuracies = json.loads(path.read_text())["target_accuracy"]
+        self.accuracies = accuracies
 
     def setup(self, estimator, context):
         """Do nothing before the fit."""

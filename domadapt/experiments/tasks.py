@@ -10,6 +10,8 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from domadapt import datasets
+from domadapt._storage.arrays import check_samples
+from domadapt._storage.fingerprints import describe, digest_of, digest_of_array, digest_of_files
 from domadapt.methods import BY_NAME, METHODS
 
 PHOTOGRAPHS = {
@@ -139,12 +141,60 @@ def load_data(dataset, root, left_out=()):
         data.update(X=data.X[kept], y=data.y[kept], domain=data.domain[kept])
         return data
     data = datasets.load_features(root)
+    for name in data.domain_names:
+        _check_vectors(Path(root, f"{name}.npz"), *domain_of(data, name))
     data.X = data.X.astype(np.float32)
     for name in data.domain_names:
         rows = data.domain == name
         data.X[rows] = StandardScaler().fit_transform(data.X[rows])
     data.class_names = [str(label) for label in np.unique(data.y)]
     return data
+
+
+def _check_vectors(path, X, y):
+    """Check that a domain is vectors of finite numbers and classes."""
+    check_samples(path, X)
+    if X.ndim > 2:
+        raise ValueError(
+            f"{str(path)!r} has an X of shape {X.shape}. One vector for each sample was expected."
+        )
+    with np.errstate(over="ignore"):
+        too_large = ~np.isfinite(X.astype(np.float32)).all(axis=1)
+    if too_large.any():
+        row = int(np.flatnonzero(too_large)[0])
+        raise ValueError(
+            f"{str(path)!r} has numbers in X that are too large for float32, such as in row "
+            f"{row} (counted from 0). Scale them first."
+        )
+    if y.dtype.kind == "f" and (y != np.floor(y)).any():
+        raise ValueError(
+            f"{str(path)!r} has labels in y that are missing or no whole numbers. Classes were "
+            "expected."
+        )
+
+
+def digest_of_data(dataset, root, left_out=()):
+    """Return a digest of the contents of a data set: its samples, labels and domains.
+
+    Parameters
+    ----------
+    dataset, root, left_out
+        As of :func:`load_data`.
+
+    Returns
+    -------
+    digest : str
+        Of features their numbers count, of photographs the bytes of the files, neither of
+        which the names and times of files change.
+    """
+    if dataset == "features":
+        data = datasets.load_features(root)
+        parts = [digest_of_array(array) for array in (data.X, data.y, data.domain)]
+    else:
+        data = load_data(dataset, root, left_out)
+        classes = np.array(data.class_names)[data.y]
+        parts = [digest_of_files(data.X), *map(digest_of_array, (classes, data.domain))]
+    return digest_of({}, describe(parts))
 
 
 def domain_of(data, name):
