@@ -87,7 +87,7 @@ def make_estimator(cell, experiment):
     )
 
 
-def read_domain(experiment, name):
+def read_domain(experiment, name, tell=None):
     """Return what is trained on, features of photographs where the backbone is frozen, and y."""
     settings, (X, y) = experiment.settings, domain_of(experiment.data, name)
     if not settings["freeze"]:
@@ -96,15 +96,23 @@ def read_domain(experiment, name):
     reader = Reader(_loader(experiment), device, torch.float32, precision)
     backbone = named_backbone(settings["backbone"], settings["weights"])
     frozen = FrozenBackbone(backbone, reader.sample(Samples(X)))
-    return frozen_features(Samples(X), frozen, experiment.features, reader), y
+    return frozen_features(Samples(X), frozen, experiment.features, reader, tell), y
 
 
 def extract_features(experiment, domain_names, log):
     """Compute the features of domains by the frozen backbone, so that cells find them on disk."""
     for name in domain_names:
         start = time.monotonic()
-        X, _ = read_domain(experiment, name)
-        log(f"features of {name}: {len(X)} images, {len(X) / (time.monotonic() - start):.0f}/s")
+        computed: list[str] = []
+
+        def tell(text, name=name, computed=computed):
+            computed.append(text)
+            log(f"{name}: {text}")
+
+        X, _ = read_domain(experiment, name, tell)
+        # Features that were kept say nothing about the speed of this machine.
+        speed = f", {len(X) / (time.monotonic() - start):.0f}/s" if computed else ", kept before"
+        log(f"features of {name}: {len(X)} images{speed}")
 
 
 def _loader(experiment):

@@ -21,7 +21,7 @@ PHOTOGRAPHS = {
     "folder": datasets.load_image_folder,
 }
 DATASETS = (*PHOTOGRAPHS, "features")
-# Those that can be trained on one source and one target.
+# Those that learn classes from one source and one target.
 ON_PAIRS = {
     name: method
     for name, method in METHODS.items()
@@ -287,13 +287,17 @@ def read_methods(text):
     return list(dict.fromkeys(methods))
 
 
-def find_method(name):
-    """Return the name in the table of a method that runs on a pair of domains.
+def find_method(name, *, learns="classes", n_sources=1):
+    """Return the name in the table of a method that fits what is there to learn from.
 
     Parameters
     ----------
     name : str
         Any of its names, in any case.
+    learns : {"classes", "values"} or None, default="classes"
+        What it is to learn; None for any.
+    n_sources : int, default=1
+        How many sources there are.
 
     Returns
     -------
@@ -303,14 +307,26 @@ def find_method(name):
     Raises
     ------
     ValueError
-        If it is unknown, learns no classes, or needs several sources.
+        If it is unknown, learns something else, or needs several sources.
     """
     method = BY_NAME.get(name.strip().lower())
-    if method is not None and method.name in ON_PAIRS:
+    if method is None:
+        fault = "is unknown"
+    elif learns is not None and not _learns(method, learns):
+        fault = f"learns {'classes' if learns == 'values' else 'values'}, not {learns}"
+    elif method.setting == "several sources" and n_sources < 2:
+        fault = "needs several sources"
+    else:
         return method.name
-    what = "is unknown"
-    if method is not None:
-        what = "learns values, not classes" if method.classes is None else "needs several sources"
-    raise ValueError(
-        f"method {name.strip()!r} {what}. On a pair of domains there are: {', '.join(ON_PAIRS)}."
-    )
+    fitting = [
+        known.name
+        for known in METHODS.values()
+        if (learns is None or _learns(known, learns))
+        and (n_sources > 1 or known.setting != "several sources")
+    ]
+    where = "On a pair of domains there are" if n_sources == 1 else "There are"
+    raise ValueError(f"method {name.strip()!r} {fault}. {where}: {', '.join(fitting)}.")
+
+
+def _learns(method, what):
+    return method.name == "source" or getattr(method, what) is not None
