@@ -74,6 +74,11 @@ def _check_labels(path, y):
             f"{path!r} has labels in y that are missing or infinite, such as in row {row} "
             "(counted from 0)."
         )
+    if y.ndim > 2:
+        raise ValueError(
+            f"{path!r} has a y of shape {y.shape}. A label for each sample, or a row of values, "
+            "was expected."
+        )
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 

@@ -24,7 +24,7 @@ from domadapt.domains.base import MODEL
 from domadapt.experiments.recipes import named_backbone, on_vectors, recipe_loader
 from domadapt.experiments.tasks import find_method
 from domadapt.inputs import ImageLoader
-from domadapt.inputs.tables import TableEncoder, read_columns
+from domadapt.inputs.tables import TableEncoder
 from domadapt.saving import load
 
 
@@ -104,7 +104,7 @@ def _stack_labels(labels, arguments):
     if are_broken:
         raise ValueError(
             f"--task classes: the labels of {arguments.source[0]!r} are numbers that are not "
-            "whole. Leave --task out, or write --task values."
+            "whole, or several for each sample. Leave --task out, or write --task values."
         )
     return y, learns
 
@@ -209,6 +209,8 @@ def predict(arguments):
         check_writable(arguments.out)
     model = load(arguments.model, device=arguments.device)
     kind = kind_of(arguments.data)
+    if arguments.skip_unreadable and kind != "folder":
+        raise ValueError(f"--skip-unreadable is for images, and {arguments.data!r} is a {kind}.")
     if isinstance(model, Pipeline):
         X = _read_table(model["columns"], kind, arguments.data)
     else:
@@ -232,8 +234,8 @@ def _read_table(encoder, kind, path):
     if kind == "csv" and hasattr(encoder, "feature_names_in_"):
         names = encoder.feature_names_in_.tolist()
         X = with_columns(X, names, path, "that the model was trained on")
-        # What is wrong with them is told by the name of the file.
-        read_columns(X, repr(path))
+    # What is wrong with it is told by the name of the file.
+    encoder.read(X, repr(path))
     return X
 
 
@@ -243,8 +245,6 @@ def _read_other(model, kind, arguments):
         names = list(model.feature_names_in_)
         return with_columns(X, names, arguments.data, "that the model was trained on")
     if arguments.skip_unreadable:
-        if kind != "folder":
-            raise ValueError("--skip-unreadable is for images.")
         readable = (model.image_loader or ImageLoader()).find_readable(X)
         tell(f"{(~readable).sum()} of {len(X)} images cannot be read and are left out")
         X = X[readable]

@@ -80,8 +80,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             with np.errstate(over="ignore", invalid="ignore"):
                 scaler = StandardScaler().fit(np.column_stack(list(numbers.values())))
             means, scales = scaler.mean_, scaler.scale_
-            for name, mean, scale in zip(numbers, means, scales, strict=True):
-                if not np.isfinite([mean, scale]).all():
+            for name, variance in zip(numbers, scaler.var_, strict=True):
+                # Its scale would be that of a constant.
+                if not np.isfinite(variance):
                     raise ValueError(f"Column {name!r} of X holds numbers too large to be scaled.")
         categories = {}
         for name in columns.keys() - numbers.keys():
@@ -124,23 +125,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             If a column is missing or holds something of another kind than in ``fit``, or
             a value is missing or infinite.
         """
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        columns = read_columns(X, names=None if names is None else names.tolist())
-        if len(columns) != self.n_features_in_:
-            raise ValueError(
-                f"X has {len(columns)} columns, but {self.n_features_in_} were expected, as in fit."
-            )
-        known = range(self.n_features_in_) if names is None else names
-        # An array has no names, and a DataFrame may come where an array was fitted.
-        columns = dict(zip(known, columns.values(), strict=True))
-        for name, values in columns.items():
-            expected = self._kind(name)
-            if KINDS[values.dtype.kind] != expected:
-                raise ValueError(
-                    f"Column {name!r} of X holds {KINDS[values.dtype.kind]}, such as "
-                    f"{values.tolist()[0]!r}, where {expected} were expected, as in fit."
-                )
+        columns = self.read(X)
         parts = [np.empty((len(next(iter(columns.values()))), 0))]
         if self.numbers_:
             parts.append(np.column_stack([columns[name] for name in self.numbers_]))
@@ -149,6 +134,41 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             texts = [columns[name].astype(object) for name in self.categories_]
             parts.append(self._one_hot().transform(np.column_stack(texts)))
         return np.hstack(parts)
+
+    def read(self, X, what="X"):
+        """Read the columns that are known out of a table, and check them as for a prediction.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_columns)
+            The table.
+        what : str, default="X"
+            What errors call it.
+
+        Returns
+        -------
+        columns : dict
+            As of :func:`read_columns`.
+        """
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        columns = read_columns(X, what, names=None if names is None else names.tolist())
+        if len(columns) != self.n_features_in_:
+            raise ValueError(
+                f"{what} has {len(columns)} columns, but the model was trained on "
+                f"{self.n_features_in_}."
+            )
+        # An array has no names, and a DataFrame may come where an array was fitted.
+        known = range(self.n_features_in_) if names is None else names
+        columns = dict(zip(known, columns.values(), strict=True))
+        for name, values in columns.items():
+            expected, found = self._kind(name), KINDS[values.dtype.kind]
+            if found != expected:
+                raise ValueError(
+                    f"Column {name!r} of {what} holds {found}, such as {values.tolist()[0]!r}, "
+                    f"where {expected} were expected: the model was trained on them."
+                )
+        return columns
 
     def _kind(self, name):
         if name not in self.categories_:
