@@ -48,12 +48,12 @@ def _remove_leftovers(path):
         # There, to ask whether a process is alive would end it.
         return
     start, end = f".{path.name}.{socket.gethostname()}.", ".part"
-    for name in os.listdir(path.parent):
-        if name.startswith(start) and name.endswith(end):
-            pid = name[len(start) : -len(end)].partition("-")[0]
-            if pid.isdecimal() and not _is_alive(int(pid)):
-                # Another writer may have been faster.
-                with contextlib.suppress(FileNotFoundError):
+    # One may write into some folders and not list them; and another writer may be faster.
+    with contextlib.suppress(PermissionError, FileNotFoundError):
+        for name in os.listdir(path.parent):
+            if name.startswith(start) and name.endswith(end):
+                pid = name[len(start) : -len(end)].partition("-")[0]
+                if pid.isdecimal() and not _is_alive(int(pid)):
                     path.with_name(name).unlink()
 
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import os
 from pathlib import Path
+from typing import IO
 
 try:
     import fcntl
@@ -10,8 +12,19 @@ except ImportError:
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
-# Some file systems of networks have no locks.
-UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+# Some file systems of networks have no locks, or none for files that cannot be written to.
+UNSUPPORTED = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_held: set[IO[bytes]] = set()
+
+
+def _leave_to_parent():
+    """Close the locks in a forked process, which may live for longer than the one it is from."""
+    for file in _held:
+        file.close()
+
+
+if fcntl is not None:
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 @contextlib.contextmanager
@@ -31,7 +44,7 @@ def locked(folder):
     if fcntl is None:
         yield
         return
-    with open(Path(folder) / LOCK, "ab") as file:
+    with _open(Path(folder) / LOCK) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -42,4 +55,16 @@ def locked(folder):
         except OSError as error:
             if error.errno not in UNSUPPORTED:
                 raise
-        yield
+        _held.add(file)
+        try:
+            yield
+        finally:
+            _held.discard(file)
+
+
+def _open(path):
+    try:
+        return open(path, "ab")
+    except PermissionError:
+        # In a folder that several people share, it may be another's.
+        return open(path, "rb")

@@ -9,6 +9,8 @@ CELL = ("source", "target", "method", "seed")
 ACCURACIES = ("accuracy", "best_accuracy_by_target_labels")
 SETTINGS = ("dataset", "methods", "seeds", "pairs")
 POINTS = ("x", "y", "is_target")
+# JSON has whole numbers of any length.
+LARGEST = 2**1000
 
 
 def read_run(folder, *, resumed=False):
@@ -193,10 +195,15 @@ def _is_whole(value):
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value):
+def _is_float(value):
+    """Return whether a value is a number of a size that can be drawn, or NaN."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and (isinstance(value, float) or abs(value) < LARGEST)
+
+
+def _is_number(value):
     # JSON has no NaN, but Python's reads and writes it.
-    return is_number and (isinstance(value, int) or math.isfinite(value))
+    return _is_float(value) and math.isfinite(value)
 
 
 def _is_percentage(value):
@@ -205,7 +212,5 @@ def _is_percentage(value):
 
 def _is_history(history):
     return isinstance(history, dict) and all(
-        isinstance(losses, list)
-        and all(isinstance(v, int | float) and not isinstance(v, bool) for v in losses)
-        for losses in history.values()
+        isinstance(losses, list) and all(map(_is_float, losses)) for losses in history.values()
     )

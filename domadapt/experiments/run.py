@@ -153,6 +153,8 @@ def _open_folder(experiment, resume):
     """Begin a run, or check that the one in the folder can be resumed: settings and results."""
     out = experiment.out
     settings = {"format": FORMAT, "version": domadapt.__version__} | experiment.settings
+    # As they are read from a file: lists in place of tuples.
+    settings = json.loads(json.dumps(settings))
     path, results = out / "settings.json", []
     is_run = path.exists()
     if is_run and resume:
@@ -177,8 +179,6 @@ def _open_folder(experiment, resume):
 
 def _join(out, there, settings):
     """Return the settings of a run with the methods, pairs and seeds of both."""
-    # As they are read from a file: lists in place of tuples.
-    settings = json.loads(json.dumps(settings))
     joined = settings | {
         "methods": there["methods"] + [m for m in settings["methods"] if m not in there["methods"]],
         "pairs": there["pairs"] + [p for p in settings["pairs"] if p not in there["pairs"]],

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,10 @@ def digest_of_data(dataset, root, left_out=()):
         which the names and times of files change.
     """
     if dataset == "features":
-        data = datasets.load_features(root)
+        with warnings.catch_warnings():
+            # What there is to warn of, :func:`load_data` has said.
+            warnings.simplefilter("ignore")
+            data = datasets.load_features(root)
         parts = [digest_of_array(array) for array in (data.X, data.y, data.domain)]
     else:
         data = load_data(dataset, root, left_out)

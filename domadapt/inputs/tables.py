@@ -83,13 +83,13 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             for name, variance in zip(numbers, scaler.var_, strict=True):
                 # Its scale would be that of a constant.
                 if not np.isfinite(variance):
-                    raise ValueError(f"Column {name!r} of X holds numbers too large to be scaled.")
+                    raise ValueError(f"Column {name!r} holds numbers too large to be scaled.")
         categories = {}
         for name in columns.keys() - numbers.keys():
             categories[name] = np.unique(columns[name]).tolist()
             if len(categories[name]) > MOST_CATEGORIES:
                 raise ValueError(
-                    f"Column {name!r} of X holds {len(categories[name])} different texts, such as "
+                    f"Column {name!r} holds {len(categories[name])} different texts, such as "
                     f"{categories[name][0]!r}, too many for categories: leave the column out."
                 )
         names = list(columns) if hasattr(X, "columns") else None

@@ -194,6 +194,7 @@ FILE = "cells/amazon__webcam__source__0.json"
         (FILE, lambda old: DETAILS | {"target_accuracy": [float("nan")]}, "a list of percentages"),
         (FILE, lambda old: DETAILS | {"history": [1]}, "a list of numbers for each loss"),
         (FILE, lambda old: DETAILS | {"history": {"a": ["b"]}}, "has history={'a': ['b']}"),
+        (FILE, lambda old: DETAILS | {"history": {"a": [10**400]}}, "has history={'a': [1000"),
         (FILE, lambda old: DETAILS | {"map": 3}, "holds '3' where a record was expected"),
         (
             FILE,
