@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -129,8 +130,15 @@ def read_csv(path, texts=()):
                 "csv, in UTF-8."
             )
     try:
-        # Otherwise a column may be of several kinds, part by part.
-        frame = pd.read_csv(path, low_memory=False, dtype=dict.fromkeys(texts, str))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            # With low_memory a column may be of several kinds, part by part.
+            options = {"low_memory": False, "index_col": False}
+            frame = pd.read_csv(path, dtype=dict.fromkeys(texts, str), **options)
+    except pd.errors.ParserWarning as error:
+        raise ValueError(
+            f"{path!r} has rows with more cells than its first line has names."
+        ) from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path!r} is not in UTF-8: {error.reason}. Save it anew.") from error
     # Those of its parser and of empty files are.

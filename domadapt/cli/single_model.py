@@ -27,6 +27,9 @@ from domadapt.inputs import ImageLoader
 from domadapt.inputs.tables import TableEncoder
 from domadapt.saving import load
 
+# Whole numbers that are classes are seldom more than this.
+MANY_CLASSES = 50
+
 
 def fit(arguments):
     """Train a model by the arguments of the command line and save it."""
@@ -105,6 +108,12 @@ def _stack_labels(labels, arguments):
         raise ValueError(
             f"--task classes: the labels of {arguments.source[0]!r} are numbers that are not "
             "whole, or several for each sample. Leave --task out, or write --task values."
+        )
+    n_classes = len(np.unique(y))
+    if arguments.task == "auto" and y.dtype.kind in "iuf" and n_classes > MANY_CLASSES:
+        tell(
+            f"the labels are {n_classes} whole numbers, taken for classes; to predict numbers, add "
+            "--task values"
         )
     return y, learns
 

@@ -125,6 +125,12 @@ def test_whole_numbers_are_classes_unless_values_are_asked_for(files, capsys):
     assert type(domadapt.load("m.safetensors")[-1]) is domadapt.RSDRegressor
     assert fit("--method", "rsd") == 2
     assert "method 'rsd' learns values, not classes" in capsys.readouterr().err
+    numbers = people(0, 0).assign(y=np.arange(80))
+    numbers.to_csv("one.csv", index=False)
+    assert fit("--epochs", "1") == 0
+    assert "the labels are 80 whole numbers, taken for classes" in capsys.readouterr().err
+    assert fit("--epochs", "1", "--task", "classes") == 0
+    assert "taken for classes" not in capsys.readouterr().err
     people(0, 0).to_csv("one.csv", index=False)
     assert fit("--task", "values") == 2
     assert "labels such as " in capsys.readouterr().err
