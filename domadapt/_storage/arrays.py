@@ -143,8 +143,9 @@ def check_samples(path, X):
             f"{str(path)!r} has an X of shape {X.shape}. A row for each sample was expected."
         )
     if X.dtype.kind == "f" and not np.isfinite(X).all():
-        row = int(np.flatnonzero(~np.isfinite(X).reshape(len(X), -1).all(axis=1))[0])
+        row, *column = np.argwhere(~np.isfinite(X))[0].tolist()
+        place = f"row {row}, column {', '.join(map(str, column))}"
         raise ValueError(
-            f"{str(path)!r} has numbers in X that are missing or infinite, such as in row {row} "
+            f"{str(path)!r} has numbers in X that are missing or infinite, such as in {place} "
             "(counted from 0). Leave such rows out or fill them."
         )

@@ -11,6 +11,8 @@ SETTINGS = ("dataset", "methods", "seeds", "pairs")
 POINTS = ("x", "y", "is_target")
 # JSON has whole numbers of any length.
 LARGEST = 2**1000
+# More than anyone has time for.
+MOST_SEEDS = 100_000
 
 
 def read_run(folder, *, resumed=False):
@@ -102,8 +104,9 @@ def _read_settings(path):
     pairs = settings["pairs"]
     if not (isinstance(pairs, list) and all(_are_names(p) and len(p) == 2 for p in pairs)):
         raise _unexpected(path, "pairs", pairs, "a list of pairs of two domains")
-    if not _is_whole(settings["seeds"]) or settings["seeds"] < 1:
-        raise _unexpected(path, "seeds", settings["seeds"], "a whole number of at least 1")
+    seeds = settings["seeds"]
+    if not (_is_whole(seeds) and 1 <= seeds <= MOST_SEEDS):
+        raise _unexpected(path, "seeds", seeds, f"a whole number from 1 to {MOST_SEEDS}")
     return settings
 
 
@@ -132,7 +135,12 @@ def _read_results(path, settings):
 
 def _read_json(path):
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+        if "\\u" in text:
+            # What stands so in a file need not be text, and could not be written into another.
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{str(path)!r} is not there. Name a folder that domadapt bench has written."

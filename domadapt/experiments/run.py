@@ -15,6 +15,7 @@ from domadapt._storage.locks import LOCK, locked
 from domadapt.experiments.cells import duration, extract_features, run_cell
 from domadapt.experiments.files import CELL, FORMAT, read_run
 from domadapt.experiments.tables import pair_label, title_of
+from domadapt.experiments.tasks import ON_PAIRS
 from domadapt.inputs.reader import n_processes, rank
 from domadapt.training import NonFiniteLossError
 
@@ -179,6 +180,13 @@ def _open_folder(experiment, resume):
 
 def _join(out, there, settings):
     """Return the settings of a run with the methods, pairs and seeds of both."""
+    unknown = [method for method in there["methods"] if method not in ON_PAIRS]
+    unknown += [name for pair in there["pairs"] for name in pair if name not in settings["domains"]]
+    if unknown:
+        raise ValueError(
+            f"{str(out / 'settings.json')!r} names {unknown[0]!r}, which is neither a method nor a "
+            "domain here. Put the file back as it was, or name another folder."
+        )
     joined = settings | {
         "methods": there["methods"] + [m for m in settings["methods"] if m not in there["methods"]],
         "pairs": there["pairs"] + [p for p in settings["pairs"] if p not in there["pairs"]],

@@ -133,8 +133,11 @@ def test_files_of_other_kinds_are_told(path, tmp_path):
     [
         (np.array([["a"]]), "holds text in X"),
         (np.zeros(3), r"has an X of shape \(3,\)"),
-        (np.array([[0.0], [1.0], [np.nan]]), r"missing or infinite, such as in row 2 \(counted"),
-        (np.array([[[0.0, np.inf]]]), "such as in row 0"),
+        (
+            np.array([[0.0], [1.0], [np.nan]]),
+            r"missing or infinite, such as in row 2, column 0 \(counted",
+        ),
+        (np.array([[[0.0, np.inf]]]), "such as in row 0, column 0, 1"),
     ],
 )
 def test_samples_are_rows_of_finite_numbers(X, message):

@@ -173,11 +173,13 @@ FILE = "cells/amazon__webcam__source__0.json"
     ("name", "change", "message"),
     [
         ("settings.json", lambda old: [], "is of format None"),
+        ("settings.json", lambda old: old | {"dataset": "\ud800"}, "is not JSON, perhaps cut"),
         ("settings.json", lambda old: old | {"methods": "dan"}, "has methods=dan; a list of names"),
         ("settings.json", lambda old: old | {"methods": ["a", "a"]}, "a list of names, each once"),
         ("settings.json", lambda old: old | {"pairs": [["amazon"]]}, "a list of pairs of two"),
         ("settings.json", lambda old: old | {"pairs": {"a": 1}}, "a list of pairs of two"),
-        ("settings.json", lambda old: old | {"seeds": "3"}, "a whole number of at least 1"),
+        ("settings.json", lambda old: old | {"seeds": "3"}, "a whole number from 1 to"),
+        ("settings.json", lambda old: old | {"seeds": 10**400}, "a whole number from 1 to"),
         ("settings.json", lambda old: old | {"domains": [[]]}, "has domains=[[]]; a list of"),
         ("results.json", lambda old: {"cells": old}, "holds a dict, not a list of cells"),
         ("results.json", lambda old: [*old, *old], "twice. Remove the one"),
@@ -224,6 +226,19 @@ def test_files_of_another_shape_are_told_before_anything_is_trained(
         assert complaint.startswith(f"domadapt: error: {str(path)!r} ")
         assert message in complaint
         assert complaint.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"methods": ["source", "magic"]}, {"pairs": [["amazon", "webcam"], ["x", "dslr"]]}]
+)
+def test_settings_that_name_what_is_not_there_are_told(stopped, tmp_path, capsys, bench, change):
+    path = tmp_path / "run" / "settings.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    for file in (tmp_path / "run" / "cells").iterdir():
+        file.unlink()
+    capsys.readouterr()
+    assert bench(*stopped, "--resume") == 2
+    assert "which is neither a method nor a domain here" in capsys.readouterr().err
 
 
 def test_two_files_of_one_cell_are_told(stopped, tmp_path, capsys):
