@@ -56,7 +56,7 @@ def fit(arguments):
     if kind == "csv" or target.ndim == 2:
         encoder = TableEncoder(scaling=not arguments.no_scaling)
         sources, target = _encode(encoder, sources, target)
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr), _blamed_on(arguments.set):
         _fit_domains(model, method, sources, y, target)
     if encoder is None:
         model.save(arguments.out)
@@ -179,7 +179,7 @@ def _set_parameters(model, assignments):
             raise ValueError(f"--set {name}: {type(model).__name__} has no such parameter. {hint}")
         try:
             model.set_params(**{name: value})
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RuntimeError) as error:
             raise ValueError(f"--set {name}={text}: {error}") from error
     if assignments:
         try:
@@ -187,6 +187,17 @@ def _set_parameters(model, assignments):
             model._check_parameters()
         except (ValueError, TypeError) as error:
             raise ValueError(f"--set {' '.join(assignments)}: {error}") from error
+
+
+@contextlib.contextmanager
+def _blamed_on(assignments):
+    """Name the parameters that were set where training fails in a way that no check foresees."""
+    try:
+        yield
+    except (TypeError, RuntimeError) as error:
+        if not assignments:
+            raise
+        raise ValueError(f"--set {' '.join(assignments)}: {error}") from error
 
 
 def _names(known):

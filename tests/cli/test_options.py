@@ -64,6 +64,7 @@ def test_parameters_are_set_by_name(fit, tmp_path):
         ("dropout=-1", "--set dropout=-1: The 'dropout' parameter"),
         ("alignment__bandwidth=wide", "--set alignment__bandwidth=wide: "),
         ("alignment__width=3", "--set alignment__width: DANClassifier has no such parameter"),
+        ("alignment__n_kernels=1.5", "--set alignment__n_kernels=1.5: "),
         ("alignment=mcc", "alignment='mcc' is not the method of DANClassifier"),
     ],
 )
