@@ -11,6 +11,7 @@ from domadapt.domains.base import MODEL
 from domadapt.estimators._encoding import decode, is_lacking
 from domadapt.estimators._state import restore_fitted
 from domadapt.inputs.reader import resolve_device
+from domadapt.inputs.tables import behind_columns
 from domadapt.methods import CLASSES
 
 # What a prediction cannot do without; other parameters may be set anew before a fit.
@@ -32,10 +33,11 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> Any:
 
     Returns
     -------
-    estimator : BaseDeepEstimator
+    estimator : BaseDeepEstimator or Pipeline
         Fitted. If it was on a CUDA device that is not there, it is on the CPU and its
         ``device`` is ``"auto"``. A backbone that was trained is not there as it was
-        before: to fit again, set it.
+        before: to fit again, set it. A model that ``domadapt fit`` has trained on a table
+        is a :class:`~sklearn.pipeline.Pipeline` of what encodes the columns and of it.
 
     Raises
     ------
@@ -69,6 +71,7 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> Any:
         estimator = _build_estimator(path, info, parameters)
         own = "backbone" in parameters
         restore_fitted(estimator, tensors, info, has_own_backbone=own)
+        estimator = behind_columns(estimator, info)
     except (
         AssertionError,
         AttributeError,

@@ -1,1 +1,1 @@
-"""Atomic writing of files, tensors in files, and digests of data, weights and settings."""
+"""Atomic writing of files, what is read from them, locks, digests of data and settings."""

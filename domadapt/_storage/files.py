@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import socket
 import threading
 from pathlib import Path
 
@@ -23,8 +24,10 @@ def atomic_write(path, data):
     """
     path = Path(path)
     # One for each writer: several fits may store the same features at the same time.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    writer = f"{os.getpid()}-{threading.get_ident()}"
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{writer}.part")
     try:
+        _remove_leftovers(path)
         with open(temporary, "wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
@@ -37,6 +40,32 @@ def atomic_write(path, data):
             # The message has to name the file that the user knows.
             raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def _remove_leftovers(path):
+    """Remove what killed processes of this machine have left of earlier attempts."""
+    if os.name != "posix":
+        # There, to ask whether a process is alive would end it.
+        return
+    start, end = f".{path.name}.{socket.gethostname()}.", ".part"
+    # One may write into some folders and not list them; and another writer may be faster.
+    with contextlib.suppress(PermissionError, FileNotFoundError):
+        for name in os.listdir(path.parent):
+            if name.startswith(start) and name.endswith(end):
+                pid = name[len(start) : -len(end)].partition("-")[0]
+                if pid.isdecimal() and not _is_alive(int(pid)):
+                    path.with_name(name).unlink()
+
+
+def _is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        # It is another user's.
+        return True
+    return True
 
 
 def write_tensors(path, tensors, info, *, kind):

@@ -3,12 +3,20 @@
 import argparse
 import itertools
 import os
+import re
 import sys
 
+import domadapt
+from domadapt._storage.text import check_name
 from domadapt.experiments.tasks import DATASETS, ON_PAIRS
+from domadapt.methods import METHODS
 
 # What a person can correct; anything else is a bug, and shows where it happened.
 CORRECTABLE = (ValueError, OSError, ImportError)
+# The options behind parameters that have another name.
+OPTIONS = {"max_epochs": "epochs", "n_workers": "workers", "name": "backbone", "crop": "image_size"}
+# How messages name a parameter.
+NAMED = re.compile(r"^(?:The '(\w+)' parameter of |(\w+)[=:])")
 
 
 def main(argv=None):
@@ -27,9 +35,11 @@ def main(argv=None):
     """
     arguments = _make_parser().parse_args(argv)
     try:
+        _check_text(arguments)
         return arguments.run(arguments) or 0
     except CORRECTABLE as error:
-        print(f"domadapt: error: {' '.join(str(error).split())}", file=sys.stderr)
+        message = _with_option(" ".join(str(error).split()), arguments)
+        print(f"domadapt: error: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         hint = " What is finished is kept: add --resume." if arguments.command == "bench" else ""
@@ -37,11 +47,33 @@ def main(argv=None):
         return 130
 
 
+def _check_text(arguments):
+    """Check that what was typed is text, so that it can be written into files."""
+    for values in vars(arguments).values():
+        for value in values if isinstance(values, list) else [values]:
+            if isinstance(value, str):
+                check_name(value, "The argument")
+
+
+def _with_option(message, arguments):
+    """Return a message that begins with the option behind the parameter that it names."""
+    message = message.replace("ImageLoader(unreadable='skip')", "--skip-unreadable")
+    found = NAMED.match(message)
+    if found is None:
+        return message
+    name = found[1] or found[2]
+    option = OPTIONS.get(name, name)
+    if not hasattr(arguments, option) or option in ("folder", "source", "data", "model"):
+        return message
+    return f"--{option.replace('_', '-')}: {message}"
+
+
 def _make_parser():
     parser = argparse.ArgumentParser(
         prog="domadapt",
         description="Unsupervised domain adaptation: labels for one domain, right on another.",
     )
+    parser.add_argument("--version", action="version", version=f"domadapt {domadapt.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_bench(commands)
     _add_report(commands)
@@ -61,9 +93,9 @@ def _whole(minimum):
     return read
 
 
-def _method_names():
-    """Return the names of the methods, by family."""
-    families = itertools.groupby(ON_PAIRS.values(), key=lambda method: method.family)
+def _method_names(methods):
+    """Return the names of methods, by family."""
+    families = itertools.groupby(methods.values(), key=lambda method: method.family)
     return "; ".join(
         f"{family.replace('_', ' ')}: {', '.join(method.name for method in methods)}"
         for family, methods in families
@@ -146,7 +178,7 @@ def _add_bench(commands):
         "--methods",
         default="source,dan,dann,deepcoral",
         help="names with commas between them, or all (default: source,dan,dann,deepcoral); source "
-        f"is trained without a target. {_method_names()}",
+        f"is trained without a target. {_method_names(ON_PAIRS)}",
     )
     parser.add_argument(
         "--pairs", help="source:target with commas between, such as A:W,D:W (default: all)"
@@ -190,7 +222,8 @@ def _add_report(commands):
         help="write the tables and the page of a run",
         description="Print the table of a run, and write table.md, table.csv, table.json and "
         "report.html into its folder. The page needs no other file and no network. The run need "
-        "not be finished.",
+        "not be finished. In table.csv, text that a spreadsheet would run as a formula has an "
+        "apostrophe in front of it.",
     )
     parser.add_argument("folder", help="the folder of a run of domadapt bench")
     parser.set_defaults(run=_report)
@@ -203,18 +236,43 @@ def _add_fit(commands):
         description="Train a model and save it.",
         epilog="A source is a csv file with a column of labels, an npz file with X and y, or a "
         "folder with one folder of images for each class. A target is of the same kind; labels "
-        "in it are not read.",
+        "in it are not read. In tables, columns of numbers are scaled, and each category of "
+        "a column of text becomes a column of its own, by source and target together; the model "
+        "keeps this for predict.",
     )
-    parser.add_argument("source", help="csv file, npz file or folder of classes of images")
+    parser.add_argument(
+        "source",
+        nargs="+",
+        help="csv file, npz file or folder of classes of images; several where there are several "
+        "sources",
+    )
     parser.add_argument("--target", required=True, help="csv file, npz file or folder of images")
     parser.add_argument("--out", required=True, metavar="FILE", help="the model, .safetensors")
     parser.add_argument(
         "--method",
         default="dan",
-        help=f"a name (default: dan); source is trained without the target. {_method_names()}",
+        help="a name (default: dan); source is trained without the target. "
+        f"{_method_names(METHODS)}",
     )
     parser.add_argument(
         "--label", default="y", metavar="COLUMN", help="column of labels in a csv (default: y)"
+    )
+    parser.add_argument(
+        "--task",
+        choices=["auto", "classes", "values"],
+        default="auto",
+        help="what the labels are; auto takes numbers that are not whole for values to predict, "
+        "and all else for classes (default: auto)",
+    )
+    parser.add_argument(
+        "--no-scaling", action="store_true", help="leave columns of numbers as they are"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        metavar="PARAMETER=VALUE",
+        help="a parameter of the estimator, such as learning_rate=0.01, or of its criterion, such "
+        "as alignment__bandwidth=2.0; may be given several times",
     )
     parser.add_argument("--epochs", type=_whole(1), metavar="N", help="in place of the default")
     parser.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="(default: 0)")
@@ -228,13 +286,20 @@ def _add_predict(commands):
     parser = commands.add_parser(
         "predict",
         help="predict labels with a saved model",
-        description="Predict the label of every sample, as csv.",
+        description="Predict the label of every sample, as csv. Columns that the model does not "
+        "know are left out. Text that a spreadsheet would run as a formula is written with an "
+        "apostrophe in front of it.",
     )
     parser.add_argument("model", help="a file of domadapt fit or of an estimator's save")
     parser.add_argument("data", help="csv file, npz file with X, or folder of images")
     parser.add_argument("--out", metavar="FILE", help="a csv file (default: print)")
     parser.add_argument(
         "--probabilities", action="store_true", help="one more column for each class"
+    )
+    parser.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="read all images first, and leave out and count those that cannot be read",
     )
     _add_device(parser)
     parser.set_defaults(run=_predict)

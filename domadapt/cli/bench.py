@@ -10,7 +10,13 @@ from torch import distributed
 from domadapt._storage.fingerprints import digest_of
 from domadapt.experiments.run import log, run
 from domadapt.experiments.tables import markdown_table, summarise
-from domadapt.experiments.tasks import Experiment, load_data, read_methods, read_pairs
+from domadapt.experiments.tasks import (
+    Experiment,
+    digest_of_data,
+    load_data,
+    read_methods,
+    read_pairs,
+)
 from domadapt.inputs import ImageLoader
 from domadapt.inputs.reader import n_processes, rank, resolve_device
 from domadapt.nn import load_backbone
@@ -86,8 +92,19 @@ def read_settings(arguments):
             raise ValueError(
                 "--freeze, --weights and --skip-unreadable are for photographs: features need none."
             )
-        return settings | {"backbone": None, "weights": None, "image_size": None}
-    return settings | _read_backbone(arguments)
+        settings |= {"backbone": None, "weights": None, "image_size": None}
+    else:
+        settings |= _read_backbone(arguments)
+    return settings | {"data_digest": _digest_once(arguments.dataset, root, tuple(left_out))}
+
+
+def _digest_once(*data):
+    """Return the digest of the data, which one of several processes computes for all."""
+    if n_processes() == 1:
+        return digest_of_data(*data)
+    digests = [digest_of_data(*data) if rank() == 0 else None]
+    distributed.broadcast_object_list(digests)
+    return digests[0]
 
 
 def _find_unreadable(paths, arguments):

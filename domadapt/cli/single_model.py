@@ -1,38 +1,207 @@
 """What ``domadapt fit`` and ``domadapt predict`` do: files in, a model or predictions out."""
 
+import ast
 import contextlib
-import csv
-import io
-import os
+import difflib
 import sys
-from pathlib import Path
 
 import numpy as np
 from sklearn.base import is_regressor
+from sklearn.pipeline import Pipeline
 
-from domadapt._storage.files import atomic_write
-from domadapt.datasets._folders import IMAGE_ENDINGS
+from domadapt._storage.files import atomic_write, write_tensors
+from domadapt._storage.text import csv_text
+from domadapt.cli.files import (
+    align_tables,
+    check_writable,
+    kind_of,
+    read_labelled,
+    read_samples,
+    tell,
+    with_columns,
+)
+from domadapt.domains.base import MODEL
 from domadapt.experiments.recipes import named_backbone, on_vectors, recipe_loader
 from domadapt.experiments.tasks import find_method
+from domadapt.inputs import ImageLoader
+from domadapt.inputs.tables import TableEncoder
 from domadapt.saving import load
+
+# Whole numbers that are classes are seldom more than this.
+MANY_CLASSES = 50
 
 
 def fit(arguments):
     """Train a model by the arguments of the command line and save it."""
-    method = find_method(arguments.method)
-    _check_writable(arguments.out)
-    X, y = read_labelled(arguments.source, arguments.label)
-    X_target = read_samples(arguments.target, arguments.label)
+    n_sources = len(arguments.source)
+    find_method(arguments.method, learns=None, n_sources=n_sources)
+    check_writable(arguments.out)
+    kind = _one_kind([*arguments.source, arguments.target])
     parameters = {"random_state": arguments.seed, "device": arguments.device, "verbose": True}
     parameters["precision"] = arguments.precision
-    if Path(arguments.source).is_dir():
+    if kind == "folder":
         parameters |= _image_parameters(arguments)
-    clf = on_vectors(method, epochs=arguments.epochs, **parameters)
-    # What is printed is for the person who waits; results of a command go to its files.
-    with contextlib.redirect_stdout(sys.stderr):
-        clf.fit(X, y, X_target=None if method == "source" else X_target)
-    clf.save(arguments.out)
-    print(f"written to {arguments.out}", file=sys.stderr)
+    domains = [read_labelled(path, arguments.label) for path in arguments.source]
+    sources, labels = [list(part) for part in zip(*domains, strict=True)]
+    target = read_samples(arguments.target, arguments.label)
+    y, learns = _stack_labels(labels, arguments)
+    method = find_method(arguments.method, learns=learns, n_sources=n_sources)
+    model = on_vectors(method, learns=learns, epochs=arguments.epochs, **parameters)
+    _set_parameters(model, arguments.set or [])
+    encoder = None
+    if kind == "csv":
+        sources, target = align_tables(sources, target, arguments.source, arguments.target)
+    elif kind == "npz":
+        _check_shapes([*sources, target], [*arguments.source, arguments.target])
+    if kind == "csv" or target.ndim == 2:
+        encoder = TableEncoder(scaling=not arguments.no_scaling)
+        sources, target = _encode(encoder, sources, target)
+    with contextlib.redirect_stdout(sys.stderr), _blamed_on(arguments.set):
+        _fit_domains(model, method, sources, y, target)
+    if encoder is None:
+        model.save(arguments.out)
+    else:
+        tensors, info = model._to_file()
+        columns = {"columns": encoder.to_state()}
+        write_tensors(arguments.out, tensors, info | columns, kind=MODEL)
+    tell(f"written to {arguments.out}")
+
+
+def _one_kind(paths):
+    """Return the kind of several files or folders, which have to be of one."""
+    kinds = [kind_of(path) for path in paths]
+    for path, kind in zip(paths, kinds, strict=True):
+        if kind != kinds[0]:
+            raise ValueError(
+                f"{path!r} is a {kind} where {paths[0]!r} is a {kinds[0]}. Sources and target have "
+                "to be of the same kind."
+            )
+    return kinds[0]
+
+
+def _stack_labels(labels, arguments):
+    """Return the labels of all sources, and whether they are ``"classes"`` or ``"values"``."""
+    for y, path in zip(labels, arguments.source, strict=True):
+        if (y.dtype.kind == "U") != (labels[0].dtype.kind == "U"):
+            raise ValueError(
+                f"{path!r} and {arguments.source[0]!r} have labels of different kinds: text in "
+                "one, numbers in the other."
+            )
+        if y.shape[1:] != labels[0].shape[1:]:
+            raise ValueError(
+                f"{path!r} has labels of shape {y.shape}, but {arguments.source[0]!r} of shape "
+                f"{labels[0].shape}."
+            )
+    y = np.concatenate(labels)
+    are_broken = y.ndim > 1 or (y.dtype.kind == "f" and bool((y != np.floor(y)).any()))
+    learns = arguments.task
+    if learns == "auto":
+        learns = "values" if are_broken else "classes"
+    if learns == "values":
+        if y.dtype.kind == "U":
+            raise ValueError(
+                f"--task values: labels such as {str(y[0])!r} of {arguments.source[0]!r} are no "
+                "numbers."
+            )
+        return y.astype(np.float64), learns
+    if are_broken:
+        raise ValueError(
+            f"--task classes: the labels of {arguments.source[0]!r} are numbers that are not "
+            "whole, or several for each sample. Leave --task out, or write --task values."
+        )
+    n_classes = len(np.unique(y))
+    if arguments.task == "auto" and y.dtype.kind in "iuf" and n_classes > MANY_CLASSES:
+        tell(
+            f"the labels are {n_classes} whole numbers, taken for classes; to predict numbers, add "
+            "--task values"
+        )
+    return y, learns
+
+
+def _check_shapes(arrays, paths):
+    for array, path in zip(arrays, paths, strict=True):
+        if array.shape[1:] != arrays[0].shape[1:]:
+            raise ValueError(
+                f"{path!r} has samples of shape {array.shape[1:]}, but {paths[0]!r} has samples of "
+                f"shape {arrays[0].shape[1:]}."
+            )
+
+
+def _encode(encoder, sources, target):
+    """Fit the encoder on all domains together, without their labels, and encode each."""
+    tables = [*sources, target]
+    encoder.fit(_stack(tables))
+    sizes = {name: len(values) for name, values in encoder.categories_.items()}
+    if sizes:
+        counts = ", ".join(f"{name} ({size})" for name, size in sizes.items())
+        tell(f"columns of categories: {counts}")
+    *sources, target = [encoder.transform(table) for table in tables]
+    return sources, target
+
+
+def _stack(tables):
+    if not hasattr(tables[0], "columns"):
+        return np.concatenate(tables)
+    names = tables[0].columns
+    stacked = {name: np.concatenate([table[name].to_numpy() for table in tables]) for name in names}
+    return type(tables[0])(stacked)
+
+
+def _fit_domains(model, method, sources, y, target):
+    X = np.concatenate(sources)
+    if method == "source":
+        model.fit(X, y)
+    elif len(sources) == 1:
+        model.fit(X, y, X_target=target)
+    else:
+        sizes = [*map(len, sources), len(target)]
+        domain = np.repeat([*range(1, len(sizes)), -1], sizes)
+        # Labels of the target are not read: any fill their places.
+        filled = np.concatenate([y, np.repeat(y[:1], len(target), axis=0)])
+        model.fit(np.concatenate([X, target]), filled, sample_domain=domain)
+
+
+def _set_parameters(model, assignments):
+    """Set parameters of an estimator, each given as ``name=value``."""
+    for assignment in assignments:
+        name, is_given, text = assignment.partition("=")
+        name = name.strip()
+        if not (is_given and name):
+            raise ValueError(f"--set {assignment!r} is not of the form parameter=value.")
+        try:
+            value = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            value = text
+        known = model.get_params()
+        if name not in known:
+            alike = difflib.get_close_matches(name, known, n=3)
+            hint = f"Did you mean {' or '.join(alike)}?" if alike else f"There are: {_names(known)}"
+            raise ValueError(f"--set {name}: {type(model).__name__} has no such parameter. {hint}")
+        try:
+            model.set_params(**{name: value})
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise ValueError(f"--set {name}={text}: {error}") from error
+    if assignments:
+        try:
+            model._validate_params()
+            model._check_parameters()
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"--set {' '.join(assignments)}: {error}") from error
+
+
+@contextlib.contextmanager
+def _blamed_on(assignments):
+    """Name the parameters that were set where training fails in a way that no check foresees."""
+    try:
+        yield
+    except (TypeError, RuntimeError) as error:
+        if not assignments:
+            raise
+        raise ValueError(f"--set {' '.join(assignments)}: {error}") from error
+
+
+def _names(known):
+    return f"{', '.join(sorted(known))}."
 
 
 def _image_parameters(arguments):
@@ -57,119 +226,69 @@ def _image_parameters(arguments):
 def predict(arguments):
     """Predict the label, or the values, of every sample and write them as csv."""
     if arguments.out is not None:
-        _check_writable(arguments.out)
-    clf = load(arguments.model, device=arguments.device)
-    X = read_samples(arguments.data)
-    if hasattr(X, "columns") and hasattr(clf, "feature_names_in_"):
-        missing = [name for name in clf.feature_names_in_ if name not in X.columns]
-        if missing:
-            raise ValueError(
-                f"{arguments.data!r} lacks {len(missing)} columns that the model was trained on, "
-                f"such as {missing[0]!r}."
-            )
-        # Others, such as labels, do not matter.
-        X = X[list(clf.feature_names_in_)]
-    header, predicted = _predicted(clf, X, arguments.probabilities)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    is_images = isinstance(X, np.ndarray) and X.dtype.kind == "U"
-    writer.writerow(["image" if is_images else "row", *header])
-    for row, values in enumerate(predicted):
-        writer.writerow([X[row] if is_images else row, *values])
-    if arguments.out is None:
-        print(text.getvalue(), end="")
+        check_writable(arguments.out)
+    model = load(arguments.model, device=arguments.device)
+    kind = kind_of(arguments.data)
+    if arguments.skip_unreadable and kind != "folder":
+        raise ValueError(f"--skip-unreadable is for images, and {arguments.data!r} is a {kind}.")
+    if isinstance(model, Pipeline):
+        X = _read_table(model["columns"], kind, arguments.data)
     else:
-        atomic_write(arguments.out, text.getvalue())
+        X = _read_other(model, kind, arguments)
+    header, predicted = _predicted(model, X, arguments.probabilities)
+    names = X if kind == "folder" else range(len(X))
+    rows = [(name, *values) for name, values in zip(names, predicted, strict=True)]
+    text = csv_text([("image" if kind == "folder" else "row", *header), *rows])
+    if arguments.out is None:
+        print(text, end="")
+    else:
+        atomic_write(arguments.out, text)
 
 
-def _predicted(estimator, X, with_probabilities):
+def _read_table(encoder, kind, path):
+    """Read a table with the columns that a model knows."""
+    if kind == "folder":
+        raise ValueError(f"{path!r} is a folder, but the model was trained on a table.")
+    texts = [name for name in encoder.categories_ if encoder._kind(name) == "text"]
+    X = read_samples(path, texts=texts)
+    if kind == "csv" and hasattr(encoder, "feature_names_in_"):
+        names = encoder.feature_names_in_.tolist()
+        X = with_columns(X, names, path, "that the model was trained on")
+    # What is wrong with it is told by the name of the file.
+    encoder.read(X, repr(path))
+    return X
+
+
+def _read_other(model, kind, arguments):
+    X = read_samples(arguments.data)
+    if kind == "csv" and hasattr(model, "feature_names_in_"):
+        names = list(model.feature_names_in_)
+        return with_columns(X, names, arguments.data, "that the model was trained on")
+    if arguments.skip_unreadable:
+        readable = (model.image_loader or ImageLoader()).find_readable(X)
+        tell(f"{(~readable).sum()} of {len(X)} images cannot be read and are left out")
+        X = X[readable]
+        if len(X) == 0:
+            raise ValueError(f"None of the images of {arguments.data!r} can be read.")
+    return X
+
+
+def _predicted(model, X, with_probabilities):
     """Return the titles of the columns, and their entries for each sample."""
-    if is_regressor(estimator):
+    if is_regressor(model):
         if with_probabilities:
             raise ValueError("--probabilities was given, but the model predicts values.")
-        values = estimator.predict(X).reshape(len(X), -1)
+        values = model.predict(X).reshape(len(X), -1)
         numbers = [""] if values.shape[1] == 1 else range(values.shape[1])
         return [f"value{number}" for number in numbers], [[f"{v:.6g}" for v in r] for r in values]
     if not with_probabilities:
-        return ["label"], [[label] for label in estimator.predict(X)]
+        return ["label"], [[label] for label in model.predict(X)]
+    estimator = model[-1] if isinstance(model, Pipeline) else model
     # Not classes_, which lacks the label of unknown samples.
-    labels, probabilities = estimator._all_labels, estimator.predict_proba(X)
+    labels, probabilities = estimator._all_labels, model.predict_proba(X)
     best = labels[probabilities.argmax(1)]
     rows = [
         [label, *(f"{p:.6g}" for p in shares)]
         for label, shares in zip(best, probabilities, strict=True)
     ]
     return ["label", *map(str, labels)], rows
-
-
-def read_labelled(path, label):
-    """Read samples and labels from a csv file, an npz file or a folder of classes of images."""
-    if Path(path).is_dir():
-        paths = _images_below(path)
-        loose = [p for p in paths if p.parent == Path(path)]
-        if loose:
-            raise ValueError(
-                f"{path!r} holds images in no class folder, such as {loose[0].name!r}. Expected "
-                "one folder of images for each class."
-            )
-        return np.array([str(p) for p in paths]), np.array([p.parent.name for p in paths])
-    if _ending(path) == ".npz":
-        return _read_array(path, "X"), _read_array(path, "y")
-    frame = _read_csv(path)
-    if label not in frame:
-        raise ValueError(
-            f"{path!r} has no column {label!r} for the labels; name it with --label. There are: "
-            f"{', '.join(map(str, frame.columns[:10]))}."
-        )
-    return frame.drop(columns=label), frame[label].to_numpy()
-
-
-def read_samples(path, label=None):
-    """Read samples from a csv file (without the column of labels), an npz file or a folder."""
-    if Path(path).is_dir():
-        return np.array([str(p) for p in _images_below(path)])
-    if _ending(path) == ".npz":
-        return _read_array(path, "X")
-    frame = _read_csv(path)
-    return frame.drop(columns=label) if label in frame else frame
-
-
-def _ending(path):
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{str(path)!r} is not there.")
-    if path.suffix.lower() not in (".csv", ".npz"):
-        raise ValueError(f"{str(path)!r} is neither a folder nor a .csv nor a .npz file.")
-    return path.suffix.lower()
-
-
-def _images_below(folder):
-    found = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in IMAGE_ENDINGS)
-    if not found:
-        raise ValueError(f"The folder {str(folder)!r} holds no image.")
-    return found
-
-
-def _read_array(path, name):
-    try:
-        with np.load(path) as arrays:
-            if name in arrays:
-                return arrays[name]
-            there = ", ".join(arrays) or "nothing"
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path!r} is no npz file that can be read: {error}") from error
-    raise ValueError(f"{path!r} lacks {name}. It holds: {there}.")
-
-
-def _read_csv(path):
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError("csv files need pandas: pip install domadapt[csv]") from error
-    return pd.read_csv(path)
-
-
-def _check_writable(path):
-    folder = Path(path).resolve().parent
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise OSError(f"{str(path)!r} cannot be written: {str(folder)!r} is no folder to write to.")

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
+from domadapt._storage.arrays import check_samples_and_labels, read_arrays
+from domadapt._storage.text import check_name
+
 IMAGE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
@@ -42,8 +45,8 @@ def load_image_folder(root):
     FileNotFoundError
         If the folder does not exist.
     ValueError
-        If it holds fewer than two domains, a class folder without images, or an image
-        that is in no class folder.
+        If it holds fewer than two domains, a class folder without images, an image that
+        is in no class folder, or one whose path is not UTF-8.
 
     Warns
     -----
@@ -72,6 +75,8 @@ def load_image_folder(root):
             "were expected, each a folder with one folder of images for each class."
         )
     images = [(domain.name, path) for domain in domains for path in _images(domain)]
+    for _, path in images:
+        check_name(path, "The path")
     class_names = sorted({path.parent.name for _, path in images})
     label_of = {name: label for label, name in enumerate(class_names)}
     classes: dict[str, set[str]] = {path.name: set() for path in domains}
@@ -314,8 +319,9 @@ def load_features(root):
     FileNotFoundError
         If the folder does not exist.
     ValueError
-        If it holds fewer than two npz files, one of them lacks ``X`` or ``y``, these
-        differ in length, or the shape of a sample differs between files.
+        If it holds fewer than two npz files, one of them is damaged, lacks ``X`` or
+        ``y`` or holds anything but numbers and text in them, these differ in length, or
+        the shape of a sample or the kind of labels differs between files.
 
     Warns
     -----
@@ -351,6 +357,7 @@ def load_features(root):
                 f"{name}.npz has samples of shape {other.shape[1:]}, but {first}.npz has samples "
                 f"of shape {X.shape[1:]}. All domains need the same shape."
             )
+    _compare_labels(arrays)
     _compare_classes({name: set(y.tolist()) for name, (_, y) in arrays.items()})
     return Bunch(
         X=np.concatenate([X for X, _ in arrays.values()]),
@@ -361,14 +368,23 @@ def load_features(root):
 
 
 def _load_domain(path):
-    with np.load(path) as arrays:
-        missing = [name for name in ("X", "y") if name not in arrays]
-        if missing:
-            raise ValueError(
-                f"{path.name} lacks {' and '.join(missing)}. It holds: "
-                f"{', '.join(arrays) or 'nothing'}."
-            )
-        X, y = arrays["X"], arrays["y"]
-    if len(X) != len(y):
-        raise ValueError(f"{path.name} has {len(X)} samples in X, but {len(y)} labels in y.")
+    check_name(path, "The path")
+    X, y = read_arrays(path, ["X", "y"])
+    check_samples_and_labels(path, X, y)
+    if y.ndim > 1:
+        raise ValueError(
+            f"{str(path)!r} has a y of shape {y.shape}. One label for each sample was expected."
+        )
     return X, y
+
+
+def _compare_labels(arrays):
+    """Check that labels are numbers in all files or text in all, since they are compared."""
+    are_text = {name: y.dtype.kind in "US" for name, (_, y) in arrays.items()}
+    if len(set(are_text.values())) > 1:
+        text = next(name for name, is_text in are_text.items() if is_text)
+        numbers = next(name for name, is_text in are_text.items() if not is_text)
+        raise ValueError(
+            f"{text}.npz has text for labels in y, but {numbers}.npz has numbers. All domains "
+            "need labels of the same kind."
+        )

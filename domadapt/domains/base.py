@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from domadapt._storage.files import write_tensors
 from domadapt.domains.cautions import warn_of_filler
-from domadapt.domains.explanations import check_channels, explained
+from domadapt.domains.explanations import check_channels, check_numbers, explained
 from domadapt.domains.labels import is_filled
 from domadapt.domains.samples import (
     Domains,
@@ -309,6 +309,7 @@ def _check_X(estimator, X, *, reset=True):
             checked = validate_data(estimator, X, reset=reset, **CHECKS)
         except (TypeError, ValueError) as error:
             raise explained("X", X, error) from error
+        check_numbers("X", X, checked)
         check_channels("X", checked)
         return checked
     _check_files("X", paths)
@@ -356,6 +357,7 @@ def _check_X_target(estimator, X, X_target):
         # Not all of scikit-learn's messages name the array that they are about.
         told = explained("X_target", X_target, error)
         raise ValueError(f"X_target must hold samples like those of X. {told}") from error
+    check_numbers("X_target", X_target, checked)
     if checked.shape[0] == 0:
         raise ValueError(
             "X_target has 0 samples: the target domain is empty. Pass its unlabelled samples, or "

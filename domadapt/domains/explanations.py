@@ -67,6 +67,13 @@ def _first_missing(column):
     return int(np.argmax(wrong)) if np.any(wrong) else None
 
 
+def check_numbers(name, X, checked):
+    """Raise an error for dates and other objects that scikit-learn lets pass."""
+    if checked.dtype.kind not in "biuf":
+        error = ValueError(f"{name} holds {checked.dtype}, where numbers were expected.")
+        raise explained(name, X, error)
+
+
 def check_channels(name, X):
     """Raise an error for images whose channels seem to stand last."""
     if X.ndim == 4 and X.shape[-1] in CHANNELS and X.shape[1] not in CHANNELS:

@@ -256,8 +256,9 @@ class BaseDeepEstimator(DeepPredictions):
         backbone, frozen = self.backbone, None
         if self.freeze:
             frozen, backbone = FrozenBackbone(backbone, sample), None
+            tell = print if self.verbose else None
             source, target = (
-                part and Samples(frozen_features(part, frozen, self.feature_cache, reader))
+                part and Samples(frozen_features(part, frozen, self.feature_cache, reader, tell))
                 for part in (source, target)
             )
             sample = reader.sample(source)

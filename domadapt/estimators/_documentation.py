@@ -84,7 +84,8 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         Draws initial weights and the order of samples. An integer gives the same weights
         on every fit with the same data and device.
     verbose : bool, default=False
-        Print a line for each epoch. For a progress bar, register
+        Print a line for each epoch, and how many images a frozen backbone has gone through
+        before the first. For a progress bar, register
         ``sklearn.callback.ProgressBar`` with ``set_callbacks``."""
 
 OF_CLASSIFIERS = """

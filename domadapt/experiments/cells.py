@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 
 from domadapt._storage.files import atomic_write
 from domadapt.domains.samples import Samples
+from domadapt.experiments.files import read_details
 from domadapt.experiments.recipes import (
     fine_tuning,
     named_backbone,
@@ -46,7 +47,9 @@ def run_cell(cell, experiment, log=None):
     Xs, ys = read_domain(experiment, cell.source)
     Xt, yt = read_domain(experiment, cell.target)
     clf = make_estimator(cell, experiment)
-    watch = TargetWatch(cell, Xt, yt, experiment.cell_folder / f"{cell.name}.json", log)
+    path = experiment.cell_folder / f"{cell.name}.json"
+    before = read_details(path, experiment.settings, resumed=True) if path.exists() else {}
+    watch = TargetWatch(cell, Xt, yt, path, log, before.get("target_accuracy", []))
     clf.set_callbacks(watch)
     if cell.method == "source":
         with_equal_updates(clf, len(Xs), len(Xt)).fit(Xs, ys)
@@ -89,7 +92,7 @@ def make_estimator(cell, experiment):
     )
 
 
-def read_domain(experiment, name):
+def read_domain(experiment, name, tell=None):
     """Return what is trained on, features of photographs where the backbone is frozen, and y."""
     settings, (X, y) = experiment.settings, domain_of(experiment.data, name)
     if not settings["freeze"]:
@@ -98,15 +101,23 @@ def read_domain(experiment, name):
     reader = Reader(_loader(experiment), device, torch.float32, precision)
     backbone = named_backbone(settings["backbone"], settings["weights"])
     frozen = FrozenBackbone(backbone, reader.sample(Samples(X)))
-    return frozen_features(Samples(X), frozen, experiment.features, reader), y
+    return frozen_features(Samples(X), frozen, experiment.features, reader, tell), y
 
 
 def extract_features(experiment, domain_names, log):
     """Compute the features of domains by the frozen backbone, so that cells find them on disk."""
     for name in domain_names:
         start = time.monotonic()
-        X, _ = read_domain(experiment, name)
-        log(f"features of {name}: {len(X)} images, {len(X) / (time.monotonic() - start):.0f}/s")
+        computed: list[str] = []
+
+        def tell(text, name=name, computed=computed):
+            computed.append(text)
+            log(f"{name}: {text}")
+
+        X, _ = read_domain(experiment, name, tell)
+        # Features that were kept say nothing about the speed of this machine.
+        speed = f", {len(X) / (time.monotonic() - start):.0f}/s" if computed else ", kept before"
+        log(f"features of {name}: {len(X)} images{speed}")
 
 
 def _loader(experiment):
@@ -132,18 +143,13 @@ class TargetWatch:
         The file in which the cell's history is kept.
     log : callable or None
         Called with a line of text after every epoch.
-
-    Attributes
-    ----------
     accuracies : list of float
-        In percent, of each epoch so far, those before an interruption included.
+        In percent, of each epoch before an interruption. Those of further epochs follow.
     """
 
-    def __init__(self, cell, X, y, path, log):
+    def __init__(self, cell, X, y, path, log, accuracies):
         self.cell, self.X, self.y, self.path, self.log = cell, X, y, path, log
-        self.accuracies = []
-        if path.exists():
-            self.accuracies = json.loads(path.read_text())["target_accuracy"]
+        self.accuracies = accuracies
 
     def setup(self, estimator, context):
         """Do nothing before the fit."""

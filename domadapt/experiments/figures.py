@@ -19,7 +19,9 @@ def check_matplotlib():
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise ImportError("the report needs matplotlib: pip install domadapt[plot]") from error
+        raise ImportError(
+            'the report needs matplotlib: pip install ".[plot]" in a clone'
+        ) from error
 
 
 def legend_entry(drawing, text):

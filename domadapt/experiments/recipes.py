@@ -16,13 +16,15 @@ from domadapt.training.orders import steps_in_epoch
 SQUARE_TO_CROP = 256 / 224
 
 
-def on_vectors(method, *, epochs=None, **parameters):
+def on_vectors(method, *, learns="classes", epochs=None, **parameters):
     """Build the estimator that trains on vectors, a frozen backbone's too, with its defaults.
 
     Parameters
     ----------
     method : str
-        Name of a method that learns classes, as in :data:`domadapt.methods.BY_NAME`.
+        Name of a method, as in :data:`domadapt.methods.BY_NAME`.
+    learns : {"classes", "values"}, default="classes"
+        What the estimator is to learn. The method has to be for that.
     epochs : int, default=None
         In place of the estimator's default.
     **parameters : object
@@ -30,7 +32,7 @@ def on_vectors(method, *, epochs=None, **parameters):
 
     Returns
     -------
-    estimator : BaseAlignmentClassifier
+    estimator : BaseAlignmentClassifier or BaseAlignmentRegressor
         Not fitted.
 
     Examples
@@ -40,13 +42,15 @@ def on_vectors(method, *, epochs=None, **parameters):
     DANClassifier(max_epochs=5)
     """
     method = BY_NAME[method]
+    own = method.regressor if learns == "values" else method.classifier
     if method.name == "source":
-        parameters["alignment"] = None
-    elif method.classifier is None:
+        own, parameters["alignment"] = None, None
+    elif own is None:
         parameters.setdefault("alignment", method.name)
     if epochs is not None:
         parameters["max_epochs"] = epochs
-    return getattr(estimators, method.classifier or "AlignmentClassifier")(**parameters)
+    general = "AlignmentRegressor" if learns == "values" else "AlignmentClassifier"
+    return getattr(estimators, own or general)(**parameters)
 
 
 def with_equal_updates(estimator, n_source, n_target):

@@ -1,5 +1,6 @@
 """A run: all cells of a table, in a folder that can be resumed and added to."""
 
+import contextlib
 import json
 import sys
 import time
@@ -10,12 +11,13 @@ from torch import distributed
 
 import domadapt
 from domadapt._storage.files import atomic_write
+from domadapt._storage.locks import LOCK, locked
 from domadapt.experiments.cells import duration, extract_features, run_cell
+from domadapt.experiments.files import CELL, FORMAT, read_run
 from domadapt.experiments.tables import pair_label, title_of
+from domadapt.experiments.tasks import ON_PAIRS
 from domadapt.inputs.reader import n_processes, rank
 from domadapt.training import NonFiniteLossError
-
-FORMAT = 1
 
 
 def run(experiment, *, resume=False, jobs=1):
@@ -42,17 +44,25 @@ def run(experiment, *, resume=False, jobs=1):
 
     Raises
     ------
+    BlockingIOError
+        If another process runs in the folder.
     FileExistsError
         If the folder holds something else, or a run and ``resume`` is False.
     ValueError
-        If it holds a run with other settings or of another version.
+        If it holds a run on other data, with other settings or of another version, or a
+        file of it is damaged.
     OSError
         If it cannot be written to.
     """
-    settings, results = _open_folder(experiment, resume)
-    experiment = replace(experiment, settings=settings)
+    with _alone_in(experiment.out):
+        settings, results = _open_folder(experiment, resume)
+        return _run_cells(replace(experiment, settings=settings), results, jobs)
+
+
+def _run_cells(experiment, results, jobs):
+    settings = experiment.settings
     out, cells = experiment.out, experiment.cells
-    done = {(c["source"], c["target"], c["method"], c["seed"]) for c in results}
+    done = {tuple(c[name] for name in CELL) for c in results}
     todo = [cell for cell in cells if tuple(vars(cell).values()) not in done]
     if len(todo) < len(cells):
         log(f"{len(cells) - len(todo)} of {len(cells)} cells are finished already")
@@ -117,31 +127,52 @@ def _share_of_cores(experiment, jobs):
     return replace(experiment, n_threads=n_threads, n_workers=n_workers)
 
 
-def _open_folder(experiment, resume):
-    """Make the folder, or check that the run in it can be resumed; return settings and results."""
-    out = experiment.out
-    settings = {"format": FORMAT, "version": domadapt.__version__} | experiment.settings
-    path = out / "settings.json"
-    there = _read(path) if path.exists() else None
-    if n_processes() > 1:
-        # The first process must not have made the folder before the others have looked.
-        distributed.barrier()
-    if there is not None:
-        if not resume:
-            raise FileExistsError(
-                f"{str(out)!r} holds a run already. Add --resume to continue it, or name "
-                "another folder."
-            )
-        settings = _join(out, there, settings)
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())) and rank() == 0:
+@contextlib.contextmanager
+def _alone_in(out):
+    """Make the folder, if it is not there, and keep other runs out of it."""
+    if rank() != 0:
+        yield
+        return
+    if not (out / "settings.json").exists() and out.exists() and not _is_bare(out):
         raise FileExistsError(
             f"{str(out)!r} is there already, and is no run of domadapt bench. Name another folder."
         )
-    results = _read(out / "results.json") if (out / "results.json").exists() else []
-    if rank() == 0:
-        experiment.cell_folder.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        yield
+
+
+def _is_bare(out):
+    """Return whether a folder holds no more than a run that was killed as it began."""
+    return out.is_dir() and all(
+        path.name == LOCK or (path.name.startswith(".settings.json.") and path.suffix == ".part")
+        for path in out.iterdir()
+    )
+
+
+def _open_folder(experiment, resume):
+    """Begin a run, or check that the one in the folder can be resumed: settings and results."""
+    out = experiment.out
+    settings = {"format": FORMAT, "version": domadapt.__version__} | experiment.settings
+    # As they are read from a file: lists in place of tuples.
+    settings = json.loads(json.dumps(settings))
+    path, results = out / "settings.json", []
+    is_run = path.exists()
+    if is_run and resume:
+        there, results, _ = read_run(out, resumed=True)
+        settings = _join(out, there, settings)
+    if n_processes() > 1:
+        # The first process must not have begun the run before the others have looked.
+        distributed.barrier()
+    if is_run and not resume:
+        raise FileExistsError(
+            f"{str(out)!r} holds a run already. Add --resume to continue it, or name another "
+            "folder."
+        )
     _write_json(path, settings)
     _write_json(out / "results.json", results)
+    if rank() == 0:
+        experiment.cell_folder.mkdir(exist_ok=True)
     if n_processes() > 1:
         distributed.barrier()
     return settings, results
@@ -149,34 +180,44 @@ def _open_folder(experiment, resume):
 
 def _join(out, there, settings):
     """Return the settings of a run with the methods, pairs and seeds of both."""
-    if there.get("format") != FORMAT:
+    unknown = [method for method in there["methods"] if method not in ON_PAIRS]
+    unknown += [name for pair in there["pairs"] for name in pair if name not in settings["domains"]]
+    if unknown:
         raise ValueError(
-            f"{str(out)!r} holds a run of format {there.get('format')}, but this version of "
-            f"domadapt reads format {FORMAT}. Resume it with the version that began it."
+            f"{str(out / 'settings.json')!r} names {unknown[0]!r}, which is neither a method nor a "
+            "domain here. Put the file back as it was, or name another folder."
         )
-    # As they are read from a file: lists in place of tuples.
-    settings = json.loads(json.dumps(settings))
     joined = settings | {
         "methods": there["methods"] + [m for m in settings["methods"] if m not in there["methods"]],
         "pairs": there["pairs"] + [p for p in settings["pairs"] if p not in there["pairs"]],
         "seeds": max(there["seeds"], settings["seeds"]),
     }
-    growing = ("methods", "pairs", "seeds")
-    differing = [n for n in settings if n not in growing and there.get(n) != settings[n]]
+    others = ("methods", "pairs", "seeds", "data_digest")
+    differing = [n for n in settings if n not in others and there.get(n) != settings[n]]
     if differing:
         changes = "; ".join(f"{n} was {there.get(n)!r}, now {settings[n]!r}" for n in differing)
         raise ValueError(
             f"{str(out)!r} holds a run with other settings: {changes}. Use those, or name "
             "another folder."
         )
+    _check_same_data(out, there, settings)
     return joined
 
 
-def _read(path):
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{str(path)!r} cannot be read: {error}.") from error
+def _check_same_data(out, there, settings):
+    """Check that a run goes on with the contents that it was begun with."""
+    now, before = settings.get("data_digest"), there.get("data_digest")
+    if before is None and now is not None:
+        raise ValueError(
+            f"{str(out)!r} holds a run that was begun without a digest of its data, so that it "
+            "cannot be known whether they have changed since. Name another folder."
+        )
+    if before != now:
+        raise ValueError(
+            f"{str(out)!r} holds a run on other data: what {settings.get('root')!r} holds has "
+            "changed since the run was begun, and its results must not be mixed with new ones. "
+            "Put the data back as they were, or name another folder."
+        )
 
 
 def _write_json(path, value):

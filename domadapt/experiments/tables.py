@@ -1,17 +1,15 @@
 """Summary of the finished cells of a run, and tables of the summary."""
 
-import csv
-import io
 import itertools
 import re
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from domadapt._storage.text import csv_text
+from domadapt.experiments.files import ACCURACIES
 from domadapt.experiments.published import published_rows
 from domadapt.methods import METHODS
 
-# The two accuracies of a cell: of the last epoch, and of the epoch that target labels select.
-ACCURACIES = ("accuracy", "best_accuracy_by_target_labels")
 BEST_BY_TARGET_LABELS = "mean of best epochs by target labels"
 MEANS = ("mean", BEST_BY_TARGET_LABELS)
 CSV_COLUMNS = (
@@ -271,12 +269,10 @@ def _escape(text):
 
 def csv_table(summary):
     """Return the summary as comma-separated values, a line for each pair and method."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    lines = [CSV_COLUMNS]
     for method in summary["methods"]:
         for pair in method["pairs"]:
             accuracy, best = (pair[key] for key in ACCURACIES)
             values = [pair["seeds"], accuracy["mean"], accuracy["std"], best["mean"]]
-            writer.writerow([pair["source"], pair["target"], method["method"], *values])
-    return text.getvalue()
+            lines.append((pair["source"], pair["target"], method["method"], *values))
+    return csv_text(lines)

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from domadapt import datasets
+from domadapt._storage.arrays import check_samples
+from domadapt._storage.fingerprints import describe, digest_of, digest_of_array, digest_of_files
 from domadapt.methods import BY_NAME, METHODS
 
 PHOTOGRAPHS = {
@@ -19,7 +22,7 @@ PHOTOGRAPHS = {
     "folder": datasets.load_image_folder,
 }
 DATASETS = (*PHOTOGRAPHS, "features")
-# Those that can be trained on one source and one target.
+# Those that learn classes from one source and one target.
 ON_PAIRS = {
     name: method
     for name, method in METHODS.items()
@@ -139,12 +142,63 @@ def load_data(dataset, root, left_out=()):
         data.update(X=data.X[kept], y=data.y[kept], domain=data.domain[kept])
         return data
     data = datasets.load_features(root)
+    for name in data.domain_names:
+        _check_vectors(Path(root, f"{name}.npz"), *domain_of(data, name))
     data.X = data.X.astype(np.float32)
     for name in data.domain_names:
         rows = data.domain == name
         data.X[rows] = StandardScaler().fit_transform(data.X[rows])
     data.class_names = [str(label) for label in np.unique(data.y)]
     return data
+
+
+def _check_vectors(path, X, y):
+    """Check that a domain is vectors of finite numbers and classes."""
+    check_samples(path, X)
+    if X.ndim > 2:
+        raise ValueError(
+            f"{str(path)!r} has an X of shape {X.shape}. One vector for each sample was expected."
+        )
+    with np.errstate(over="ignore"):
+        too_large = ~np.isfinite(X.astype(np.float32)).all(axis=1)
+    if too_large.any():
+        row = int(np.flatnonzero(too_large)[0])
+        raise ValueError(
+            f"{str(path)!r} has numbers in X that are too large for float32, such as in row "
+            f"{row} (counted from 0). Scale them first."
+        )
+    if y.dtype.kind == "f" and (y != np.floor(y)).any():
+        raise ValueError(
+            f"{str(path)!r} has labels in y that are missing or no whole numbers. Classes were "
+            "expected."
+        )
+
+
+def digest_of_data(dataset, root, left_out=()):
+    """Return a digest of the contents of a data set: its samples, labels and domains.
+
+    Parameters
+    ----------
+    dataset, root, left_out
+        As of :func:`load_data`.
+
+    Returns
+    -------
+    digest : str
+        Of features their numbers count, of photographs the bytes of the files, neither of
+        which the names and times of files change.
+    """
+    if dataset == "features":
+        with warnings.catch_warnings():
+            # What there is to warn of, :func:`load_data` has said.
+            warnings.simplefilter("ignore")
+            data = datasets.load_features(root)
+        parts = [digest_of_array(array) for array in (data.X, data.y, data.domain)]
+    else:
+        data = load_data(dataset, root, left_out)
+        classes = np.array(data.class_names)[data.y]
+        parts = [digest_of_files(data.X), *map(digest_of_array, (classes, data.domain))]
+    return digest_of({}, describe(parts))
 
 
 def domain_of(data, name):
@@ -237,13 +291,17 @@ def read_methods(text):
     return list(dict.fromkeys(methods))
 
 
-def find_method(name):
-    """Return the name in the table of a method that runs on a pair of domains.
+def find_method(name, *, learns="classes", n_sources=1):
+    """Return the name in the table of a method that fits what is there to learn from.
 
     Parameters
     ----------
     name : str
         Any of its names, in any case.
+    learns : {"classes", "values"} or None, default="classes"
+        What it is to learn; None for any.
+    n_sources : int, default=1
+        How many sources there are.
 
     Returns
     -------
@@ -253,14 +311,26 @@ def find_method(name):
     Raises
     ------
     ValueError
-        If it is unknown, learns no classes, or needs several sources.
+        If it is unknown, learns something else, or needs several sources.
     """
     method = BY_NAME.get(name.strip().lower())
-    if method is not None and method.name in ON_PAIRS:
+    if method is None:
+        fault = "is unknown"
+    elif learns is not None and not _learns(method, learns):
+        fault = f"learns {'classes' if learns == 'values' else 'values'}, not {learns}"
+    elif method.setting == "several sources" and n_sources < 2:
+        fault = "needs several sources"
+    else:
         return method.name
-    what = "is unknown"
-    if method is not None:
-        what = "learns values, not classes" if method.classes is None else "needs several sources"
-    raise ValueError(
-        f"method {name.strip()!r} {what}. On a pair of domains there are: {', '.join(ON_PAIRS)}."
-    )
+    fitting = [
+        known.name
+        for known in METHODS.values()
+        if (learns is None or _learns(known, learns))
+        and (n_sources > 1 or known.setting != "several sources")
+    ]
+    where = "On a pair of domains there are" if n_sources == 1 else "There are"
+    raise ValueError(f"method {name.strip()!r} {fault}. {where}: {', '.join(fitting)}.")
+
+
+def _learns(method, what):
+    return method.name == "source" or getattr(method, what) is not None

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import time
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 
 from domadapt._storage.files import read_tensors, write_tensors
 from domadapt._storage.fingerprints import describe, digest_of, digest_of_files
+from domadapt.inputs.reader import rank
 from domadapt.nn.layers import extract_features
 from domadapt.nn.networks import count_features, move_to
 
@@ -51,11 +53,17 @@ class FrozenBackbone(nn.Module):
         return super().train(False)
 
 
-def frozen_features(samples, backbone, folder, reader):
+# Seconds between two lines of progress.
+PATIENCE = 5
+
+
+def frozen_features(samples, backbone, folder, reader, tell=None):
     """Return the features of samples by a frozen backbone, computed or read from a folder.
 
     Features of images are kept in a file that is named after the contents of the images,
     the transform, the weights and the precision. A ``folder`` of None keeps nothing.
+    ``tell`` is called with a line of text from time to time where features of images are
+    computed, and not where they are read.
 
     Raises
     ------
@@ -64,8 +72,9 @@ def frozen_features(samples, backbone, folder, reader):
     """
 
     def compute():
+        told = _Progress(len(samples), tell if samples.are_paths else None)
         return reader.apply(
-            lambda batch: extract_features(backbone, batch, reader.precision), samples
+            lambda batch: told.add(extract_features(backbone, batch, reader.precision)), samples
         )
 
     if folder is None or not samples.are_paths:
@@ -82,3 +91,24 @@ def frozen_features(samples, backbone, folder, reader):
     features = compute()
     write_tensors(path, {"features": torch.from_numpy(features)}, {}, kind="features")
     return features
+
+
+class _Progress:
+    """Tells how many images are done: none at first, then every few seconds, and all."""
+
+    def __init__(self, n_images, tell):
+        self.n_images, self.tell, self.n_done = n_images, tell, 0
+        self._say()
+
+    def add(self, features):
+        """Count some more, and return them."""
+        # A few images may have been filled up to a mini-batch.
+        self.n_done = min(self.n_done + len(features), self.n_images)
+        if self.n_done == self.n_images or time.monotonic() - self.last > PATIENCE:
+            self._say()
+        return features
+
+    def _say(self):
+        self.last = time.monotonic()
+        if self.tell is not None and rank() == 0:
+            self.tell(f"features: {self.n_done} of {self.n_images} images")

@@ -163,7 +163,7 @@ def _import(module, install, needed_by):
 
 def _torchvision_model(name, pretrained):
     """Build a model; return it with the prefixes of names in a file that it does not use."""
-    models = _import("torchvision.models", "domadapt[vision]", f"name={name!r}")
+    models = _import("torchvision.models", '".[vision]" in a clone', f"name={name!r}")
     _check_known(name, models.list_models(module=models))
     options = {}
     if name in ("googlenet", "inception_v3"):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -59,6 +61,36 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(path):
         assert line.endswith(str(path))
     assert path.read_text() == "old"
     assert os.listdir(path.parent) == ["file"]
+
+
+KILLED = """
+import os, signal, sys
+from domadapt._storage.files import atomic_write
+os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL)
+atomic_write(sys.argv[1], "half")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are asked in another way there")
+def test_what_a_killed_process_has_left_is_removed_by_the_next(path):
+    path.write_text("old")
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(path)])
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = set(os.listdir(path.parent)) - {"file"}
+    assert left.startswith(f".file.{socket.gethostname()}.")
+    assert left.endswith(".part")
+    assert path.read_text() == "old"
+    # Of other machines, of processes that live, and of other files.
+    others = [
+        f".file.another.{left.split('.')[-2]}.part",
+        f".file.{socket.gethostname()}.{os.getppid()}-1.part",
+        left.replace(".file.", ".other."),
+    ]
+    for name in others:
+        (path.parent / name).touch()
+    atomic_write(path, "new")
+    assert sorted(os.listdir(path.parent)) == sorted(["file", *others])
+    assert path.read_text() == "new"
 
 
 def test_content_that_cannot_be_written_leaves_the_old_file(path):

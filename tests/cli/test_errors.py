@@ -1,5 +1,6 @@
 """What is wrong with the arguments or the data, in one line and before any work."""
 
+import numpy as np
 import pytest
 
 from domadapt.experiments.tasks import load_data
@@ -30,6 +31,40 @@ def test_what_is_wrong_is_said_in_one_line(features, tmp_path, capsys, bench, ch
     assert bench(*arguments) == 2
     complaint = capsys.readouterr().err
     assert complaint.startswith("domadapt: error: ")
+    assert message in complaint
+    assert complaint.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def rows(X, y):
+    return lambda path: np.savez(path, X=X, y=y)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:400]), "is no npz file that can be read"),
+        (lambda path: path.write_bytes(b""), "is no npz file that can be read"),
+        (lambda path: path.write_text("a,b\n1,2\n"), "is no npz file that can be read"),
+        (rows(np.array([[1, "a"]], dtype=object), [0]), "holds Python objects in X"),
+        (rows([["1.0"]], [0]), "holds text in X"),
+        (rows(np.zeros((4, 5, 2)), [0, 1, 0, 1]), "has an X of shape (4, 5, 2). One vector"),
+        (rows(np.zeros(4), [0, 1, 0, 1]), "has an X of shape (4,)"),
+        (rows([[0.0], [np.nan]], [0, 1]), "missing or infinite, such as in row 1"),
+        (rows([[0.0], [1e300]], [0, 1]), "too large for float32, such as in row 1"),
+        (rows([[0.0], [1.0]], [0.5, np.nan]), "missing or no whole numbers"),
+        (rows([[0.0], [1.0]], [[0], [1]]), "has a y of shape (2, 1)"),
+    ],
+)
+def test_damaged_features_are_told_by_the_name_of_the_file(
+    features, tmp_path, capsys, bench, spoil, message
+):
+    for name in ("amazon", "dslr", "webcam"):
+        spoil(features / f"{name}.npz")
+    assert bench("features", "--root", features, "--out", tmp_path / "run") == 2
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("domadapt: error: ")
+    assert f"'{features / 'amazon.npz'}'" in complaint
     assert message in complaint
     assert complaint.count("\n") == 1
     assert not (tmp_path / "run").exists()

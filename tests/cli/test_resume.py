@@ -197,7 +197,7 @@ def test_a_folder_with_another_run_is_left_alone(features, tmp_path, capsys, ben
     assert "version was '0.0.1'" in capsys.readouterr().err
     (out / "settings.json").write_text("{")
     assert bench(*arguments, "--resume") == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert "settings.json' is not JSON" in capsys.readouterr().err
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").write_text("mine")

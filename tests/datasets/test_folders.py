@@ -1,5 +1,7 @@
 """Folders of photographs and of arrays."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -128,11 +130,24 @@ def test_features_are_stacked_by_domain(tmp_path):
     [
         ({}, r"holds 0 npz files \(none\)"),
         ({"one": {"X": np.zeros((2, 3)), "y": [0, 1]}}, r"holds 1 npz files \(one.npz\)"),
-        ({"one": {"X": [0], "y": [0]}, "two": {"Z": [0]}}, "two.npz lacks X and y. It holds: Z"),
-        ({"one": {"X": [0, 1], "y": [0]}, "two": {}}, "one.npz has 2 samples in X, but 1 labels"),
+        ({"one": {"X": [0], "y": [0]}, "two": {"Z": [0]}}, "two.npz' lacks X and y. It holds: Z"),
+        ({"one": {"X": [0, 1], "y": [0]}, "two": {}}, "one.npz' has 2 samples in X, but 1 labels"),
         (
             {"one": {"X": np.zeros((1, 3)), "y": [0]}, "two": {"X": np.zeros((1, 4)), "y": [0]}},
             r"two.npz has samples of shape \(4,\), but one.npz has samples of shape \(3,\)",
+        ),
+        (
+            {"one": {"X": [[0]], "y": [[0]]}, "two": {"X": [[0]], "y": [0]}},
+            r"one.npz' has a y of shape \(1, 1\). One label for each",
+        ),
+        ({"one": {"X": [[0]], "y": 3}, "two": {}}, "one.npz' has a single value in y"),
+        (
+            {"one": {"X": [[0]], "y": [0]}, "two": {"X": [[0]], "y": ["a"]}},
+            "two.npz has text for labels in y, but one.npz has numbers",
+        ),
+        (
+            {"one": {"X": [[0]], "y": np.array([{}])}, "two": {}},
+            "one.npz' holds Python objects in y",
         ),
     ],
 )
@@ -144,6 +159,18 @@ def test_faults_of_features_are_reported(tmp_path, domains, message):
 def test_features_of_different_classes_are_reported(tmp_path):
     save(tmp_path, one={"X": [[0], [1]], "y": [0, 1]}, two={"X": [[0], [1]], "y": [1, 2]})
     with pytest.warns(UserWarning, match="one lacks 2; two lacks 0"):
+        load_features(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such names")
+def test_names_that_are_not_utf_8_are_refused_by_name(tmp_path):
+    root = make_images(tmp_path, {name: {"bike": 1, "mug": 1} for name in ("one", "two")})
+    os.rename(root / "one" / "mug", os.fsencode(root / "one") + b"/m\xfcg")
+    with pytest.raises(ValueError, match=r"m\\udcfcg/frame_0.jpg' is not UTF-8.*rename it"):
+        load_image_folder(root)
+    for name in (b"a.npz", b"b\xfc.npz"):
+        np.savez(os.fsdecode(os.fsencode(tmp_path) + b"/" + name), X=[[0]], y=[0])
+    with pytest.raises(ValueError, match=r"b\\udcfc.npz' is not UTF-8.*rename it"):
         load_features(tmp_path)
 
 

@@ -134,7 +134,7 @@ def test_names_of_criteria_in_any_case(blobs, same):
 @pytest.mark.parametrize("make", [MMD, KernelMMD])
 @pytest.mark.parametrize("bandwidth", ["median", "1.0", [1.0], -1.0, float("nan")])
 def test_bandwidths(make, bandwidth):
-    with pytest.raises(ValueError, match="bandwidth=.* must be a number above 0, or None"):
+    with pytest.raises(ValueError, match=r"bandwidth=.* must be a number above 0, or None"):
         make(bandwidth=bandwidth)
 
 
@@ -150,7 +150,7 @@ def test_a_batch_of_one_is_refused_before_training_and_the_old_fit_kept(
     few = X_target[:1] if alone == "one target sample" else X_target
     clf.set_params(batch_size=16 if alone == "one target sample" else 1)
     with pytest.raises(
-        ValueError, match="batch_size=1.*X_target|batch_size.* and (1|75) samples of the target"
+        ValueError, match=r"batch_size=1.*X_target|batch_size.* and (1|75) samples of the target"
     ):
         clf.fit(X, y, X_target=few)
     clf.set_params(batch_size=16)

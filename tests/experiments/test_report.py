@@ -147,7 +147,7 @@ def test_without_matplotlib_the_tables_are_written(tmp_path, monkeypatch):
     make_run(tmp_path / "run")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"the report needs matplotlib: pip install domadapt\[pl"):
+    with pytest.raises(ImportError, match=r'the report needs matplotlib: pip install "\.\[plot\]'):
         write_report(tmp_path / "run")
     assert (tmp_path / "run" / "table.csv").exists()
     assert not (tmp_path / "run" / "report.html").exists()

@@ -323,6 +323,14 @@ def test_nothing_is_published_on_other_data(settings):
     assert "published:" not in markdown_table(summarise(settings, []))
 
 
+def test_the_csv_table_holds_nothing_that_a_spreadsheet_runs():
+    summary = summarise(make_settings(pairs=[["=1+1", "@x"]], methods=["-dan"]), [])
+    (row,) = csv.DictReader(io.StringIO(csv_table(summary)))
+    assert row["source"] == "'=1+1"
+    assert row["target"] == "'@x"
+    assert row["method"] == "'-dan"
+
+
 def test_the_csv_table_reads_back():
     settings = make_settings(methods=["source", 'd,"an'])
     cells = [cell | {"method": cell["method"].replace("dan", 'd,"an')} for cell in CELLS[:-3]]

@@ -373,7 +373,7 @@ def test_old_names_of_transformers_are_known(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("package", "name", "install"),
     [
-        ("torchvision", "resnet18", "pip install domadapt[vision]"),
+        ("torchvision", "resnet18", 'pip install ".[vision]" in a clone'),
         ("timm", "timm/resnet10t", "pip install timm"),
     ],
 )

@@ -17,32 +17,40 @@ MANY = settings(
 )
 
 
-def check(estimator, given):
-    """Check the outcome of one fit."""
-    before = {name: picture(value) for name, value in given.items()}
-    process = state_of_process(estimator)
+def outcome(estimator, given):
+    """Return the message with which a fit is refused, or None, and what is predicted."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator.fit(**given)
-            predicted = estimator.predict(given["X"])
+            predicted = [estimator.predict(given["X"])]
             if is_classifier(estimator):
-                probabilities = estimator.predict_proba(given["X"])
+                predicted.append(estimator.predict_proba(given["X"]))
     except (TypeError, ValueError) as error:
-        assert names_a_parameter(estimator, str(error)), str(error)
-    else:
-        losses = [value for values in estimator.history_.values() for value in values]
-        assert np.isfinite(losses).all(), estimator.history_
-        seen = [predicted, getattr(estimator, "transduction_", predicted)]
-        for labels in seen:
-            if is_classifier(estimator):
-                assert np.isin(labels, estimator._all_labels).all()
-            else:
-                assert np.isfinite(labels).all(), labels
-        if is_classifier(estimator):
-            np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-4)
+        return str(error), None
+    return None, [*predicted, getattr(estimator, "transduction_", predicted[0])]
+
+
+def check(estimator, given):
+    """Check the outcome of one fit."""
+    before = {name: picture(value) for name, value in given.items()}
+    process = state_of_process(estimator)
+    message, predicted = outcome(estimator, given)
     assert state_of_process(estimator) == process
     assert {name: picture(value) for name, value in given.items()} == before
+    if message is not None:
+        assert names_a_parameter(estimator, message), message
+        return
+    losses = [value for values in estimator.history_.values() for value in values]
+    assert np.isfinite(losses).all(), estimator.history_
+    labels, *probabilities, transduction = predicted
+    for values in (labels, transduction):
+        if is_classifier(estimator):
+            assert np.isin(values, estimator._all_labels).all()
+        else:
+            assert np.isfinite(values).all(), values
+    for shares in probabilities:
+        np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-4)
 
 
 @ORDINARY

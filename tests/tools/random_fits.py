@@ -241,7 +241,7 @@ def picture(value):
         value = value.numpy()
     if isinstance(value, np.ndarray) and value.dtype != object:
         return [value.dtype.str, value.shape, value.flags.writeable, value.tobytes()]
-    return repr(copy.deepcopy(value))
+    return None if hasattr(value, "__next__") else repr(copy.deepcopy(value))
 
 
 def names_a_parameter(estimator, message):
