@@ -92,7 +92,7 @@ def run_task(name, pair, methods, seeds, device):
 def report_of(cells, seeds):
     """Write the tables of a result file: all sets, then every pair."""
     order = list(METHODS)
-    cells = sorted(cells, key=lambda cell: order.index(cell["method"]))
+    cells = sorted(cells, key=lambda cell: (order.index(cell["method"]), cell["set"]))
     parts = [f"Target accuracy in %, mean of {seeds} seeds, default parameters.", summary(cells)]
     for name in sorted(names(cells, "set")):
         parts += [f"### {name}", by_pair(cells, name)]

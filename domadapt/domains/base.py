@@ -355,7 +355,7 @@ def _check_X_target(estimator, X, X_target):
         checked = check_array(X_target, input_name="X_target", ensure_min_samples=0, **CHECKS)
     except (TypeError, ValueError) as error:
         # Not all of scikit-learn's messages name the array that they are about.
-        told = explained("X_target", X_target, error)
+        told = str(explained("X_target", X_target, error)).removeprefix("X_target: ")
         raise ValueError(f"X_target must hold samples like those of X. {told}") from error
     check_numbers("X_target", X_target, checked)
     if checked.shape[0] == 0:
