@@ -25,7 +25,7 @@ from domadapt.estimators._cautions import (
     warn_of_no_target,
 )
 from domadapt.estimators._predictions import DeepPredictions
-from domadapt.estimators._stages import TOGETHER, Stage, Training
+from domadapt.estimators._stages import TOGETHER, Stage, Training, parts_of
 from domadapt.estimators._state import fingerprint_of_fit
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.images import leave_out_unreadable
@@ -41,7 +41,11 @@ from domadapt.nn.networks import (
 from domadapt.nn.random_numbers import RandomNumbers
 from domadapt.training.finite import NonFiniteLossError
 from domadapt.training.loss_weights import LOSS_WEIGHTS
-from domadapt.training.optimization import ALIGNMENT_SCHEDULES, LEARNING_RATE_SCHEDULES
+from domadapt.training.optimization import (
+    ALIGNMENT_SCHEDULES,
+    LEARNING_RATE_SCHEDULES,
+    resolve_schedule,
+)
 from domadapt.training.step import WeightedCriteria
 from domadapt.training.trainer import Trainer, TrainingSettings, check_batch_norm
 
@@ -209,7 +213,7 @@ class BaseDeepEstimator(DeepPredictions):
         later = later if self._alignment_weight(criteria) > 0 else []
         for stage in later:
             # Not after a first stage that took hours.
-            n_samples = {n: len(p) for n, p in _parts_of(stage, parts, criteria).items()}
+            n_samples = {n: len(p) for n, p in parts_of(stage, parts, criteria).items()}
             check_batch_norm(network, criteria, n_samples, self.batch_size)
         trainer = self._make_trainer(first, training, criteria)
         trainer.resume(self._checkpoint_of(first), training.fingerprint)
@@ -290,7 +294,7 @@ class BaseDeepEstimator(DeepPredictions):
         """Return the trainer of a stage."""
         network, reader, parts = training.network, training.reader, training.parts
         criteria = criteria if stage.aligns else None
-        parts, task = _parts_of(stage, parts, criteria), training.task if stage.learns else None
+        parts, task = parts_of(stage, parts, criteria), training.task if stage.learns else None
         loss_weights = source_domains = None
         if criteria is not None:
             criteria = criteria.to(reader.device, reader.dtype)
@@ -338,8 +342,10 @@ class BaseDeepEstimator(DeepPredictions):
             backbone_factor=backbone_rate,
             batch_norm=self.batch_norm,
             alignment_weight=alignment_weight,
-            alignment_schedule=_named(ALIGNMENT_SCHEDULES, self.alignment_schedule),
-            learning_rate_schedule=_named(LEARNING_RATE_SCHEDULES, self.learning_rate_schedule),
+            alignment_schedule=resolve_schedule(ALIGNMENT_SCHEDULES, self.alignment_schedule),
+            learning_rate_schedule=resolve_schedule(
+                LEARNING_RATE_SCHEDULES, self.learning_rate_schedule
+            ),
             precision=PRECISIONS[self.precision],
         )
 
@@ -376,19 +382,6 @@ class BaseDeepEstimator(DeepPredictions):
         dtype = NUMPY_DTYPES[training_dtype(self.backbone)]
         tags.transformer_tags.preserves_dtype = [dtype.__name__]
         return tags
-
-
-def _parts_of(stage, parts, criteria):
-    """Return the samples that a stage trains on."""
-    if not stage.aligns:
-        return {"source": parts["source"]}
-    if not stage.learns and not criteria.asks_for("source_"):
-        return {"target": parts["target"]}
-    return parts
-
-
-def _named(known, value):
-    return known[value] if isinstance(value, str) else value
 
 
 def _both(network, precision):

@@ -43,3 +43,12 @@ class Training:
     task: Any = None
     source_domain: np.ndarray | None = None
     fingerprint: str | None = None
+
+
+def parts_of(stage, parts, criteria):
+    """Return the samples that a stage trains on."""
+    if not stage.aligns:
+        return {"source": parts["source"]}
+    if not stage.learns and not criteria.asks_for("source_"):
+        return {"target": parts["target"]}
+    return parts

@@ -46,6 +46,11 @@ def parameter_groups(module, backbone=None, backbone_factor=1.0):
     return [group for group in groups if group["params"]]
 
 
+def resolve_schedule(known, schedule):
+    """Return the schedule that a name stands for, or the callable itself."""
+    return known[schedule] if isinstance(schedule, str) else schedule
+
+
 def check_schedule(name, schedule):
     """Check that a callable maps progress to a factor of at least 0.
 
