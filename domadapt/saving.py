@@ -80,7 +80,10 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> Any:
         OverflowError,
         RuntimeError,
         TypeError,
+        ValueError,
     ) as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
         reason = textwrap.shorten(str(error), 500, placeholder=" ...")
         raise ValueError(f"{str(path)!r} does not fit together: {reason}") from error
     return estimator
@@ -112,6 +115,9 @@ def _build_estimator(path, info, given):
             stacklevel=3,
         )
     estimator.set_params(**{name: decode(name, value) for name, value in saved.items()}, **given)
+    estimator._validate_params()
+    if estimator.image_loader is not None:
+        estimator.image_loader._validate_params()
     if "device" not in given:
         try:
             resolve_device(estimator.device)

@@ -82,6 +82,9 @@ def read_details(path, settings, *, resumed=False):
         history = details.get(key)
         if history is not None and not _is_history(history):
             raise _unexpected(path, key, history, "a list of numbers for each loss")
+    names = details.get("class_names")
+    if names is not None and not _are_names(names):
+        raise _unexpected(path, "class_names", names, "a list of names, each once")
     if details.get("map") is not None:
         _check_map(path, details["map"])
     return details
@@ -181,6 +184,9 @@ def _check_map(path, points):
         )
         if not is_fit:
             raise _unexpected(path, f"map {key}", points[key], "a list of numbers")
+    projection = points.get("projection", "")
+    if not (isinstance(projection, str) and _is_whole(points.get("n_features", 0))):
+        raise _unexpected(path, "map projection", projection, "a name, and a number of features")
     lengths = [len(points[key]) for key in POINTS]
     if len(set(lengths)) > 1:
         raise ValueError(

@@ -114,20 +114,21 @@ def describe(details):
 def has_classes(details):
     """Return whether the labels of the map of a cell are numbers of its class names."""
     names, labels = details.get("class_names"), details["map"].get("label")
-    if not names or not labels or len(labels) != len(details["map"]["x"]):
+    if not names or not isinstance(labels, list) or len(labels) != len(details["map"]["x"]):
+        return False
+    if not all(isinstance(k, int) and 0 <= k < len(names) for k in labels):
         return False
     # Earlier versions numbered the classes on the map, with no gap for those that are not there.
-    counts_all = "projection" in details["map"] or len(set(labels)) == len(names)
-    return counts_all and all(isinstance(k, int) and 0 <= k < len(names) for k in labels)
+    return "projection" in details["map"] or len(set(labels)) == len(names)
 
 
 def _figure(title, caption, details, class_names):
     """Return a map in both colourings, where classes are known, with one caption."""
     points = details["map"]
-    alt = f"Feature map of {title}, coloured by {{}}: {describe(details)}."
-    images = [_image(draw_by_domain(points), alt.format("domain"), "by-domain")]
+    before, after = f"Feature map of {title}, coloured by ", f": {describe(details)}."
+    images = [_image(draw_by_domain(points), f"{before}domain{after}", "by-domain")]
     if class_names and has_classes(details) and details["class_names"] == class_names:
-        images.append(_image(draw_by_class(points), alt.format("class"), "by-class"))
+        images.append(_image(draw_by_class(points), f"{before}class{after}", "by-class"))
     elif class_names:
         images.append(NO_CLASSES)
     return f"<figure>{''.join(images)}<figcaption>{html.escape(caption)}</figcaption></figure>"

@@ -1,5 +1,6 @@
 """What it takes to resume a training, as one file of tensors and JSON."""
 
+import math
 import textwrap
 
 import torch
@@ -51,12 +52,27 @@ def resume_from(path, trainer, fingerprint):
                 "it to start anew, or name another file."
             )
         _restore(trainer, tensors, info)
-    except (LookupError, RuntimeError, TypeError) as error:
+    except (AttributeError, LookupError, OverflowError, RuntimeError, TypeError) as error:
         reason = textwrap.shorten(str(error), 500, placeholder=" ...")
         raise ValueError(f"The checkpoint {str(path)!r} does not fit together: {reason}") from error
 
 
+def _check_said(trainer, info):
+    """Raise a TypeError unless steps and history are those of such a training."""
+    history, n_steps = info["history"], info["n_steps"]
+    if not (isinstance(history, dict) and history.keys() == trainer.history.keys()):
+        raise TypeError(f"a history of other losses: {history!r}")
+    losses = list(history.values())
+    if not all(isinstance(values, list) and len(values) == len(losses[0]) for values in losses):
+        raise TypeError(f"a history of losses of different lengths: {history!r}")
+    if not all(type(v) in (int, float) and math.isfinite(v) for vs in losses for v in vs):
+        raise TypeError(f"a history of what is no finite number: {history!r}")
+    if type(n_steps) is not int or n_steps != len(losses[0]) * trainer.steps_per_epoch:
+        raise TypeError(f"{n_steps!r} steps in {len(losses[0])} epochs")
+
+
 def _restore(trainer, tensors, info):
+    _check_said(trainer, info)
     trainer.step.load_state_dict(_under("step", tensors))
     for part, order in trainer.orders.items():
         order.restore(_under(f"order.{part}", tensors))

@@ -23,7 +23,7 @@ UNSURE = {
     "PseudoLabels": lambda: PseudoLabels(threshold=1.0),
     "MeanTeacher": lambda: MeanTeacher(confidence=1.0),
 }
-FIT = {"max_epochs": 2, "batch_size": 16, "random_state": 0, "hidden_layer_sizes": (8,)}
+FIT = {"max_epochs": 7, "batch_size": 16, "random_state": 0, "hidden_layer_sizes": (8,)}
 
 
 def make_step(alignment, *, loss_weights=None, n_outputs=N_CLASSES):
