@@ -30,14 +30,14 @@ def test_ordinary_data_warns_of_nothing(blobs, quiet):
     make(alignment="mmd").fit(X, y, X_target=X_target)
     make().fit(sparse.csr_array(X), y, X_target=sparse.csr_array(X_target))
     constant = np.column_stack([X, np.full(len(X), 5.0), np.zeros(len(X))])
-    make().fit(constant, y)
+    assert make().fit(constant, y).n_steps_ == 7 * 8
 
 
 def test_rare_words_warn_of_nothing(quiet):
     rng = np.random.default_rng(0)
     X = sparse.random_array((300, 200), density=0.02, rng=rng, format="csr")
     target = sparse.random_array((300, 200), density=0.01, rng=rng, format="csr")
-    make().fit(X, np.arange(300) % 2, X_target=target)
+    assert make().fit(X, np.arange(300) % 2, X_target=target).transduction_.shape == (300,)
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
