@@ -2,15 +2,26 @@
 
 import contextlib
 import math
+import os
 import threading
 
 import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-# Torch's global generators serve one fit at a time.
-_GLOBAL_GENERATORS = threading.RLock()
 _of_thread = threading.local()
+
+
+def _make_lock():
+    # Torch's global generators serve one fit at a time.
+    global _GLOBAL_GENERATORS
+    _GLOBAL_GENERATORS = threading.RLock()
+
+
+_make_lock()
+if hasattr(os, "register_at_fork"):
+    # In a forked process nobody is left to release it.
+    os.register_at_fork(after_in_child=_make_lock)
 
 
 class RandomNumbers:

@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from domadapt.experiments.cells import POINTS_ON_MAP, _classes, _map
+from domadapt.experiments import cells
+from domadapt.experiments.cells import POINTS_ON_MAP, _classes, _map, make_estimator, run_cell
+from domadapt.experiments.tasks import Cell, Experiment
 
 
 def make_map(ys, yt, classes, n_features=7):
@@ -39,3 +41,33 @@ def test_classes_are_those_that_the_names_are_of():
     # Of the photographs of the second class none can be read.
     experiment = make_experiment("folder", [0, 2, 2, 0], ["bike", "car", "mug"])
     assert _classes(experiment).tolist() == [0, 1, 2]
+
+
+def test_source_only_makes_as_many_updates_as_the_methods_beside_it(tmp_path, monkeypatch):
+    for name, n_samples in (("small", 40), ("large", 1000)):
+        X = np.random.default_rng(0).normal(size=(n_samples, 4)).astype(np.float32)
+        np.savez(tmp_path / f"{name}.npz", X=X, y=np.arange(n_samples) % 2)
+    made = []
+
+    def keep(cell, experiment):
+        made.append(make_estimator(cell, experiment))
+        return made[-1]
+
+    monkeypatch.setattr(cells, "make_estimator", keep)
+    settings = {
+        "dataset": "features",
+        "root": str(tmp_path),
+        "left_out": [],
+        "epochs": 2,
+        "precision": "float32",
+        "batch_size": None,
+        "backbone": None,
+        "freeze": False,
+    }
+    experiment = Experiment(settings, tmp_path / "run", tmp_path / "features", device="cpu")
+    experiment.cell_folder.mkdir(parents=True)
+    for method in ("source", "dan"):
+        run_cell(Cell("small", "large", method, 0), experiment)
+    source, dan = made
+    assert source.n_steps_ == dan.n_steps_ == 2 * (1000 // 64)
+    assert not hasattr(source, "transduction_")

@@ -1,5 +1,10 @@
 """Weights and dropout from a generator of a fit's own: what torch itself would draw."""
 
+import os
+import signal
+import threading
+import time
+
 import pytest
 import torch
 from torch import nn
@@ -91,3 +96,34 @@ def test_an_error_leaves_the_global_generator_as_it_was(lends_global):
         fail()
     assert torch.equal(torch.get_rng_state(), before)
     assert generator_on(CPU) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks no processes")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_process_waits_for_no_thread_of_its_parent():
+    lent, released = threading.Event(), threading.Event()
+
+    def hold():
+        with RandomNumbers(0, CPU, lends_global=True).drawn():
+            lent.set()
+            released.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    lent.wait()
+    child = os.fork()
+    if child == 0:
+        with RandomNumbers(1, CPU, lends_global=True).drawn():
+            os._exit(7)
+    for _ in range(500):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.01)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    released.set()
+    thread.join()
+    assert done == child
+    assert os.waitstatus_to_exitcode(status) == 7
