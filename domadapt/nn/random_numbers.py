@@ -12,16 +12,18 @@ from torch.nn.utils import skip_init
 _of_thread = threading.local()
 
 
-def _make_lock():
-    # Torch's global generators serve one fit at a time.
-    global _GLOBAL_GENERATORS
-    _GLOBAL_GENERATORS = threading.RLock()
+# Torch's global generators serve one fit at a time.
+_global_generators = threading.RLock()
 
 
-_make_lock()
+def _renew_lock():
+    global _global_generators
+    _global_generators = threading.RLock()
+
+
 if hasattr(os, "register_at_fork"):
     # In a forked process nobody is left to release it.
-    os.register_at_fork(after_in_child=_make_lock)
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class RandomNumbers:
@@ -79,7 +81,7 @@ class RandomNumbers:
 
     @contextlib.contextmanager
     def _lent(self):
-        with _GLOBAL_GENERATORS:
+        with _global_generators:
             found = {kind: _get_state(self.device, kind) for kind in self.generators}
             for kind, generator in self.generators.items():
                 _set_state(self.device, kind, generator.get_state())
