@@ -277,7 +277,10 @@ def split_domains(
 
 def _check_known(y, sample_domain):
     """Check that no source sample has the filler of :func:`domadapt.pack` for a label."""
-    filled = is_filled(np.asarray(y))
+    try:
+        filled = is_filled(np.asarray(y))
+    except ValueError as error:
+        raise ValueError(f"y holds samples with different numbers of values: {error}") from error
     if filled.any():
         where = "source samples" if sample_domain is not None else "samples"
         raise ValueError(

@@ -1,5 +1,6 @@
 """Samples of the source and of the target, and their labels, checked."""
 
+import re
 from dataclasses import dataclass, replace
 from numbers import Number
 from typing import Any
@@ -165,7 +166,7 @@ def check_values(y, name="y"):
     try:
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name=name)
     except (TypeError, ValueError) as error:
-        if name in str(error):
+        if re.search(rf"\b{name}\b", str(error)):
             raise
         raise ValueError(f"{name} must hold numbers to predict. {error}") from error
     largest = abs(y).max()

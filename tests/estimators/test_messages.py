@@ -92,6 +92,8 @@ def test_labels_that_are_none(blobs, untrained, labels, message):
         (["low", "high", "low"], "y must hold numbers to predict. could not convert string"),
         ([1e300, -1e300, 0.0], "y holds numbers as large as 1e\\+300, of which no variance"),
         ([1.0, np.nan, 0.0], "Input y contains NaN"),
+        ([[[1.0]], [[2.0]], [[3.0]]], "y must hold numbers to predict. Found array with dim 3"),
+        ([None, [1.0], [2.0]], "y holds samples with different numbers of values"),
     ],
 )
 def test_values_that_are_none(blobs, untrained, values, message):
