@@ -33,8 +33,8 @@ CLAIMS = {
         "parameters": {"backbone": model("vit_b_16")},
     },
     "a frozen model": {
-        "input_shape": [3, 224, 224],
-        "parameters": {"backbone": model("vgg19"), "freeze": True},
+        "input_shape": [3, 32, 32],
+        "parameters": {"backbone": model("resnet18"), "freeze": True},
     },
 }
 
