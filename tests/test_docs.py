@@ -114,7 +114,7 @@ def test_the_code_of_a_page_runs(page, request):
     assert np.isin(names["clf"].fit(X, y, sample_domain=d).predict(X), range(10)).all()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def photographs(tmp_path_factory):
     """A folder like Office-31 with one tiny picture in each class, and weights of two models."""
     path, rng = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)

@@ -113,6 +113,9 @@ def restore_fitted(estimator, tensors, info, *, has_own_backbone):
 
 def _read_module(estimator, info, state, has_own_backbone):
     """Return the network with its weights, which it is first compared with."""
+    n_layers = len(check_layer_sizes(estimator.hidden_layer_sizes) or ())
+    if n_layers > len(state):
+        raise LookupError(f"{n_layers} layers, and {len(state)} tensors of weights")
     if has_own_backbone:
         # Nothing is known of a person's own module: it may need numbers to take its sizes.
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):

@@ -42,7 +42,7 @@ def go_on(watch, n_epochs_in):
     return run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def straight():
     """A fit without a stop."""
     return fit(make_dan(), vectors())

@@ -176,7 +176,7 @@ def main(folder, *names):
     (folder / "codes.json").write_text(json.dumps(codes))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     """A folder with small images."""
     folder = tmp_path_factory.mktemp("pictures")
@@ -193,7 +193,7 @@ def pictures(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ended(pictures):
     """Start fits elsewhere that are killed, and return how each process ended."""
     if not hasattr(os, "fork"):
@@ -209,7 +209,7 @@ def ended(pictures):
     return json.loads((pictures / "codes.json").read_text())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def straight(pictures):
     """Fits without a stop, each computed once."""
 

@@ -10,7 +10,7 @@ from run_folders import SETTINGS, Page, make_details, make_result, make_run, pag
 from domadapt.experiments.report import write_report
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """The folder of a finished run with its report."""
     folder = make_run(tmp_path_factory.mktemp("runs") / "run")

@@ -24,7 +24,7 @@ MODELS = {
 FEW, MANY, N_SHARDS = 30, 500, 10
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def originals(tmp_path_factory):
     """Files of models, a checkpoint and a run, as they should be."""
     folder = tmp_path_factory.mktemp("originals")

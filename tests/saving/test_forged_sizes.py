@@ -65,6 +65,6 @@ def test_what_a_small_file_claims_is_not_built(claims):
     messages = done.stdout.splitlines()
     assert len(messages) == len(CLAIMS)
     for claim, message in zip(CLAIMS, messages, strict=True):
-        assert "does not fit together" in message or "backbone failed" in message, claim
+        assert "does not fit together" in message, claim
         assert "memory" not in message, claim
     assert np.mean(["weights of another network" in message for message in messages]) >= 0.5

@@ -26,7 +26,7 @@ CASES = list(fits.cases("."))
 PHOTOGRAPHS = ["photographs in torch.float32", "photographs in torch.float64"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """A folder with small images."""
     folder = tmp_path_factory.mktemp("together")
@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def together(folder):
     """What each of two processes found, in their order."""
     if not (distributed.is_available() and distributed.is_gloo_available()):
