@@ -15,7 +15,7 @@ BRISK = {
     "backbone": nn.Sequential(nn.LazyLinear(32, dtype=torch.float64), nn.ReLU()),
     "optimizer": "sgd",
     "learning_rate": 0.03,
-    "max_epochs": 5,
+    "max_epochs": 3,
 }
 EVERY = [getattr(estimators, name)(**BRISK) for name in estimators.__all__]
 # What has no part in a fit without a target, and the checks know of none.

@@ -1,5 +1,7 @@
 """Two processes against one: the same mini-batches have to lead to the same weights."""
 
+import contextlib
+import importlib.util
 import os
 import pickle
 import re
@@ -17,6 +19,7 @@ import domadapt
 from domadapt.inputs.reader import n_processes, rank
 from domadapt.training.distributed import SyncedBatchNorm, synchronise_batch_norm, wait_for_all
 
+fcntl = pytest.importorskip("fcntl", reason="locks of this kind are not there")
 HERE = Path(__file__).parent
 with pytest.MonkeyPatch.context() as path:
     path.syspath_prepend(str(HERE))
@@ -26,21 +29,40 @@ CASES = list(fits.cases("."))
 PHOTOGRAPHS = ["photographs in torch.float32", "photographs in torch.float64"]
 
 
+@contextlib.contextmanager
+def locked(folder):
+    """Let the worker processes of a test run do one after the other what is inside."""
+    with open(folder / "lock", "w") as lock:
+        # Released when the file is closed.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """A folder with small images."""
+    """A folder with small images, the same for all worker processes."""
     folder = tmp_path_factory.mktemp("together")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = tmp_path_factory.getbasetemp().parent / "together"
+        folder.mkdir(exist_ok=True)
+    with locked(folder):
+        if torchvision_is_there() and not any(folder.glob("*.png")):
+            draw_images(folder)
+    return folder
+
+
+def torchvision_is_there():
+    return all(importlib.util.find_spec(name) for name in ("torchvision", "PIL"))
+
+
+def draw_images(folder):
+    from PIL import Image
+
     generator = np.random.default_rng(0)
-    try:
-        import torchvision  # noqa: F401
-        from PIL import Image
-    except ImportError:
-        return folder
     for number in range(24):
         pixels = generator.integers(0, 128, (14, 18, 3), dtype=np.uint8)
         pixels[..., number % 2] += 100
         Image.fromarray(pixels).save(folder / f"{number:02d}.png")
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +70,14 @@ def together(folder):
     """What each of two processes found, in their order."""
     if not (distributed.is_available() and distributed.is_gloo_available()):
         pytest.skip("this torch cannot let processes talk on the CPU")
+    with locked(folder):
+        if not (folder / "done").exists():
+            run_two_processes(folder)
+            (folder / "done").touch()
+    return [torch.load(folder / f"results {p}.pt") for p in range(two.N_PROCESSES)]
+
+
+def run_two_processes(folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -61,7 +91,6 @@ def together(folder):
         env={**os.environ, "PYTHONPATH": package, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stdout
-    return [torch.load(folder / f"results {p}.pt") for p in range(two.N_PROCESSES)]
 
 
 def assert_equal(first, second):
@@ -175,15 +204,15 @@ def test_a_checkpoint_of_two_processes_is_finished_by_one(folder, together):
 
 
 @pytest.mark.parametrize("place", range(two.N_PROCESSES))
-def test_what_was_fitted_together_is_of_use_alone(folder, together, place):
+def test_what_was_fitted_together_is_of_use_alone(folder, together, place, tmp_path):
     _, fit = fits.make("dan")
     assert n_processes() == 1
     saved = domadapt.load(folder / f"kept {place}.safetensors")
     unpickled = pickle.loads((folder / f"kept {place}.pickle").read_bytes())
     for estimator in (saved, unpickled):
         assert_equal(fits.fitted_tensors(estimator, fit), together[place]["kept"]["all"])
-    saved.save(folder / "again.safetensors")
-    again = domadapt.load(folder / "again.safetensors")
+    saved.save(tmp_path / "again.safetensors")
+    again = domadapt.load(tmp_path / "again.safetensors")
     np.testing.assert_array_equal(again.predict_proba(fit["X"]), unpickled.predict_proba(fit["X"]))
     alone = fits.make("dan", optimizer="sgd")[0].fit(**fit)
     for estimator in (saved, unpickled):
