@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 from scipy import sparse
 
-# Rows of each domain that are looked at.
-ROWS = 10_000
+# Numbers of each domain that are looked at, 32 MiB in float64, and rows at the most.
+VALUES, ROWS = 2**22, 10_000
 # How many times larger a column may be than others, or than itself in the other domain.
 FACTOR = 100.0
 # Columns that are larger, or all smaller, than this are no unit that a network is made for.
@@ -51,8 +51,8 @@ class _Columns:
     """Sizes of the columns of a domain, from some of its rows."""
 
     def __init__(self, samples):
-        rows = np.linspace(0, len(samples) - 1, min(len(samples), ROWS)).astype(np.int64)
-        X = samples.take(rows)
+        n_rows = min(len(samples), ROWS, max(100, VALUES // samples.X.shape[1]))
+        X = samples.take(np.linspace(0, len(samples) - 1, n_rows).astype(np.int64))
         X = X.astype(np.float64)
         if sparse.issparse(X):
             mean = np.asarray(X.mean(axis=0)).ravel()

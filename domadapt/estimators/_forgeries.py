@@ -7,8 +7,9 @@ import math
 
 import numpy as np
 
-# Values of a sample on which a network with a backbone takes its sizes: 32 MiB in float32.
-LARGEST_SAMPLE = 2**23
+# Values of a sample on which a network with a backbone takes its sizes: 64 MiB in float32, or
+# a photograph of 2300 pixels each way.
+LARGEST_SAMPLE = 2**24
 # Texts of labels may stand in wider arrays than they need, up to so many times and bytes.
 WIDER, SPARE_BYTES = 16, 2**16
 

@@ -1,6 +1,7 @@
 """Warnings about data that is allowed and yet hardly meant."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from domadapt import AlignmentClassifier, DANNClassifier, pack
+from domadapt.domains.cautions import warn_of_scales
+from domadapt.domains.samples import Samples
 
 
 def make(**parameters):
@@ -94,3 +97,20 @@ def test_the_filler_of_pack_is_never_learnt(blobs, labels, untrained):
         DANNClassifier().fit(both, packed)
     with pytest.raises(ValueError, match="no label at 75 source samples"):
         DANNClassifier().fit(both, packed, sample_domain=-domain)
+
+
+def test_of_many_rows_some_are_looked_at():
+    seen = []
+
+    class Counted(Samples):
+        def take(self, rows):
+            seen.append(len(rows))
+            return super().take(rows)
+
+    for shape in ((30_000, 2), (5_000, 3_000), (50, 3_000)):
+        X = np.ones(shape, dtype=np.float32)
+        X[:, 0] = np.arange(len(X)) % 3
+        X[:, 1] = 1e6 * X[:, 0]
+        with pytest.warns(UserWarning, match="wild scale"):
+            warn_of_scales(SimpleNamespace(source=Counted(X), target=None))
+    assert seen == [10_000, 2**22 // 3_000, 50]
