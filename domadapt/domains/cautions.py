@@ -59,10 +59,13 @@ class _Columns:
             square = np.asarray(X.multiply(X).mean(axis=0)).ravel()
             reach = abs(X).max(axis=0).toarray().ravel()
         else:
+            # Squares that are too large are those of samples that are refused later.
             with np.errstate(over="ignore"):
                 mean, square, reach = X.mean(axis=0), (X * X).mean(axis=0), abs(X).max(axis=0)
+        square = np.where(np.isfinite(square), square, 0.0)
+        with np.errstate(over="ignore"):
+            variance = square - mean**2
         # What rounding leaves of a constant's variance is no spread.
-        variance = square - mean**2
         constant = variance <= 1e-12 * square
         self.spread = np.sqrt(np.where(constant, 0.0, variance))
         self.size = np.sqrt(square[~constant])

@@ -114,3 +114,13 @@ def test_of_many_rows_some_are_looked_at():
         with pytest.warns(UserWarning, match="wild scale"):
             warn_of_scales(SimpleNamespace(source=Counted(X), target=None))
     assert seen == [10_000, 2**22 // 3_000, 50]
+
+
+def test_numbers_that_are_refused_are_not_warned_of_as_well(blobs):
+    X, y, _, _ = blobs
+    X = X.astype(np.float64)
+    X[3, 2] = 1e300
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="too large for float32"):
+            make().fit(X, y)
