@@ -27,8 +27,8 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils import get_tags
 
 from domadapt import shallow
-from domadapt.experiments.shallow import read_shallow
 from domadapt.methods import ADAPTERS
+from domadapt.shallow._combinations import read_shallow
 
 # Columns of measurements that mean something each, and numbers to predict from such columns.
 TABLES = ("occupancy", "wisdm_activity")

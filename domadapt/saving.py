@@ -2,21 +2,15 @@
 
 import os
 import textwrap
-import warnings
 from typing import Any
 
-from domadapt import estimators
 from domadapt._storage.files import read_tensors
 from domadapt._storage.objects import restore_object
 from domadapt.domains.base import MODEL
-from domadapt.estimators._encoding import decode, is_lacking
+from domadapt.estimators._building import build_estimator
 from domadapt.estimators._state import restore_fitted
-from domadapt.inputs.reader import resolve_device
 from domadapt.inputs.tables import behind_columns
-from domadapt.methods import CLASSES, WRAPPERS
-
-# What a prediction cannot do without; other parameters may be set anew before a fit.
-NEEDED = ("backbone", "hidden_layer_sizes", "image_loader")
+from domadapt.methods import WRAPPERS
 
 
 def load(path: str | os.PathLike[str], **parameters: Any) -> Any:
@@ -73,7 +67,7 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> Any:
             # It computes where scikit-learn does, whatever the device of other models.
             parameters.pop("device", None)
             return behind_columns(_read_wrapper(path, tensors, info, parameters), info)
-        estimator = _build_estimator(path, info, parameters)
+        estimator = build_estimator(path, info, parameters)
         own = "backbone" in parameters
         restore_fitted(estimator, tensors, info, has_own_backbone=own)
         estimator = behind_columns(estimator, info)
@@ -107,40 +101,3 @@ def _read_wrapper(path, tensors, info, given):
     if unknown:
         raise ValueError(f"{str(path)!r}: {info['class']} has no parameters {sorted(unknown)}.")
     return wrapper.set_params(**given)
-
-
-def _build_estimator(path, info, given):
-    """Return the estimator, unfitted, with the parameters of the file and those given."""
-    if info["class"] not in CLASSES:
-        raise ValueError(f"{str(path)!r} holds a {info['class']!r}, which is not known here.")
-    if not isinstance(info["parameters"], dict):
-        raise TypeError(f"parameters {info['parameters']!r}")
-    estimator = getattr(estimators, info["class"])()
-    known = set(estimator.get_params(deep=False))
-    unknown = (set(given) | set(info["parameters"])) - known
-    if unknown:
-        raise ValueError(f"{info['class']} has no parameters {sorted(unknown)}.")
-    saved = {name: v for name, v in info["parameters"].items() if name not in given}
-    lacking = [name for name, value in saved.items() if is_lacking(value)]
-    for name in lacking:
-        what = saved.pop(name)["lacking"]
-        if name in NEEDED:
-            raise ValueError(
-                f"{str(path)!r} was saved with {name}={what}, which the file cannot hold. "
-                f"Pass it: load(path, {name}=...)."
-            )
-        warnings.warn(
-            f"{name}={what} was not saved and has its default. That does not matter for "
-            "predictions; set it before you fit again.",
-            stacklevel=3,
-        )
-    estimator.set_params(**{name: decode(name, value) for name, value in saved.items()}, **given)
-    estimator._validate_params()
-    if estimator.image_loader is not None:
-        estimator.image_loader._validate_params()
-    if "device" not in given:
-        try:
-            resolve_device(estimator.device)
-        except ValueError:
-            estimator.device = "auto"
-    return estimator

@@ -8,9 +8,9 @@ import sys
 
 import domadapt
 from domadapt._storage.text import check_name
-from domadapt.experiments.shallow import PLAIN
 from domadapt.experiments.tasks import DATASETS, ON_PAIRS
 from domadapt.methods import ADAPTERS, METHODS
+from domadapt.shallow._combinations import PLAIN
 
 # What a person can correct; anything else is a bug, and shows where it happened.
 CORRECTABLE = (ValueError, OSError, ImportError)

@@ -9,7 +9,6 @@ from torch import distributed
 
 from domadapt._storage.fingerprints import digest_of
 from domadapt.experiments.run import log, run
-from domadapt.experiments.shallow import read_shallow
 from domadapt.experiments.tables import markdown_table, summarise
 from domadapt.experiments.tasks import (
     Experiment,
@@ -21,6 +20,7 @@ from domadapt.experiments.tasks import (
 from domadapt.inputs import ImageLoader
 from domadapt.inputs.reader import n_processes, rank, resolve_device
 from domadapt.nn import load_backbone
+from domadapt.shallow._combinations import read_shallow
 
 
 def bench(arguments):

@@ -22,11 +22,11 @@ from domadapt.cli.files import (
 )
 from domadapt.domains.base import MODEL
 from domadapt.experiments.recipes import named_backbone, on_vectors, recipe_loader
-from domadapt.experiments.shallow import read_shallow
 from domadapt.experiments.tasks import find_method
 from domadapt.inputs import ImageLoader
 from domadapt.inputs.tables import TableEncoder
 from domadapt.saving import load
+from domadapt.shallow._combinations import read_shallow
 
 # Whole numbers that are classes are seldom more than this.
 MANY_CLASSES = 50

@@ -17,11 +17,11 @@ from domadapt.experiments.recipes import (
     recipe_loader,
     with_equal_updates,
 )
-from domadapt.experiments.shallow import read_shallow
 from domadapt.experiments.tasks import domain_of
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.reader import PRECISIONS, Reader, rank, resolve_device
 from domadapt.shallow._adapter import Mapping
+from domadapt.shallow._combinations import read_shallow
 
 # Points of each domain on a map of the features.
 POINTS_ON_MAP = 200

@@ -9,8 +9,8 @@ from statistics import fmean, stdev
 from domadapt._storage.text import csv_text
 from domadapt.experiments.files import ACCURACIES
 from domadapt.experiments.published import published_rows
-from domadapt.experiments.shallow import read_shallow
 from domadapt.methods import METHODS
+from domadapt.shallow._combinations import read_shallow
 
 BEST_BY_TARGET_LABELS = "mean of best epochs by target labels"
 MEANS = ("mean", BEST_BY_TARGET_LABELS)

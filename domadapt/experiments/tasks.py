@@ -13,8 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from domadapt import datasets
 from domadapt._storage.arrays import check_samples
 from domadapt._storage.fingerprints import describe, digest_of, digest_of_array, digest_of_files
-from domadapt.experiments.shallow import PLAIN, read_shallow
 from domadapt.methods import BY_NAME, METHODS
+from domadapt.shallow._combinations import PLAIN, read_shallow
 
 PHOTOGRAPHS = {
     "office31": datasets.load_office31,

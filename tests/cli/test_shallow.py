@@ -7,10 +7,10 @@ from sklearn.preprocessing import StandardScaler
 
 import domadapt
 from domadapt.cli import main
-from domadapt.experiments.shallow import PLAIN, read_shallow
 from domadapt.experiments.tasks import find_method
 from domadapt.methods import ADAPTERS
 from domadapt.shallow import AdaptedClassifier
+from domadapt.shallow._combinations import PLAIN, read_shallow
 
 SHORT = ("--pairs", "A:W", "--seeds", 1, "--epochs", 1, "--device", "cpu")
 MIXED = "coral_map+lr,domain_classifier+extra_trees,1nn,dan"

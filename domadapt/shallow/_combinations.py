@@ -1,4 +1,4 @@
-"""Methods without a network as the command names them: ``ADAPTER+ESTIMATOR``, or an estimator."""
+"""Methods without a network by one name: ``ADAPTER+ESTIMATOR``, or an estimator alone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC, SVR, LinearSVC
 
 from domadapt.methods import ADAPTER_NAMES, AdapterMethod
-from domadapt.shallow import AdaptedClassifier, AdaptedRegressor
+from domadapt.shallow._estimators import AdaptedClassifier, AdaptedRegressor
 
 WRAPPERS = {"classes": AdaptedClassifier, "values": AdaptedRegressor}
 
@@ -109,7 +109,7 @@ def read_shallow(name, learns=None):
 
     Examples
     --------
-    >>> from domadapt.experiments.shallow import read_shallow
+    >>> from domadapt.shallow._combinations import read_shallow
     >>> read_shallow("coral_map+lr").title
     'CORAL mapping + logistic regression'
     >>> read_shallow("dan") is None
