@@ -1,0 +1,1 @@
+"""Choosing without target labels."""

@@ -1,0 +1,1 @@
+"""The automatic choice among methods, plain models among them."""
