@@ -1,3 +1,8 @@
 """Choosing without target labels: scores, and scorers that go into scikit-learn's searches."""
 
-__all__: list[str] = []
+from domadapt.model_selection.scores import *
+
+# As in domadapt.shallow: type checkers see every name above.
+globals()["__all__"] = sorted(
+    name for name, value in globals().items() if hasattr(value, "__qualname__")
+)
