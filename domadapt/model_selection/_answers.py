@@ -30,14 +30,24 @@ def last_step(estimator):
     return estimator
 
 
-def ask(estimator, method, X, domain=None):
-    """Return what a method says of samples, of a domain where it treats them by theirs."""
-    answering = getattr(last_step(estimator), method)
-    by_domain = domain is not None and "sample_domain" in inspect.signature(answering).parameters
-    given = {"sample_domain": np.full(_num_samples(X), domain)} if by_domain else {}
-    # With metadata routing a pipeline would have to be told what its last step wants.
+def ask(estimator, method, X, sample_domain=None):
+    """Return what a method says of samples, by their domain where it knows of domains."""
+    estimator = unwrapped(estimator)
+    if isinstance(estimator, Pipeline):
+        # Asked itself, it would have to be told by metadata routing what its last step wants.
+        if len(estimator.steps) > 1:
+            X = transformed(estimator, X)
+        return ask(estimator.steps[-1][1], method, X, sample_domain)
+    answering = getattr(estimator, method)
+    if sample_domain is None or "sample_domain" not in inspect.signature(answering).parameters:
+        return answering(X)
+    return answering(X, sample_domain=sample_domain)
+
+
+def transformed(pipeline, X):
+    """Return what the steps before the last of a pipeline make of samples."""
     with config_context(enable_metadata_routing=False):
-        return getattr(estimator, method)(X, **given)
+        return pipeline[:-1].transform(X)
 
 
 def labels_of(estimator):
@@ -56,15 +66,10 @@ class Answers:
         self.name, self.estimator, self._X = name, unwrapped(estimator), X
         n_samples = _num_samples(X)
         if y is not None:
-            y = np.asarray(y)
             check_same_length("y", y, "X", n_samples)
         if sample_domain is not None:
             domain = read_numbers(sample_domain, n_samples)
             source, self._target = np.flatnonzero(domain > 0), np.flatnonzero(domain < 0)
-            if y is None:
-                self._source = source[:0]
-            else:
-                self._source = source[has_label(y[source])]
         elif y is None:
             raise ValueError(
                 f"{name} was given neither y nor sample_domain, and cannot tell source from "
@@ -72,8 +77,15 @@ class Answers:
             )
         else:
             known = has_label(y)
-            self._source, self._target = np.flatnonzero(known), np.flatnonzero(~known)
-        self._y = None if y is None else y[self._source]
+            domain = np.where(known, 1, -1)
+            source, self._target = np.flatnonzero(known), np.flatnonzero(~known)
+        # Without what stands at target rows, whose kind could change that of all labels.
+        labels = np.full(len(source), np.nan)
+        if y is not None:
+            labels = np.asarray(_safe_indexing(y, source))
+        known = has_label(labels)
+        self._source, self._y = source[known], labels[known]
+        self.source_domain = domain[self._source]
 
     @property
     def takes_values(self):
@@ -113,7 +125,7 @@ class Answers:
     @cached_property
     def source_labels(self):
         """What is predicted for source samples, as those of the source."""
-        return self.predicted(self.estimator, self.X_source, 1)
+        return self.predicted(self.estimator, self.X_source, self.source_domain)
 
     @cached_property
     def target_labels(self):
@@ -131,7 +143,8 @@ class Answers:
     @cached_property
     def source_proba(self):
         """Probabilities of source samples, as those of the source."""
-        return self.probabilities(self.estimator, self.X_source, self.classes, 1)
+        given = self.estimator, self.X_source, self.classes
+        return self.probabilities(*given, self.source_domain)
 
     @cached_property
     def target_proba(self):
@@ -149,17 +162,19 @@ class Answers:
         """Share of each class among the source samples."""
         return np.bincount(self.codes, minlength=len(self.classes)) / len(self.codes)
 
-    def predicted(self, estimator, X, domain=None):
+    def predicted(self, estimator, X, sample_domain=None):
         """Return what an estimator predicts for samples."""
-        return np.asarray(ask(unwrapped(estimator), "predict", X, domain))
+        return np.asarray(ask(estimator, "predict", X, sample_domain))
 
-    def probabilities(self, estimator, X, classes, domain=None):
+    def probabilities(self, estimator, X, classes, sample_domain=None):
         """Return probabilities by an estimator, with a column for each of some classes."""
         estimator = unwrapped(estimator)
         if hasattr(estimator, "predict_proba"):
-            proba = np.asarray(ask(estimator, "predict_proba", X, domain), dtype=np.float64)
+            proba = np.asarray(ask(estimator, "predict_proba", X, sample_domain), dtype=np.float64)
         elif hasattr(estimator, "decision_function"):
-            scores = np.asarray(ask(estimator, "decision_function", X, domain), dtype=np.float64)
+            scores = np.asarray(
+                ask(estimator, "decision_function", X, sample_domain), dtype=np.float64
+            )
             if scores.ndim == 1:
                 # For two classes it is the difference of the logits.
                 scores = np.column_stack([-scores / 2, scores / 2])
@@ -175,19 +190,19 @@ class Answers:
     @cached_property
     def source_features(self):
         """Features of source samples, as those of the source."""
-        return self._features(self.X_source, 1)
+        return self._features(self.X_source, self.source_domain)
 
     @cached_property
     def target_features(self):
         """Features of target samples."""
-        return self._features(self.X_target, -1)
+        return self._features(self.X_target)
 
-    def _features(self, X, domain):
+    def _features(self, X, sample_domain=None):
         """Return what the estimator makes of samples, or the steps before it, or the samples."""
         if hasattr(self.estimator, "transform"):
-            return ask(self.estimator, "transform", X, domain)
+            return ask(self.estimator, "transform", X, sample_domain)
         if isinstance(self.estimator, Pipeline) and len(self.estimator.steps) > 1:
-            return ask(self.estimator[:-1], "transform", X)
+            return transformed(self.estimator, X)
         return X
 
 

@@ -63,7 +63,9 @@ def source_model_proba(answers, source_model, random_state):
     else:
         labels = labels_of(source_model)
         classes = all_labels([labels, np.unique(y)])
-        held_out = answers.probabilities(source_model, answers.X_source, classes, 1)
+        held_out = answers.probabilities(
+            source_model, answers.X_source, classes, answers.source_domain
+        )
         of_target = answers.probabilities(source_model, answers.X_target, classes)
     column = {label: code for code, label in enumerate(classes.tolist())}
     codes = np.array([column[label] for label in y.tolist()])
@@ -121,19 +123,17 @@ def mixes(name, X, labels, larger_part, random_state):
     another label.
     """
     generator, labels = check_random_state(random_state), np.unique(labels, return_inverse=True)[1]
-    first, second = [], []
+    pairs = []
     for code in range(labels.max() + 1):
         own, others = np.flatnonzero(labels == code), np.flatnonzero(labels != code)
         order = generator.permutation(own)
         if len(own) > 1:
-            first.append(order)
-            second.append(np.roll(order, 1))
+            pairs.append((order, np.roll(order, 1)))
         if len(others):
-            first.append(own)
-            second.append(generator.choice(others, len(own)))
-    if not first:
+            pairs.append((own, generator.choice(others, len(own))))
+    if not pairs:
         raise ValueError(f"{name} needs two target samples at least, and there is 1.")
-    first, second = np.concatenate(first), np.concatenate(second)
+    first, second = np.hstack(pairs)
     a, b = _safe_indexing(X, first), _safe_indexing(X, second)
     return _mixed(name, a, b, larger_part), first, second
 

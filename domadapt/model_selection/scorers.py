@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils.metadata_routing import UNUSED
 
 from domadapt.model_selection import scores
 from domadapt.model_selection._answers import Answers, all_labels, labels_of
@@ -179,7 +180,10 @@ def get_domain_scorer(name: str, **parameters: Any) -> "_DomainScorer":
 class _DomainScorer(_MetadataRequester):
     """A scorer without target labels: ``scorer(estimator, X, y, sample_domain=None)``."""
 
-    __metadata_request__score: ClassVar[dict[str, Any]] = {"sample_domain": True}
+    __metadata_request__score: ClassVar[dict[str, Any]] = {
+        "estimator": UNUSED,
+        "sample_domain": True,
+    }
 
     def __init__(self, name, parameters):
         self.name, self.parameters = name, parameters
@@ -193,6 +197,9 @@ class _DomainScorer(_MetadataRequester):
                 f"values. Use one of {', '.join(sorted(OF_VALUES))}."
             )
         return float(SCORERS[self.name](answers, **self.parameters))
+
+    # By the name of which metadata is asked for.
+    score = __call__
 
     def __repr__(self):
         given = "".join(f", {name}={value!r}" for name, value in self.parameters.items())
@@ -211,11 +218,11 @@ class _DomainScorer(_MetadataRequester):
 def _judged(answers, loss):
     """Return labels, predictions and what they mean, as functions of arrays take them."""
     if answers.takes_values:
-        return (answers.y_source, answers.source_labels), {"loss": "squared_error"}
+        return answers.y_source, answers.source_labels, {"loss": "squared_error"}
     if loss == "log_loss":
         known = {"loss": loss, "classes": answers.classes}
-        return (answers.y_source, answers.source_proba), known
-    return (answers.y_source, answers.source_labels), {"loss": loss}
+        return answers.y_source, answers.source_proba, known
+    return answers.y_source, answers.source_labels, {"loss": loss}
 
 
 def _loss(answers):
@@ -239,22 +246,22 @@ def _calibrated(answers):
 
 @_scorer(of_values=True)
 def _source_validation(answers, *, loss="zero_one"):
-    given, options = _judged(answers, loss)
-    return scores.source_validation_score(*given, **options)
+    y, predicted, options = _judged(answers, loss)
+    return scores.source_validation_score(y, predicted, **options)
 
 
 @_scorer(of_values=True)
 def _importance_weighted(answers, *, loss="zero_one", clip=20.0, random_state=0):
-    given, options = _judged(answers, loss)
+    y, predicted, options = _judged(answers, loss)
     weights = _weights(answers, clip, random_state)
-    return scores.importance_weighted_score(*given, weights, **options)
+    return scores.importance_weighted_score(y, predicted, weights, **options)
 
 
 @_scorer()
 def _deep_embedded_validation(answers, *, loss="zero_one", clip=20.0, random_state=0):
-    given, options = _judged(answers, loss)
+    y, predicted, options = _judged(answers, loss)
     weights = _weights(answers, clip, random_state, normalize=False)
-    return scores.deep_embedded_validation_score(*given, weights, **options)
+    return scores.deep_embedded_validation_score(y, predicted, weights, **options)
 
 
 @_scorer()

@@ -149,7 +149,8 @@ def _products(y, source_probas, target_probas, weights, classes):
     names = [("source_proba", "target_proba")]
     if len(source_probas) > 1:
         names = [(f"source_probas[{i}]", f"target_probas[{i}]") for i in range(len(source_probas))]
-    source, target = [], []
+    source: list[np.ndarray] = []
+    target: list[np.ndarray] = []
     for (of_source, of_target), ours, theirs in zip(
         names, source_probas, target_probas, strict=True
     ):
