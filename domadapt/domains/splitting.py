@@ -242,7 +242,8 @@ def _check_sizes(name, X, estimator):
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        largest = max(np.nanmax(values), -np.nanmin(values))
+        # A float32 would have to hold the limit too.
+        largest = float(max(np.nanmax(values), -np.nanmin(values)))
     if largest > LARGEST_VALUE:
         raise ValueError(
             f"{name} holds numbers as large as {largest:.3g}, of which no variance can be "

@@ -1,0 +1,174 @@
+"""Checks of the arrays that scores take: probabilities, labels, values, features, weights."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_array
+
+from domadapt.domains.labels import has_label
+from domadapt.shallow.label_shift._proportions import check_probabilities
+
+
+def read_probabilities(name, proba, n_classes=None, n_samples=None):
+    """Return probabilities in float64, whose rows have the sum 1 but for rounding."""
+    try:
+        proba = np.asarray(proba, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must hold numbers, in the shape (n_samples, n_classes) that predict_proba "
+            f"returns: {error}"
+        ) from error
+    proba = check_probabilities(name, proba, n_classes)
+    check_length(name, proba, n_samples)
+    # Those of float32 are off by some 1e-7.
+    return proba / proba.sum(axis=1, keepdims=True)
+
+
+def check_length(name, value, n_samples):
+    """Check that an array has as many rows as the one that it goes with."""
+    if n_samples is not None and len(value) != n_samples:
+        raise ValueError(
+            f"{name} has {len(value)} rows, and {n_samples} were expected: one for each sample."
+        )
+
+
+def read_labels(name, labels, n_samples=None):
+    """Return labels of any kind, one for each sample, none of which is missing."""
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or len(labels) == 0:
+        raise ValueError(
+            f"{name} has shape {labels.shape}, and (n_samples,) was expected: one label for each "
+            "sample."
+        )
+    check_length(name, labels, n_samples)
+    missing = ~has_label(labels)
+    if missing.any():
+        raise ValueError(
+            f"{name} holds no label for {missing.sum()} samples. Labels of the samples that are "
+            "scored were expected: leave the others out."
+        )
+    # Numbers that were objects because of what stood beside them.
+    return np.array(labels.tolist()) if labels.dtype == object else labels
+
+
+def read_codes(name, codes, shape):
+    """Return labels as columns of probabilities of a shape, which they must be already."""
+    codes = read_labels(name, codes, shape[0])
+    if codes.dtype.kind not in "biuf" or (codes != np.round(codes)).any():
+        raise ValueError(
+            f"{name} holds {codes.dtype} labels such as {codes[0]!r}, and columns of the "
+            "probabilities were expected. Pass np.searchsorted(classes, labels), or classes=."
+        )
+    codes = codes.astype(np.int64)
+    if codes.min() < 0 or codes.max() >= shape[1]:
+        raise ValueError(
+            f"{name} goes from {codes.min()} to {codes.max()}, and columns of the probabilities, "
+            f"0 to {shape[1] - 1}, were expected."
+        )
+    return codes
+
+
+def codes_of(name, y, shape, classes=None):
+    """Return the columns of labels in probabilities of a shape, given what its columns mean."""
+    if classes is None:
+        return read_codes(name, y, shape)
+    y, classes = read_labels(name, y, shape[0]), np.asarray(classes)
+    check_classes(classes, shape[1])
+    column = {label: code for code, label in enumerate(classes.tolist())}
+    unknown = sorted(set(y.tolist()) - column.keys(), key=str)
+    if unknown:
+        raise ValueError(
+            f"{name} holds labels that are not among classes: {unknown[:5]}. Labels out of "
+            f"{classes.tolist()} were expected."
+        )
+    return np.array([column[label] for label in y.tolist()], dtype=np.int64)
+
+
+def check_classes(classes, n_classes):
+    """Check that each column of probabilities has a label."""
+    if classes.shape != (n_classes,):
+        raise ValueError(
+            f"classes has shape {classes.shape}, and ({n_classes},) was expected: the label of "
+            "each column."
+        )
+
+
+def read_values(name, values, n_samples=None):
+    """Return values to predict in float64, of shape (n_samples, n_outputs)."""
+    try:
+        values = check_array(values, ensure_2d=False, dtype=np.float64, input_name=name)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold finite numbers: {error}") from error
+    check_length(name, values, n_samples)
+    return values.reshape(len(values), -1)
+
+
+def read_features(name, features, n_samples=None, n_columns=None):
+    """Return features in float64, of shape (n_samples, n_columns), dense or sparse in rows."""
+    try:
+        features = check_array(
+            features, accept_sparse="csr", dtype=np.float64, ensure_2d=True, input_name=name
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must hold finite numbers in the shape (n_samples, n_features). Where samples "
+            "are images, texts or tables with categories or missing values, pass what a "
+            f"transformer or the transform of a network makes of them. {error}"
+        ) from error
+    if n_samples is not None and features.shape[0] != n_samples:
+        raise ValueError(
+            f"{name} has {features.shape[0]} rows, and {n_samples} were expected: one for each "
+            "sample."
+        )
+    if n_columns is not None and features.shape[1] != n_columns:
+        raise ValueError(
+            f"{name} has {features.shape[1]} columns, and {n_columns} were expected: those of the "
+            "other domain."
+        )
+    return features
+
+
+def read_both_features(source_features, target_features):
+    """Return the features of both domains, which have the same columns."""
+    source = read_features("source_features", source_features)
+    target = read_features("target_features", target_features, n_columns=source.shape[1])
+    if sparse.issparse(source) != sparse.issparse(target):
+        source, target = (z.toarray() if sparse.issparse(z) else z for z in (source, target))
+    return source, target
+
+
+def read_weights(name, weights, n_samples):
+    """Return weights of samples in float64: finite, at least 0, and not all 0."""
+    try:
+        weights = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers: {error}") from error
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"{name} has shape {weights.shape}, and ({n_samples},) was expected: a weight for "
+            "each sample."
+        )
+    if not np.isfinite(weights).all() or weights.min() < 0 or weights.sum() == 0:
+        raise ValueError(
+            f"{name} must hold finite numbers of at least 0, some of them above, and they go from "
+            f"{weights.min()} to {weights.max()}."
+        )
+    return weights
+
+
+def read_proportions(name, proportions, n_classes):
+    """Return proportions of classes in float64, with sum 1."""
+    proportions = np.asarray(proportions, dtype=np.float64)
+    if proportions.shape != (n_classes,):
+        raise ValueError(
+            f"{name} has shape {proportions.shape}, and ({n_classes},) was expected: a proportion "
+            "for each class."
+        )
+    good = np.isfinite(proportions).all() and (proportions >= 0).all()
+    if not good or proportions.sum() <= 0:
+        raise ValueError(
+            f"{name} is {proportions.tolist()}, and numbers of at least 0, some above, were "
+            "expected."
+        )
+    return proportions / proportions.sum()
