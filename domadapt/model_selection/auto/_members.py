@@ -1,0 +1,86 @@
+"""Fitted members of the automatic choice as tensors and JSON, and back."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from domadapt._storage.files import read_tensors, write_tensors
+from domadapt._storage.fingerprints import describe, digest_of, digest_of_array
+from domadapt._storage.objects import encode_object, restore_object
+from domadapt.estimators._building import build_estimator
+from domadapt.estimators._state import restore_fitted
+from domadapt.model_selection.auto._training import Trained, is_deep
+
+KIND = "candidate"
+
+
+def encode_member(estimator):
+    """Return the tensors of a fitted estimator, and what JSON holds of it.
+
+    Raises
+    ------
+    TypeError
+        If it holds objects of others than scikit-learn, numpy, scipy and domadapt.
+    """
+    if is_deep(estimator):
+        return estimator._to_file()
+    return {"object": encode_object(estimator)}, {"class": "object"}
+
+
+def restore_member(path, tensors, info):
+    """Return the fitted estimator that :func:`encode_member` was called on."""
+    if info["class"] == "object":
+        return restore_object(tensors["object"])
+    estimator = build_estimator(path, info, {})
+    restore_fitted(estimator, tensors, info, has_own_backbone=False)
+    return estimator
+
+
+def fingerprint_of(data):
+    """Return a text of the samples that candidates are fitted to."""
+    arrays = (data.X, data.X_target, data.y, data.sample_weight, data.source_domain, data.kept)
+    return digest_of({}, describe([None if a is None else digest_of_array(a) for a in arrays]))
+
+
+class Stored:
+    """A folder with one file for each candidate that was fitted, for a search to resume from."""
+
+    def __init__(self, folder, fingerprint):
+        self.folder, self.fingerprint = Path(folder), fingerprint
+
+    def _path(self, candidate):
+        parts = [self.fingerprint, candidate.name, describe(candidate.estimator)]
+        name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+        return self.folder / f"{name}.safetensors"
+
+    def read(self, candidate):
+        """Return the candidate as it was after its fit, or None where there is no such file."""
+        path = self._path(candidate)
+        if not path.is_file():
+            return None
+        tensors, info = read_tensors(path, kind=KIND)
+        member = {n.removeprefix("member."): t for n, t in tensors.items() if "member." in n}
+        held_back = tensors.get("held_back")
+        return Trained(
+            candidate,
+            restore_member(path, member, info["member"]),
+            tensors["answers"].numpy(),
+            None if held_back is None else held_back.numpy(),
+            info["temperature"],
+            info["seconds"],
+        )
+
+    def write(self, trained):
+        """Write a candidate after its fit; one that no file can hold is fitted again next time."""
+        try:
+            member, info = encode_member(trained.estimator)
+        except TypeError:
+            return
+        tensors = {f"member.{name}": tensor for name, tensor in member.items()}
+        tensors["answers"] = torch.from_numpy(np.ascontiguousarray(trained.answers))
+        if trained.held_back is not None:
+            tensors["held_back"] = torch.from_numpy(np.ascontiguousarray(trained.held_back))
+        about = {"member": info, "temperature": trained.temperature, "seconds": trained.seconds}
+        write_tensors(self._path(trained.candidate), tensors, about, kind=KIND)
