@@ -1,3 +1,7 @@
-"""Choosing without target labels: scores, and scorers that go into scikit-learn's searches."""
+"""Choosing without target labels, and noticing harm: scores, splitters, reports, callbacks."""
 
-__all__: list[str] = []
+from domadapt.model_selection.splitters import DomainGroupKFold as DomainGroupKFold
+from domadapt.model_selection.splitters import LeaveOneSourceOut as LeaveOneSourceOut
+from domadapt.model_selection.splitters import StratifiedDomainKFold as StratifiedDomainKFold
+
+__all__ = ["DomainGroupKFold", "LeaveOneSourceOut", "StratifiedDomainKFold"]
