@@ -1,7 +1,9 @@
 """Choosing without target labels, and noticing harm: scores, splitters, reports, callbacks."""
 
-from domadapt.model_selection.splitters import DomainGroupKFold as DomainGroupKFold
-from domadapt.model_selection.splitters import LeaveOneSourceOut as LeaveOneSourceOut
-from domadapt.model_selection.splitters import StratifiedDomainKFold as StratifiedDomainKFold
+from domadapt.model_selection.scores import *
+from domadapt.model_selection.splitters import *
 
-__all__ = ["DomainGroupKFold", "LeaveOneSourceOut", "StratifiedDomainKFold"]
+# As in domadapt.shallow: type checkers see every name above.
+globals()["__all__"] = sorted(
+    name for name, value in globals().items() if hasattr(value, "__qualname__")
+)
