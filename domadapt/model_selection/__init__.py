@@ -1,5 +1,10 @@
 """Choosing without target labels, and noticing harm: scores, splitters, reports, callbacks."""
 
+from domadapt.model_selection._harm import HarmCheck as HarmCheck
+from domadapt.model_selection._harm import HarmWarning as HarmWarning
+from domadapt.model_selection.callbacks import *
+from domadapt.model_selection.group_splitter import *
+from domadapt.model_selection.reports import *
 from domadapt.model_selection.scores import *
 from domadapt.model_selection.splitters import *
 

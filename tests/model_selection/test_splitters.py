@@ -110,7 +110,7 @@ def test_numbers_to_predict_are_stratified_by_domain_alone(blobs):
 def test_shuffling_depends_on_the_seed_alone(stacked):
     X, y, d = stacked
     group = np.arange(len(y)) % 20
-    state = np.random.get_state()[1].copy()
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
     for kind, keywords in (
         (StratifiedDomainKFold, {"groups": d}),
         (DomainGroupKFold, {"groups": group, "sample_domain": d}),
@@ -121,7 +121,7 @@ def test_shuffling_depends_on_the_seed_alone(stacked):
         ]
         assert np.array_equal(folds[0], folds[1])
         assert not np.array_equal(folds[0], folds[2])
-    assert np.array_equal(state, np.random.get_state()[1])
+    assert np.array_equal(state, np.random.get_state()[1])  # noqa: NPY002
 
 
 def test_each_source_is_left_out_once(stacked):
@@ -139,7 +139,8 @@ def test_target_samples_can_be_in_the_tests_too(stacked):
     X, y, d = stacked
     for train, test in LeaveOneSourceOut(test_target=True).split(X, y, groups=d):
         target = set(np.flatnonzero(d < 0))
-        assert target <= set(train) and target <= set(test)
+        assert target <= set(train)
+        assert target <= set(test)
         assert len(set(d[test])) == 2
 
 
@@ -153,7 +154,8 @@ def test_groups_stay_together_within_a_domain(stacked, shuffle):
     of = np.empty(len(y), dtype=int)
     for number, (_, test) in enumerate(splits):
         of[test] = number
-        assert (d[test] > 0).any() and (d[test] < 0).any()
+        assert (d[test] > 0).any()
+        assert (d[test] < 0).any()
     for sign in (1, -1):
         for which in range(12):
             assert len(set(of[(np.sign(d) == sign) & (patient == which)])) == 1
@@ -173,7 +175,8 @@ def test_no_fold_is_empty_where_stratification_would_leave_one():
     X, y, d = pack(np.zeros((53, 1)), ys, np.zeros((3, 1)))
     group = np.array([0] * 50 + [1, 1, 2, 3, 4, 5])
     for _, test in DomainGroupKFold(3).split(X, y, group):
-        assert (d[test] > 0).any() and (d[test] < 0).any()
+        assert (d[test] > 0).any()
+        assert (d[test] < 0).any()
 
 
 def test_searches_use_the_folds(stacked):
