@@ -87,6 +87,7 @@ PAGES = [
     "docs/index.md",
     "docs/cross_validation.md",
     "docs/several_gpus.md",
+    "docs/when_adapting_harms.md",
     "docs/without_a_network.md",
     "docs/write_your_own_criterion.md",
 ]
