@@ -86,6 +86,7 @@ PAGES = [
     "README.md",
     "docs/index.md",
     "docs/cross_validation.md",
+    "docs/scores_without_target_labels.md",
     "docs/several_gpus.md",
     "docs/when_adapting_harms.md",
     "docs/without_a_network.md",

@@ -11,7 +11,7 @@ from domadapt.domains.splitting import check_samples
 from domadapt.estimators._parameters import TrainingParameters
 from domadapt.estimators._state import encode_fitted
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
-from domadapt.inputs.reader import NUMPY_DTYPES, PRECISIONS, Reader
+from domadapt.inputs.reader import PRECISIONS, Reader
 from domadapt.nn.layers import as_first_domain, extract_features
 from domadapt.nn.networks import FeatureClassifier
 
@@ -22,20 +22,23 @@ class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trainin
     module_: FeatureClassifier
     _sample_shape: tuple[int, ...]
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: Any, sample_domain: Any = None) -> np.ndarray:
         """Compute the features on which the domains are aligned, treating samples as target.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
             Samples of the kind of those of ``fit``.
+        sample_domain : array-like of shape (n_samples,), default=None
+            Positive for samples of the source, which are then normalised by the statistics
+            of the source. By default all samples are taken for target.
 
         Returns
         -------
         features : ndarray of shape (n_samples, n_features_out), float32
             Output of the feature extractor.
         """
-        return self._apply(lambda features: features, self._samples(X))
+        return self._by_domain(lambda features: features, self._samples(X), sample_domain)
 
     def _samples(self, X):
         check_is_fitted(self)
@@ -43,14 +46,23 @@ class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trainin
 
     def _outputs(self, samples, sample_domain=None, *, are_features=False):
         """Return the outputs of the network; samples of positive domains count as source."""
+        classifier = self.module_.classifier
+        return self._by_domain(classifier, samples, sample_domain, are_features=are_features)
+
+    def _by_domain(self, function, samples, sample_domain, *, are_features=False):
+        """Apply a function to the features of samples, as the domain of each asks."""
         if sample_domain is None:
-            return self._apply(self.module_.classifier, samples, are_features=are_features)
+            return self._apply(function, samples, are_features=are_features)
         is_source = read_numbers(sample_domain, len(samples)) > 0
-        outputs = np.empty((len(samples), self._n_outputs), NUMPY_DTYPES[self.module_.dtype])
+        outputs = None
         for rows, as_source in ((is_source, True), (~is_source, False)):
             if rows.any():
-                part = samples.subset(np.flatnonzero(rows))
-                outputs[rows] = self._apply(self.module_.classifier, part, as_source=as_source)
+                part = self._apply(
+                    function, samples.subset(np.flatnonzero(rows)), as_source=as_source
+                )
+                if outputs is None:
+                    outputs = np.empty((len(samples), *part.shape[1:]), part.dtype)
+                outputs[rows] = part
         return outputs
 
     def _apply(self, function, samples, *, are_features=False, as_source=False):

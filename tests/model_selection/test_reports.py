@@ -29,7 +29,7 @@ QUICK = {"max_epochs": 20, "hidden_layer_sizes": (32,), "batch_norm": None, "ran
 def moved():
     """Four classes, of which the target samples moved a little."""
     X, y = make_classification(
-        400, 8, n_informative=6, n_classes=4, n_clusters_per_class=1, class_sep=1.5, random_state=0
+        400, 8, n_informative=6, n_classes=4, n_clusters_per_class=1, class_sep=3.0, random_state=0
     )
     return X[:200], y[:200], X[200:] + 0.3, y[200:]
 

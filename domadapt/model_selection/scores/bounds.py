@@ -81,11 +81,11 @@ def disagreement_discrepancy_score(
     >>> import numpy as np
     >>> from domadapt.model_selection import disagreement_discrepancy_score
     >>> rng = np.random.default_rng(0)
-    >>> X = rng.normal(size=(2000, 2))
-    >>> y = (X[:, 0] > 0).astype(int)
-    >>> near = disagreement_discrepancy_score(y[:1000], y[:1000], y[1000:], X[:1000], X[1000:])
-    >>> far = disagreement_discrepancy_score(y[:1000], y[:1000], y[1000:], X[:1000], X[1000:] + 3)
-    >>> near > 0.7 > far
+    >>> Xs, Xt = rng.normal(size=(1000, 2)), rng.normal(size=(1000, 2))
+    >>> def score(Xt):  # of a rule that is right on the source
+    ...     ys, yt = Xs[:, 0] > 0, Xt[:, 0] > 0
+    ...     return disagreement_discrepancy_score(ys, ys, yt, Xs, Xt)
+    >>> score(Xt) > 0.8 > 0.6 > score(Xt + [1, 0])
     True
     """
     if not 0 < delta < 1:
