@@ -1,7 +1,6 @@
 """Callbacks that keep the epoch of a fit that a score without target labels rates best."""
 
 from collections.abc import Callable
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -211,16 +210,18 @@ class RollBack(EpochCallback):
         limit: float = 0.2,
     ):
         super().__init__(X_target)
-        if not isinstance(limit, Real) or not 0 <= limit <= 1:
+        if not isinstance(limit, (int, float, np.number)) or not 0 <= limit <= 1:
             raise ValueError(f"limit={limit!r}, and a number from 0 to 1 was expected.")
         if not hasattr(source_model, "predict_proba"):
             raise TypeError(
                 f"source_model={source_model!r} has no predict_proba, and how sure it is of each "
                 "class is needed. Pass a fitted classifier such as LogisticRegression."
             )
-        self.source_model, self.X_source, self.y_source = source_model, X_source, y_source
+        self.source_model = source_model
+        self.X_source = X_source
+        self.y_source = y_source
         self.limit = limit
-        self._sure: np.ndarray | None = None
+        self._sure: Any = None
 
     def _begin(self, estimator, predictions):
         if self._sure is None:

@@ -31,7 +31,8 @@ def moved():
     X, y = make_classification(
         400, 8, n_informative=6, n_classes=4, n_clusters_per_class=1, class_sep=3.0, random_state=0
     )
-    return X[:200], y[:200], X[200:] + 0.3, y[200:]
+    X = StandardScaler().fit_transform(X)
+    return X[:200], y[:200], X[200:] + 0.2, y[200:]
 
 
 def report(estimator, moved, **keywords):
@@ -53,9 +54,9 @@ def test_models_of_every_kind_are_reported_on(moved):
     Xs, ys, Xt, _ = moved
     X, y, d = pack(Xs, ys, Xt)
     models = [
-        DANNClassifier(**QUICK).fit(Xs, ys, X_target=Xt),
+        DANClassifier(**QUICK, alignment_weight=0.1).fit(Xs, ys, X_target=Xt),
         AdaptedClassifier(LogisticRegression(), "coral").fit(Xs, ys, X_target=Xt),
-        make_pipeline(StandardScaler(), DANClassifier(**QUICK)).fit(
+        make_pipeline(StandardScaler(), DANClassifier(**QUICK, alignment_weight=0.1)).fit(
             X, y, danclassifier__sample_domain=d
         ),
         make_pipeline(StandardScaler(), LogisticRegression()).fit(Xs, ys),
