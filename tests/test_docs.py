@@ -88,6 +88,7 @@ PAGES = [
     "docs/cross_validation.md",
     "docs/scores_without_target_labels.md",
     "docs/several_gpus.md",
+    "docs/when_adapting_harms.md",
     "docs/without_a_network.md",
     "docs/write_your_own_criterion.md",
 ]

@@ -67,7 +67,10 @@ class BaseDeepEstimator(DeepPredictions):
     # What a fit may leave behind, and the next one removes.
     _removed_by_fit: ClassVar[tuple[str, ...]] = (
         "adaptation_history_",
+        # Those of a callback that keeps an epoch.
+        "best_epoch_",
         "criterion_",
+        "epoch_scores_",
         "loss_weights_",
         "transduction_",
     )

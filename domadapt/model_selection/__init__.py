@@ -1,8 +1,14 @@
-"""Choosing without target labels: scores, and scorers that go into scikit-learn's searches."""
+"""Choosing without target labels, and noticing harm: scores, splitters, reports, callbacks."""
 
+from domadapt.model_selection._harm import HarmCheck as HarmCheck
+from domadapt.model_selection._harm import HarmWarning as HarmWarning
+from domadapt.model_selection.callbacks import *
+from domadapt.model_selection.group_splitter import *
+from domadapt.model_selection.reports import *
 from domadapt.model_selection.scorers import domain_scorer_names as domain_scorer_names
 from domadapt.model_selection.scorers import get_domain_scorer as get_domain_scorer
 from domadapt.model_selection.scores import *
+from domadapt.model_selection.splitters import *
 
 # As in domadapt.shallow: type checkers see every name above.
 globals()["__all__"] = sorted(
