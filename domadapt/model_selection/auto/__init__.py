@@ -1,1 +1,3 @@
 """The automatic choice among methods, plain models among them."""
+
+from domadapt.model_selection.auto._classifier import AutoAdaptClassifier as AutoAdaptClassifier

@@ -104,10 +104,13 @@ def plain_candidates(learns, n_columns):
     return [Candidate(name, made, is_plain=True) for name, made in make(n_columns).items()]
 
 
-def adapted_candidates(learns):
+def adapted_candidates(learns, n_sources=1):
     """Return the adapted candidates of the default choice."""
     make = _adapted_classifiers if learns == "classes" else _adapted_regressors
-    return [Candidate(name, made, is_plain=False) for name, made in make().items()]
+    made = make()
+    if n_sources > 1 and learns == "classes":
+        made["M3SDA"] = on_vectors("m3sda")
+    return [Candidate(name, estimator, is_plain=False) for name, estimator in made.items()]
 
 
 def read_candidates(given, learns):

@@ -72,9 +72,9 @@ def vote_weights(plain):
     return weights
 
 
-def smoothed(vote, neighbors):
+def smoothed(vote, of_neighbors):
     """Return the anchor: half the vote of each sample, half the mean of its neighbours'."""
-    return (vote[: len(neighbors)] + vote[neighbors].mean(axis=1)) / 2
+    return (vote + of_neighbors.mean(axis=1)) / 2
 
 
 def anchor_exponent(excess):

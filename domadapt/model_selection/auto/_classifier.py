@@ -1,0 +1,276 @@
+"""The automatic choice among classifiers."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from domadapt.domains.base import estimator
+from domadapt.domains.cautions import warn
+from domadapt.domains.scores import ClassifierScore
+from domadapt.model_selection._harm import HarmWarning, classifier_checks
+from domadapt.model_selection._source_model import SourceBeliefs
+from domadapt.model_selection.auto._accuracy import estimate_accuracy
+from domadapt.model_selection.auto._estimators import BaseAutoAdapt
+from domadapt.model_selection.auto._leaderboard import make_leaderboard
+from domadapt.model_selection.auto._rule import anchor_exponent, mix, smoothed, vote_weights
+from domadapt.model_selection.auto._smoothness import compare_roughness
+from domadapt.model_selection.scores import information_maximization_score
+
+
+@estimator
+class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
+    """Chooses among plain and adapted classifiers without target labels, or mixes them.
+
+    Plain models of the source (networks, a linear model, a support vector machine and trees)
+    are trained beside adapted ones. The plain ones vote. Whether adapting can help is read off
+    the target: if the vote is wrong in many places, its labels change between neighbouring
+    samples more often than true labels do among like samples of the source. If they do not,
+    the vote stands. If they do, those candidates are mixed that agree with a consensus, are
+    sure, keep the classes and are smooth; and the mixture is multiplied with the vote, so that
+    it moves a sample only where the plain models are not sure.
+
+    Cost: the fits of all candidates, some ten times that of a default
+    :class:`~domadapt.AlignmentClassifier`, and neighbours among at most 5000 samples.
+
+    Parameters
+    ----------
+    candidates : list, default=None
+        What is tried beside the plain models, which always take part: names of methods such
+        as ``"mcc"``, of adapters such as ``"meda+lr"``; classifiers, of any library that
+        keeps scikit-learn's conventions; pairs (name, classifier); and pairs (name or
+        classifier, grid) for all combinations of parameters. Those by name see
+        standardised columns, others the columns as they came. None takes eleven adapted
+        candidates: a map, transport, a subspace, weights, and networks with and without
+        batch normalisation.
+    time_budget : float, default=None
+        Seconds after which no further candidate begins; plain ones come first.
+    refit : bool, default=True
+        Keep the models, so that other samples can be predicted. With False there are
+        ``leaderboard_`` and ``transduction_`` alone.
+    checkpoint : str or path, default=None
+        A folder with a file for each candidate that was fitted. A search that was stopped
+        resumes from it, with the same data and integer ``random_state``.
+    n_jobs : int, default=None
+        Candidates that are fitted at the same time, in processes of joblib.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the candidates and what is held back.
+    verbose : bool, default=False
+        Print a line for each candidate.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    transduction_ : ndarray of shape (n_target,)
+        What is predicted for the target samples given to ``fit``, in their order.
+    leaderboard_ : Leaderboard
+        A dict of columns for all candidates, the heaviest first: weight, rating, agreement
+        with the consensus and with the plain vote, how sure and how rough it is, harm that
+        was noticed, seconds, and what went wrong. No target label is in it.
+    estimated_accuracy_ : float
+        Estimate of the share of target samples that are right.
+    accuracy_interval_ : tuple of two floats
+        It held on nine of ten pairs of domains of other data sets.
+    adapts_ : bool
+        Whether adapted candidates take part, or the plain vote stands alone.
+    roughness_ : tuple of two floats
+        How often labels of the plain vote differ between neighbours of the target, and how
+        often true labels do among like samples of the source.
+    n_features_in_ : int
+        Columns seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where ``X`` was a DataFrame with string names.
+
+    Warns
+    -----
+    HarmWarning
+        If something speaks against what was chosen.
+
+    See Also
+    --------
+    domadapt.diagnose : Tells how domains differ, without training.
+    domadapt.model_selection.adaptation_report : Checks a fitted model for harm.
+
+    Notes
+    -----
+    With :math:`\\bar p` the weighted mean of the candidates' probabilities, :math:`q` the vote
+    of the plain models, calibrated on held-back source samples and smoothed over neighbours,
+    and C classes, the probabilities are proportional to :math:`\\bar p\\,q^{b / \\log_2 C}`. b
+    falls from 4 to 1/2 as labels of the vote are rougher; below a limit they are :math:`q`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from domadapt import AutoAdaptClassifier
+    >>> Xs, ys = make_blobs(150, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(150, centers=[[0, 1], [6, 1]], random_state=1)
+    >>> auto = AutoAdaptClassifier(["coral+lr"], random_state=0).fit(Xs, ys, X_target=Xt)
+    >>> bool(auto.score(Xt, yt) > 0.9), auto.transduction_.shape
+    (True, (150,))
+    """
+
+    _learns: ClassVar[Any] = "classes"
+
+    def _choose(self, trained, data, source, domains, generator):
+        self.classes_ = classes = data.classes
+        fitted = [one for one in trained if one.problem is None]
+        proba = np.array([one.answers for one in fitted])
+        is_plain = np.array([one.candidate.is_plain for one in fitted])
+        neighborhood = self._neighborhood
+        rows, neighbors = neighborhood.rows, neighborhood.among_themselves()
+        weights = vote_weights(proba[is_plain])
+        vote = np.tensordot(weights, proba[is_plain], axes=1)
+        self._votes = vote[rows]
+        anchor = smoothed(vote, self._votes[neighborhood.of(data.scaled_target)])
+        source_codes = np.searchsorted(classes, data.y)[source.rows]
+        self.roughness_ = compare_roughness(
+            source, source_codes, neighborhood, vote[rows].argmax(axis=1), len(classes), generator
+        )
+        exponent = anchor_exponent(self.roughness_[0] - self.roughness_[1])
+        self._mixture = mix(proba[:, rows], is_plain, anchor[rows], exponent, neighbors, weights)
+        mixed = self._mixture.combine(proba, vote if np.isinf(exponent) else anchor)
+        self._members = fitted
+        self.adapts_ = not self._mixture.is_plain
+        self.transduction_ = classes[mixed.argmax(axis=1)]
+        self.estimated_accuracy_, self.accuracy_interval_ = estimate_accuracy(
+            proba, mixed, anchor, is_plain
+        )
+        beliefs = _beliefs(fitted, data, vote, proba[is_plain], weights)
+        self._note(trained, fitted, proba, vote, is_plain, beliefs)
+        self._warn_of_harm(mixed.argmax(axis=1), beliefs)
+
+    def _note(self, trained, fitted, proba, vote, is_plain, beliefs):
+        """Keep what was seen of each candidate."""
+        mixture, labels = self._mixture, proba.argmax(axis=2)
+        weights = mixture.weights
+        if mixture.is_plain:
+            weights = np.zeros(len(fitted))
+            weights[is_plain] = mixture.vote_weights
+        harm = [_harm(codes, beliefs) for codes in labels]
+        columns = {
+            "rating": mixture.rating,
+            "agreement": mixture.agreement,
+            "agreement_with_source": np.mean(labels == vote.argmax(axis=1), axis=1),
+            "information_maximization": [information_maximization_score(p) for p in proba],
+            "roughness": mixture.roughness,
+            "erased": mixture.erased,
+            "held_back_accuracy": [_held_back_accuracy(one, beliefs) for one in fitted],
+            "harm": np.array(harm, dtype=object),
+        }
+        self.leaderboard_ = make_leaderboard(trained, columns, weights)
+
+    def _warn_of_harm(self, codes, beliefs):
+        self._harm = [c.words for c in classifier_checks(codes, beliefs) if c.speaks_against]
+        if self._harm and self.adapts_:
+            warn(
+                f"{type(self).__name__}: something speaks against what was chosen. "
+                + " ".join(self._harm)
+                + " See explain().",
+                HarmWarning,
+            )
+
+    def predict_proba(self, X: Any, sample_domain: Any = None) -> np.ndarray:
+        """Predict the probability of each class, treating samples as target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples of the kind of those of ``fit``.
+        sample_domain : array-like of shape (n_samples,), default=None
+            Not used: all samples are taken for target.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        proba, scaled = self._answers(X)
+        is_plain = np.array([member.candidate.is_plain for member in self._members])
+        vote = np.tensordot(self._mixture.vote_weights, proba[is_plain], axes=1)
+        if self._mixture.is_plain:
+            return vote
+        anchor = smoothed(vote, self._votes[self._neighborhood.of(scaled)])
+        return self._mixture.combine(proba, anchor)
+
+    def predict(self, X: Any, sample_domain: Any = None) -> np.ndarray:
+        """Predict labels, treating samples as target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples of the kind of those of ``fit``.
+        sample_domain : array-like of shape (n_samples,), default=None
+            Not used: all samples are taken for target.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels out of ``classes_``.
+        """
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def _paragraphs(self):
+        found, expected = self.roughness_
+        board = self.leaderboard_
+        heavy = [
+            f"{name} ({weight:.2f})"
+            for name, weight in zip(board["candidate"], board["weight"], strict=True)
+            if weight > 0.01
+        ]
+        if self.adapts_:
+            why = (
+                "So the plain models err in places where adapting can help, and candidates are "
+                f"mixed: {', '.join(heavy)}. The mixture is multiplied with the vote of the "
+                f"plain models to the power of {self._mixture.exponent:.2f} / log2(classes)."
+            )
+        else:
+            why = (
+                "So nothing tells of errors that adapting could mend, and the plain models stand: "
+                f"{', '.join(heavy)}."
+            )
+        yield (
+            f"Between neighbouring target samples the labels of the plain models differ in "
+            f"{found:.0%} of the pairs; true labels of like source samples in {expected:.0%}. {why}"
+        )
+        low, high = self.accuracy_interval_
+        yield (
+            f"Estimated accuracy on the target: {self.estimated_accuracy_:.0%}, between {low:.0%} "
+            f"and {high:.0%} on nine of ten pairs of other data sets."
+        )
+        yield "\n".join(["Why not the others:", *_reasons(board)])
+        against = self._harm or ["Nothing that was looked at."]
+        yield "\n".join(["What speaks against the choice:", *against])
+
+
+def _reasons(board):
+    """Yield a line for each candidate without weight."""
+    for row in range(len(board["candidate"])):
+        name = board["candidate"][row]
+        if board["problem"][row]:
+            yield f"  {name}: {board['problem'][row]}"
+        elif board["weight"][row] <= 0.01:
+            said = f"agrees with the consensus on {board['agreement'][row]:.0%}"
+            if board["erased"][row] > 0:
+                said += f", erases classes of {board['erased'][row]:.0%} of the samples"
+            harm = f"; {board['harm'][row]}" if board["harm"][row] else ""
+            yield f"  {name}: {said}, roughness {board['roughness'][row]:.2f}{harm}"
+
+
+def _beliefs(fitted, data, vote, plain, weights):
+    """Return what the plain models say, as the checks of harm take it."""
+    held_out = np.tensordot(
+        weights, np.array([one.held_back for one in fitted if one.candidate.is_plain]), axes=1
+    )
+    labels = plain.argmax(axis=2)
+    codes = np.searchsorted(data.classes, data.y[data.held_back])
+    return SourceBeliefs(data.classes, codes, held_out, vote, (labels == labels[0]).all(axis=0))
+
+
+def _harm(codes, beliefs):
+    return ", ".join(c.name for c in classifier_checks(codes, beliefs) if c.speaks_against)
+
+
+def _held_back_accuracy(one, beliefs):
+    if one.held_back is None:
+        return np.nan
+    return float(np.mean(one.held_back.argmax(axis=1) == beliefs.codes))
