@@ -14,6 +14,7 @@ FLOORS = (
     "cli",
     "experiments",
     "saving",
+    "model_selection",
     "shallow",
     "estimators",
     "methods",
