@@ -86,6 +86,7 @@ PAGES = [
     "README.md",
     "docs/index.md",
     "docs/cross_validation.md",
+    "docs/diagnosing_a_shift.md",
     "docs/several_gpus.md",
     "docs/without_a_network.md",
     "docs/write_your_own_criterion.md",

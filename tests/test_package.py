@@ -14,6 +14,7 @@ import domadapt
 import domadapt.alignment
 import domadapt.datasets
 import domadapt.methods
+import domadapt.model_selection
 import domadapt.nn
 import domadapt.shallow
 import domadapt.training
@@ -25,6 +26,7 @@ MODULES = [
     domadapt.alignment,
     domadapt.datasets,
     domadapt.methods,
+    domadapt.model_selection,
     domadapt.nn,
     domadapt.shallow,
     domadapt.training,

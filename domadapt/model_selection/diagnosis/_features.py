@@ -79,5 +79,5 @@ def fit_features(source, target, rng):
 
 def _principal(Z, number):
     """Return the directions of the largest variance."""
-    values, vectors = np.linalg.eigh(np.cov(Z.T))
+    _, vectors = np.linalg.eigh(np.cov(Z.T))
     return vectors[:, ::-1][:, :number]

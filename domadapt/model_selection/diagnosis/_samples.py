@@ -1,6 +1,7 @@
 """The rows that a diagnosis looks at: checked, some of many, numbers as quarters."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -111,7 +112,7 @@ def _quarters(values):
     edges = np.unique(np.quantile(values, [0.25, 0.5, 0.75]))
     codes = np.searchsorted(edges, values, side="left")
     texts = [f"{edge:.4g}" for edge in edges]
-    between = [f"{a} to {b}" for a, b in zip(texts[:-1], texts[1:], strict=True)]
+    between = [f"{a} to {b}" for a, b in pairwise(texts)]
     return [f"up to {texts[0]}", *between, f"above {texts[-1]}"], codes
 
 
