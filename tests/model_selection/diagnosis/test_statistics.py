@@ -134,7 +134,7 @@ def test_columns_are_compared_one_by_one():
         assert one.p_fdr == pytest.approx(min(1, *by_rank))
 
 
-def test_overlap_of_the_same_distribution_is_whole_and_of_others_is_none():
+def test_overlap_of_the_same_distribution_is_whole_and_of_others_outside():
     source, target = draw(n_source=300, n_target=300)
     same = overlap(source, target, source, target, np.random.default_rng(0))
     assert same.effective_share > 0.95
@@ -142,7 +142,13 @@ def test_overlap_of_the_same_distribution_is_whole_and_of_others_is_none():
     assert same.weight.mean() == pytest.approx(1.0, abs=0.05)
     far = overlap(source, target + 8, source, target + 8, np.random.default_rng(0))
     assert far.outside == 1.0
-    assert far.effective_share < 0.2
+
+
+def test_the_effective_share_is_that_of_the_densities():
+    source, target = draw(n_source=1500, n_target=1500, n_columns=1, moved=1.0)
+    found = overlap(source, target, source, target, np.random.default_rng(0))
+    # Of two unit normals one apart, the mean square of the ratio of densities is e.
+    assert found.effective_share == pytest.approx(np.exp(-1), abs=0.08)
 
 
 def test_features_are_columns_squares_products_and_waves():
