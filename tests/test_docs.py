@@ -86,6 +86,7 @@ PAGES = [
     "README.md",
     "docs/index.md",
     "docs/cross_validation.md",
+    "docs/diagnosing_a_shift.md",
     "docs/scores_without_target_labels.md",
     "docs/several_gpus.md",
     "docs/when_adapting_harms.md",

@@ -1,8 +1,10 @@
-"""Choosing without target labels, and noticing harm: scores, splitters, reports, callbacks."""
+"""Choosing without target labels, and noticing harm."""
 
 from domadapt.model_selection._harm import HarmCheck as HarmCheck
 from domadapt.model_selection._harm import HarmWarning as HarmWarning
+from domadapt.model_selection.auto import *
 from domadapt.model_selection.callbacks import *
+from domadapt.model_selection.diagnosis import *
 from domadapt.model_selection.group_splitter import *
 from domadapt.model_selection.reports import *
 from domadapt.model_selection.scorers import domain_scorer_names as domain_scorer_names

@@ -89,7 +89,7 @@ class Proportions(Adapter):
     def _train(self, estimator, domains):
         classes, codes = np.unique(domains.y, return_inverse=True)
         folds = self._folds(classes, codes)
-        source, target, are_probabilities = _fold_scores(estimator, domains, classes, codes, folds)
+        source, target, are_probabilities = fold_scores(estimator, domains, classes, codes, folds)
         weight = np.ones(len(codes)) if domains.sample_weight is None else domains.sample_weight
         floor = floor_of(source) if are_probabilities else None
         logits = logits_of(source, floor)
@@ -178,7 +178,7 @@ class Proportions(Adapter):
         return tags
 
 
-def _fold_scores(estimator, domains, classes, codes, folds):
+def fold_scores(estimator, domains, classes, codes, folds):
     """Return scores of both domains by classifiers that have not seen the samples.
 
     Each fold's classifier answers for as large a part of either domain, so that samples of the
