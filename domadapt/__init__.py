@@ -7,6 +7,7 @@ from domadapt.estimators import *
 from domadapt.inputs import ImageLoader as ImageLoader
 from domadapt.inputs import UnreadableImageError as UnreadableImageError
 from domadapt.model_selection import AutoAdaptClassifier as AutoAdaptClassifier
+from domadapt.model_selection import AutoAdaptRegressor as AutoAdaptRegressor
 from domadapt.model_selection import Diagnosis as Diagnosis
 from domadapt.model_selection import diagnose as diagnose
 from domadapt.saving import load as load

@@ -11,6 +11,10 @@ from domadapt.estimators._building import build_estimator
 from domadapt.estimators._state import restore_fitted
 from domadapt.inputs.tables import behind_columns
 from domadapt.methods import WRAPPERS
+from domadapt.model_selection.auto._members import restore_members
+
+# They choose among estimators, and hold those that they mix.
+AUTOMATIC = {"AutoAdaptClassifier", "AutoAdaptRegressor"}
 
 
 def load(path: str | os.PathLike[str], **parameters: Any) -> Any:
@@ -67,6 +71,11 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> Any:
             # It computes where scikit-learn does, whatever the device of other models.
             parameters.pop("device", None)
             return behind_columns(_read_wrapper(path, tensors, info, parameters), info)
+        if info["class"] in AUTOMATIC:
+            parameters.pop("device", None)
+            estimator = _read_wrapper(path, tensors, info, parameters, "leaderboard_")
+            estimator._members = restore_members(path, tensors, info["members"])
+            return behind_columns(estimator, info)
         estimator = build_estimator(path, info, parameters)
         own = "backbone" in parameters
         restore_fitted(estimator, tensors, info, has_own_backbone=own)
@@ -88,11 +97,11 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> Any:
     return estimator
 
 
-def _read_wrapper(path, tensors, info, given):
+def _read_wrapper(path, tensors, info, given, fitted="estimator_"):
     """Return a fitted wrapper of an estimator of scikit-learn's kind, with parameters set."""
     try:
         wrapper = restore_object(tensors["object"])
-        if type(wrapper).__name__ != info["class"] or not hasattr(wrapper, "estimator_"):
+        if type(wrapper).__name__ != info["class"] or not hasattr(wrapper, fitted):
             raise TypeError(f"a {type(wrapper).__name__}, perhaps not fitted")
     except Exception as error:
         # What the bytes of a forged file make a reader raise is of any kind.

@@ -24,6 +24,12 @@ from domadapt.shallow._combinations import read_shallow
 
 # Boosted trees on more columns take longer than all other candidates together.
 MOST_COLUMNS_TO_BOOST = 60
+RECENTRING = {
+    "per-domain scaling + ridge",
+    "per-domain scaling + extra trees",
+    "CORAL mapping + ridge",
+    "DAN",
+}
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,15 @@ class Candidate:
     """An estimator that is not fitted yet, and how it is to be fitted.
 
     Plain ones see no target. Those by name see standardised columns, a person's own the
-    columns as they came.
+    columns as they came. What ``recentres`` predicts the same whatever the columns of the
+    target are shifted by.
     """
 
     name: str
     estimator: Any
     is_plain: bool
     is_scaled: bool = True
+    recentres: bool = False
 
 
 def _plain_classifiers(n_columns):
@@ -110,7 +118,10 @@ def adapted_candidates(learns, n_sources=1):
     made = make()
     if n_sources > 1 and learns == "classes":
         made["M3SDA"] = on_vectors("m3sda")
-    return [Candidate(name, estimator, is_plain=False) for name, estimator in made.items()]
+    return [
+        Candidate(name, estimator, is_plain=False, recentres=name in RECENTRING)
+        for name, estimator in made.items()
+    ]
 
 
 def read_candidates(given, learns):

@@ -9,7 +9,7 @@ from domadapt.domains.cautions import warn
 from domadapt.domains.scores import ClassifierScore
 from domadapt.model_selection._harm import HarmWarning, classifier_checks
 from domadapt.model_selection._source_model import SourceBeliefs
-from domadapt.model_selection.auto._accuracy import estimate_accuracy
+from domadapt.model_selection.auto._accuracy import estimate_accuracy, mean_agreement
 from domadapt.model_selection.auto._estimators import BaseAutoAdapt
 from domadapt.model_selection.auto._leaderboard import make_leaderboard
 from domadapt.model_selection.auto._rule import anchor_exponent, mix, smoothed, vote_weights
@@ -126,7 +126,8 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
         self.roughness_ = compare_roughness(
             source, source_codes, neighborhood, vote[rows].argmax(axis=1), len(classes), generator
         )
-        exponent = anchor_exponent(self.roughness_[0] - self.roughness_[1])
+        agreement = mean_agreement(proba[is_plain].argmax(axis=2))
+        exponent = anchor_exponent(self.roughness_[0] - self.roughness_[1], agreement)
         self._mixture = mix(proba[:, rows], is_plain, anchor[rows], exponent, neighbors, weights)
         mixed = self._mixture.combine(proba, vote if np.isinf(exponent) else anchor)
         self._members = fitted

@@ -1,8 +1,10 @@
 """Estimators that choose among candidates without target labels: what both share."""
 
+import copy
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import field
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from domadapt._storage.objects import encode_object
 from domadapt.domains.base import BaseDomainEstimator, estimator
 from domadapt.domains.splitting import check_samples
 from domadapt.model_selection.auto._candidates import (
@@ -22,7 +25,12 @@ from domadapt.model_selection.auto._candidates import (
     read_candidates,
     seeded,
 )
-from domadapt.model_selection.auto._members import Stored, fingerprint_of
+from domadapt.model_selection.auto._members import (
+    Stored,
+    describe_member,
+    encode_member,
+    fingerprint_of,
+)
 from domadapt.model_selection.auto._smoothness import Neighborhood
 from domadapt.model_selection.auto._training import Data, hold_back, train_all
 
@@ -33,7 +41,7 @@ LEAST_TARGET = 10
 class BaseAutoAdapt(BaseDomainEstimator):
     """Candidates are fitted, looked at and mixed; subclasses have the rule."""
 
-    candidates: Sequence[Any] | None = None
+    candidates: Sequence[Any] | None = field(default=None, kw_only=False)
     time_budget: float | None = None
     refit: bool = True
     checkpoint: str | os.PathLike[str] | None = None
@@ -83,7 +91,9 @@ class BaseAutoAdapt(BaseDomainEstimator):
             *hold_back(domains.y, self._learns, generator),
         )
         candidates = self._seeded_candidates(X.shape[1], domains.n_sources, generator)
-        source, target = (Neighborhood(part, generator) for part in (data.scaled, data.scaled_target))
+        source, target = (
+            Neighborhood(part, generator) for part in (data.scaled, data.scaled_target)
+        )
         stored = None
         if self.checkpoint is not None:
             stored = Stored(self.checkpoint, fingerprint_of(data))
@@ -169,6 +179,18 @@ class BaseAutoAdapt(BaseDomainEstimator):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "leaderboard_")
+
+    def _to_file(self):
+        check_is_fitted(self, "leaderboard_")
+        rest, tensors, about = copy.copy(self), {}, []
+        rest._members = None
+        for place, member in enumerate(self._members or []):
+            own, info = encode_member(member.estimator)
+            tensors |= {f"{place}.{name}": tensor for name, tensor in own.items()}
+            about.append(describe_member(member) | {"info": info})
+        tensors["object"] = encode_object(rest)
+        keeps = self._members is not None
+        return tensors, {"class": type(self).__name__, "members": about if keeps else None}
 
     def explain(self) -> str:
         """Tell why this was chosen, why not the others, and what speaks against adapting.

@@ -11,6 +11,7 @@ from domadapt._storage.fingerprints import describe, digest_of, digest_of_array
 from domadapt._storage.objects import encode_object, restore_object
 from domadapt.estimators._building import build_estimator
 from domadapt.estimators._state import restore_fitted
+from domadapt.model_selection.auto._candidates import Candidate
 from domadapt.model_selection.auto._training import Trained, is_deep
 
 KIND = "candidate"
@@ -36,6 +37,31 @@ def restore_member(path, tensors, info):
     estimator = build_estimator(path, info, {})
     restore_fitted(estimator, tensors, info, has_own_backbone=False)
     return estimator
+
+
+def describe_member(member):
+    """Return what JSON holds of a member beside its estimator."""
+    candidate = member.candidate
+    return {
+        "name": candidate.name,
+        "is_plain": candidate.is_plain,
+        "is_scaled": candidate.is_scaled,
+        "temperature": member.temperature,
+    }
+
+
+def restore_members(path, tensors, about):
+    """Return the members that a file describes, None where it kept none."""
+    if about is None:
+        return None
+    members = []
+    for place, one in enumerate(about):
+        start = f"{place}."
+        own = {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+        fitted = restore_member(path, own, one["info"])
+        candidate = Candidate(one["name"], None, one["is_plain"], one["is_scaled"])
+        members.append(Trained(candidate, fitted, temperature=one["temperature"]))
+    return members
 
 
 def fingerprint_of(data):

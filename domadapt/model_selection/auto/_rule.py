@@ -13,10 +13,12 @@ from domadapt.model_selection.scores import information_maximization_score
 
 LOWEST = 1e-4
 # Plain models weigh by their agreement with their own vote, to this power.
-VOTE_POWER = 8
-# By how much plain labels may be smoother than true ones before nothing speaks for adapting,
-# and where all does. Between these the weight of the plain vote falls from most to least.
-NOTHING, ALL = -0.06, 0.0
+VOTE_POWER = 4
+# Plain labels that are smoother than true ones by more than this tell of no errors; rougher
+# ones do, the more so the farther plain models are apart: where all speaks for adapting the
+# weight of their vote falls from most to least.
+SMOOTH, ROUGH = -0.05, 0.0
+AGREED, APART = 0.85, 0.70
 MOST, LEAST = 4.0, 0.5
 # What a candidate is rated by beside its agreement with the anchored consensus.
 SURENESS, ROUGHNESS = (0.25, 0.5, 0.75), 2.0
@@ -77,16 +79,30 @@ def smoothed(vote, of_neighbors):
     return (vote + of_neighbors.mean(axis=1)) / 2
 
 
-def anchor_exponent(excess):
-    """Return how strongly the plain vote holds, given by how much it is too rough.
+def anchor_exponent(excess, agreement):
+    """Return how strongly the plain vote holds.
 
     Where plain labels change as seldom between neighbours as true labels do, nothing tells of
-    errors that adapting could mend: infinity. Where they change more often, little.
+    errors that adapting could mend: infinity. Where they change more often, and plain models
+    contradict each other, little.
+
+    Parameters
+    ----------
+    excess : float
+        By how much the labels of the vote are rougher than true labels.
+    agreement : float
+        How often two of the plain models agree.
+
+    Returns
+    -------
+    exponent : float
+        At least LEAST.
     """
-    if excess <= NOTHING:
+    if excess < SMOOTH:
         return np.inf
-    progress = min((excess - NOTHING) / (ALL - NOTHING), 1.0)
-    return float(MOST * (LEAST / MOST) ** progress)
+    roughness = np.clip((excess - SMOOTH) / (ROUGH - SMOOTH), 0.0, 1.0)
+    doubt = np.clip((AGREED - agreement) / (AGREED - APART), 0.0, 1.0)
+    return float(MOST * (LEAST / MOST) ** (roughness * doubt))
 
 
 def mix(proba, is_plain, anchor, exponent, neighbors, vote):

@@ -149,7 +149,7 @@ def train(candidate, data, deadline, stored):
             # They are about one of many models, and name parameters that nobody has set.
             warnings.simplefilter("ignore")
             _fit_and_ask(trained, data)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         trained.estimator = trained.answers = None
         trained.problem = f"{type(error).__name__}: {error}"
     trained.seconds = time.perf_counter() - start
