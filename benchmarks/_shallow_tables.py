@@ -3,6 +3,7 @@
 import numpy as np
 from _accuracy_tables import HARM, by_pair, mean_of_sets, names
 
+
 def alone(title):
     """Return the estimator in the title of a method."""
     return title.rpartition(" + ")[2]

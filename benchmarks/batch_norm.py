@@ -34,15 +34,30 @@ DRAWN = ("as they are", "moved")
 N_SAMPLES = 900
 
 
-def load_pairs(folder):
-    """Yield each domain of a folder with the next one, the last with the first."""
+def load_pairs(folder, n_pairs=2):
+    """Yield the first domains of a folder, each with the one that comes next.
+
+    Parameters
+    ----------
+    folder : str or path
+        With one npz file for each domain.
+    n_pairs : int, default=2
+        How many pairs, or as many as there are.
+
+    Yields
+    ------
+    source, target : str
+        Names of the domains.
+    Xs, ys, Xt, yt : ndarrays
+        Their samples and labels.
+    """
     data = load_features(folder)
     domains = {}
     for name in data.domain_names:
         X, y = data.X[data.domain == name], data.y[data.domain == name]
         domains[name] = normalize(X, norm="l1") if Path(folder).name == "surf" else X, y
     of_names = list(domains)
-    for source, target in zip(of_names, of_names[1:] + of_names[:1], strict=True):
+    for source, target in zip(of_names[:n_pairs], of_names[1:] + of_names[:1], strict=False):
         yield source, target, *domains[source], *domains[target]
 
 

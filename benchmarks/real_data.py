@@ -145,7 +145,9 @@ def main():
     parser.add_argument("--root", default=os.environ.get("DOMADAPT_DATA"))
     parser.add_argument("--sets", nargs="*", help="folders below the root; keep those of others")
     parser.add_argument("--pairs", nargs="*", help="source:target; keep those of others")
-    parser.add_argument("--methods", nargs="*", choices=METHODS | OF_VALUES, help="keep the results of others")
+    parser.add_argument(
+        "--methods", nargs="*", choices=METHODS | OF_VALUES, help="keep the results of others"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--device", default="cpu")
