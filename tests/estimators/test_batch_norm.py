@@ -84,8 +84,6 @@ def test_statistics_that_cannot_be_taken_are_refused(blobs, same):
     Xs, ys, Xt, _ = blobs
     without = AlignmentClassifier(None, **SMALL).fit(Xs, ys)
     with pytest.raises(ValueError, match=r"the network has none.* Fit with batch_norm='per_d"):
-        ValueError, match=r"the network has none.* Fit with batch_norm='per_domain'"
-    ):
         without.adapt(Xt, alignment="batch_norm")
     clf = AlignmentClassifier(None, **WITH_LAYERS).fit(Xs, ys)
     before = copy.deepcopy(clf.module_)
