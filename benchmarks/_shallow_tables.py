@@ -1,32 +1,12 @@
 """Tables of methods without a network out of the cells of a result file."""
 
 import numpy as np
-from _accuracy_tables import names
-
-# What a pair has to lose to count as harmed, in points.
-HARM = 1.0
+from _accuracy_tables import HARM, by_pair, mean_of_sets, names
 
 
 def alone(title):
     """Return the estimator in the title of a method."""
     return title.rpartition(" + ")[2]
-
-
-def by_pair(cells):
-    """Return for each method the mean score over seeds on each pair."""
-    found = {}
-    for cell in cells:
-        pair = (cell["set"], cell["source"], cell["target"])
-        found.setdefault(cell["method"], {}).setdefault(pair, []).append(cell["score"])
-    return {
-        method: {pair: float(np.mean(scores)) for pair, scores in pairs.items()}
-        for method, pairs in found.items()
-    }
-
-
-def mean_of_sets(pairs, sets):
-    """Return the mean over the pairs of each set."""
-    return [float(np.mean([v for pair, v in pairs.items() if pair[0] == name])) for name in sets]
 
 
 def shallow_summary(cells, adapters=None):

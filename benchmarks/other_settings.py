@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _accuracy_tables import BASELINE
+from _accuracy_tables import BASELINE, VALUES
 from _report import environment, write_json
 from joblib import Parallel, delayed
 from real_data import find_sets
@@ -174,7 +174,7 @@ def main():
         parser.error("name the data folder with --root or the variable DOMADAPT_DATA")
     sets = find_sets(arguments.root)
     tasks = []
-    for name in arguments.sets or sets:
+    for name in arguments.sets or [name for name in sets if name not in VALUES]:
         domains = load_domains(sets[name])
         tasks += [(SETTINGS[0], name, task) for task in several_sources(domains)]
         for setting in SETTINGS[1:]:

@@ -3,7 +3,9 @@
 The folder that the environment variable ``DOMADAPT_DATA`` names holds, at any depth,
 folders with one ``<domain>.npz`` per domain, each with ``X`` and ``y``. Every ordered
 pair of domains is a task. Samples are standardised by the mean and variance of their own
-domain. Target labels are used for the accuracy in the last columns and nothing else.
+domain; where numbers are to be predicted, which may depend on the level of a column, by those
+of the source. Beside the methods stand a linear model and extra trees of the source alone. Target
+labels are used for the scores in the last columns and nothing else.
 
     DOMADAPT_DATA=... python benchmarks/real_data.py --output benchmarks/results/real_data
 """
@@ -16,22 +18,50 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _accuracy_tables import BASELINE, by_pair, names, summary
+from _accuracy_tables import (
+    BASELINE,
+    SOURCE_ONLY,
+    STATISTICS,
+    kind_of,
+    names,
+    summaries,
+    table_of_pairs,
+)
 from _report import environment, write_json
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler, normalize
 
-from domadapt import methods
-from domadapt.datasets import load_features
+from domadapt import AlignmentClassifier, methods
 from domadapt.experiments.recipes import on_vectors, with_equal_updates
+from domadapt.experiments.shallow import read_shallow
 
-# What has an estimator of its own and is for one source and the same classes.
-METHODS = {
-    method.title: on_vectors(method.name)
-    for method in methods.METHODS.values()
-    if method.classifier is not None and method.setting in ("one source", "source-free")
-}
+# What is for one source and the same classes.
+SETTINGS = ("one source", "source-free")
+PLAIN = {"classes": ("lr", "extra_trees"), "values": ("ridge", "extra_trees")}
+
+
+def estimators_for(learns):
+    """Return all estimators that are compared, by title."""
+    found = {
+        method.title: on_vectors(method.name, learns=learns)
+        for method in methods.METHODS.values()
+        if method.setting in SETTINGS and _is_compared(method, learns)
+    }
+    if learns == "classes":
+        found[STATISTICS] = AlignmentClassifier(alignment=None, batch_norm="per_domain")
+    return found | {read_shallow(n).title: read_shallow(n).build(learns, 0) for n in PLAIN[learns]}
+
+
+def _is_compared(method, learns):
+    """Return whether a method has an estimator of its own, or learns numbers at all."""
+    if learns == "classes":
+        return method.classifier is not None
+    return method.values is not None or method.title == BASELINE
+
+
+METHODS = estimators_for("classes")
+OF_VALUES = estimators_for("values")
 
 
 def find_sets(root):
@@ -43,7 +73,8 @@ def find_sets(root):
 def load_pairs(folder):
     """Yield every ordered pair of the domains of a folder.
 
-    Each domain is standardised by itself; counts of words become shares first.
+    Each domain is standardised by itself, or by the source where the labels are numbers;
+    counts of words become shares first.
 
     Yields
     ------
@@ -52,16 +83,17 @@ def load_pairs(folder):
     Xs, ys, Xt, yt : ndarrays
         Their samples and labels.
     """
-    data = load_features(folder)
     domains = {}
-    for name in data.domain_names:
-        rows = data.domain == name
-        X = data.X[rows].astype(np.float32)
-        if Path(folder).name == "surf":
-            X = normalize(X, norm="l1")
-        domains[name] = StandardScaler().fit_transform(X), data.y[rows]
+    for path in sorted(Path(folder).glob("*.npz")):
+        with np.load(path) as data:
+            X, y = data["X"].astype(np.float32), data["y"]
+        domains[path.stem] = normalize(X, norm="l1") if Path(folder).name == "surf" else X, y
+    by_source = kind_of(Path(folder).name) == "values"
     for source, target in itertools.permutations(domains, 2):
-        yield source, target, *domains[source], *domains[target]
+        (Xs, ys), (Xt, yt) = domains[source], domains[target]
+        scaler = StandardScaler().fit(Xs)
+        of_target = scaler if by_source else StandardScaler().fit(Xt)
+        yield source, target, scaler.transform(Xs), ys, of_target.transform(Xt), yt
 
 
 def run_task(name, pair, methods, seeds, device):
@@ -69,33 +101,27 @@ def run_task(name, pair, methods, seeds, device):
     torch.set_num_threads(1)
     source, target, Xs, ys, Xt, yt = pair
     cells = []
-    for method, seed in itertools.product(methods, range(seeds)):
-        clf = clone(METHODS[method]).set_params(random_state=seed, device=device)
-        if method == BASELINE:
-            with_equal_updates(clf, len(Xs), len(Xt)).fit(Xs, ys)
+    for (method, estimator), seed in itertools.product(methods.items(), range(seeds)):
+        fresh = clone(estimator).set_params(random_state=seed)
+        if method not in SOURCE_ONLY:
+            fresh.set_params(device=device).fit(Xs, ys, X_target=Xt)
+        elif method == BASELINE:
+            with_equal_updates(fresh.set_params(device=device), len(Xs), len(Xt)).fit(Xs, ys)
         else:
-            clf.fit(Xs, ys, X_target=Xt)
-        cells.append(
-            {
-                "set": name,
-                "source": source,
-                "target": target,
-                "method": method,
-                "seed": seed,
-                "accuracy": round(100 * clf.score(Xt, yt), 2),
-            }
-        )
+            fresh.fit(Xs, ys)
+        cell = {"set": name, "source": source, "target": target, "method": method, "seed": seed}
+        cells.append(cell | {"score": round(100 * float(fresh.score(Xt, yt)), 2)})
     print(f"{name}: {source} to {target} done", flush=True)
     return cells
 
 
 def report_of(cells, seeds):
     """Write the tables of a result file: all sets, then every pair."""
-    order = list(METHODS)
+    order = list(METHODS | OF_VALUES)
     cells = sorted(cells, key=lambda cell: (order.index(cell["method"]), cell["set"]))
-    parts = [f"Target accuracy in %, mean of {seeds} seeds, default parameters.", summary(cells)]
+    parts = [f"Mean of {seeds} seeds, default parameters.", summaries(cells)]
     for name in sorted(names(cells, "set")):
-        parts += [f"### {name}", by_pair(cells, name)]
+        parts += [f"### {name}", table_of_pairs(cells, name)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -119,7 +145,9 @@ def main():
     parser.add_argument("--root", default=os.environ.get("DOMADAPT_DATA"))
     parser.add_argument("--sets", nargs="*", help="folders below the root; keep those of others")
     parser.add_argument("--pairs", nargs="*", help="source:target; keep those of others")
-    parser.add_argument("--methods", nargs="*", choices=METHODS, help="keep the results of others")
+    parser.add_argument(
+        "--methods", nargs="*", choices=METHODS | OF_VALUES, help="keep the results of others"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--device", default="cpu")
@@ -129,14 +157,16 @@ def main():
         parser.error("name the data folder with --root or the variable DOMADAPT_DATA")
     sets = find_sets(arguments.root)
     settings = environment(arguments.device) | {"seeds": arguments.seeds}
-    methods, of_sets = arguments.methods or list(METHODS), arguments.sets or list(sets)
-    tasks = [
-        (name, pair, methods, arguments.seeds, arguments.device)
-        for name in of_sets
-        for pair in load_pairs(sets[name])
-        if arguments.pairs is None or f"{pair[0]}:{pair[1]}" in arguments.pairs
-    ]
-    new = {(task[0], *task[1][:2], method) for task in tasks for method in methods}
+    tasks = []
+    for name in arguments.sets or list(sets):
+        fitting = OF_VALUES if kind_of(name) == "values" else METHODS
+        chosen = {m: e for m, e in fitting.items() if m in (arguments.methods or fitting)}
+        tasks += [
+            (name, pair, chosen, arguments.seeds, arguments.device)
+            for pair in load_pairs(sets[name])
+            if arguments.pairs is None or f"{pair[0]}:{pair[1]}" in arguments.pairs
+        ]
+    new = {(task[0], *task[1][:2], method) for task in tasks for method in task[2]}
 
     def is_new(cell):
         return tuple(cell[key] for key in ("set", "source", "target", "method")) in new

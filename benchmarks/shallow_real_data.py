@@ -11,7 +11,6 @@ else.
 
 import argparse
 import itertools
-import json
 import os
 import warnings
 from pathlib import Path
@@ -19,10 +18,11 @@ from pathlib import Path
 import numpy as np
 import ot
 import torch
+from _accuracy_tables import HEADS, KINDS, VALUES, kind_of, of_kind
 from _report import environment, write_json
 from _shallow_tables import shallow_summary
 from joblib import Parallel, delayed
-from real_data import find_sets
+from real_data import find_sets, read_kept
 from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils import get_tags
 
@@ -30,15 +30,6 @@ from domadapt import shallow
 from domadapt.methods import ADAPTERS
 from domadapt.shallow._combinations import read_shallow
 
-# Columns of measurements that mean something each, and numbers to predict from such columns.
-TABLES = ("occupancy", "wisdm_activity")
-VALUES = ("beijing_air",)
-KINDS = ("vectors", "tables", "values")
-HEADS = {
-    "vectors": "Counts of words, pixels and features of photographs: target accuracy in %",
-    "tables": "Tables: target accuracy in %",
-    "values": "Values: R^2 on the target, times 100",
-}
 PLAIN = {
     "vectors": ["lr", "svc", "1nn", "extra_trees"],
     "tables": ["lr", "svc", "1nn", "extra_trees", "boosted_trees"],
@@ -47,11 +38,6 @@ PLAIN = {
 LINEAR = {"vectors": "lr", "tables": "lr", "values": "ridge"}
 # Boosted trees on hundreds of columns take longer than all others together.
 TREES = {kind: [p for p in PLAIN[kind] if p.endswith("_trees")] for kind in KINDS}
-
-
-def kind_of(name):
-    """Return the kind of a set."""
-    return "values" if name in VALUES else "tables" if name in TABLES else "vectors"
 
 
 def methods_for(kind):
@@ -106,21 +92,11 @@ def report_of(cells, seeds):
     """Write the tables of a result file, one for each kind of sets."""
     parts = []
     for kind in KINDS:
-        of_kind = [cell for cell in cells if kind_of(cell["set"]) == kind]
-        if of_kind:
+        found = of_kind(cells, kind)
+        if found:
             parts += [f"{HEADS[kind]}, {seeds} seed{'s' if seeds != 1 else ''}."]
-            parts += [shallow_summary(of_kind)]
+            parts += [shallow_summary(found)]
     return "\n\n".join(parts) + "\n"
-
-
-def read_kept(path, settings, is_new):
-    """Return the cells of a result file that are not measured anew."""
-    if not Path(path).is_file():
-        return []
-    report = json.loads(Path(path).read_text())
-    if any(report[key] != settings[key] for key in ("versions", "seeds")):
-        raise SystemExit(f"{path} was made with other versions or seeds: run all methods.")
-    return [cell for cell in report["cells"] if not is_new(cell)]
 
 
 def main():
@@ -148,7 +124,9 @@ def main():
     def is_new(cell):
         return tuple(cell[key] for key in ("set", "source", "target", "method")) in new
 
-    kept = read_kept(f"{arguments.output}.json", settings, is_new) if arguments.output else []
+    kept = []
+    if arguments.output:
+        kept, _ = read_kept(f"{arguments.output}.json", settings, is_new)
     results = Parallel(n_jobs=arguments.jobs)(delayed(run_task)(*task) for task in tasks)
     cells = sorted(
         kept + list(itertools.chain.from_iterable(results)),

@@ -22,7 +22,7 @@ def adapt_batch_norm(feature_extractor, samples, reader):
     if not layers:
         raise ValueError(
             "alignment='batch_norm' needs batch normalisation, and the network has none that is "
-            "trained. Use alignment='shot'."
+            "trained. Fit with batch_norm='per_domain', or use alignment='shot'."
         )
     if len(samples) < 2:
         raise ValueError("X_target has 1 sample, which has no variance. At least 2 were expected.")

@@ -171,7 +171,13 @@ class BaseAlignmentClassifier(ClassifierScore, BaseDeepEstimator):
             seed, parts = self._draw_seed(), {"target": samples}
             numbers = self._random_numbers(seed, reader, samples, criteria)
             training = Training(
-                network, self._trained_backbone(network), parts, reader, seed, numbers
+                network,
+                self._trained_backbone(network),
+                parts,
+                reader,
+                seed,
+                numbers,
+                self.batch_norm_,
             )
             self._run_alignment(ALIGN, training, criteria, Watch(), checkpoint=None)
         self._transduce(samples, are_features=True)

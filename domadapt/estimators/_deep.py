@@ -46,6 +46,7 @@ from domadapt.training.optimization import (
     LEARNING_RATE_SCHEDULES,
     resolve_schedule,
 )
+from domadapt.training.orders import steps_in_epoch
 from domadapt.training.step import WeightedCriteria
 from domadapt.training.trainer import Trainer, TrainingSettings, check_batch_norm
 
@@ -77,6 +78,7 @@ class BaseDeepEstimator(DeepPredictions):
 
     history_: dict[str, list[float]]
     adaptation_history_: dict[str, list[float]]
+    batch_norm_: str | None
     criterion_: Any
     loss_weights_: np.ndarray
     n_steps_: int
@@ -204,14 +206,18 @@ class BaseDeepEstimator(DeepPredictions):
 
     def _train(self, domains, criteria, reader):
         learnt, seed = self._read_labels(domains, criteria), self._draw_seed()
+        aligns = criteria is not None or len(self._stages) > 1
+        batch_norm = self._resolved_batch_norm(aligns=aligns)
         numbers = self._random_numbers(seed, reader, domains.source, criteria)
         with numbers.drawn():
-            network, backbone, parts, fitted = self._build(domains, learnt["n_outputs"], reader)
-        training = Training(network, backbone, parts, reader, seed, numbers)
+            network, backbone, parts, fitted = self._build(
+                domains, learnt["n_outputs"], reader, batch_norm
+            )
+        training = Training(network, backbone, parts, reader, seed, numbers, batch_norm)
         training.task = self._make_task(learnt, reader)
         training.source_domain = domains.source_domain
         if self.checkpoint is not None:
-            training.fingerprint = fingerprint_of_fit(self, domains)
+            training.fingerprint = fingerprint_of_fit(self, domains, batch_norm)
         first, *later = self._stages if criteria is not None else self._stages[:1]
         later = later if self._alignment_weight(criteria) > 0 else []
         for stage in later:
@@ -252,13 +258,14 @@ class BaseDeepEstimator(DeepPredictions):
     def _look_at_transduction(self):
         """Warn where predictions for the target show that a fit went wrong."""
 
-    def _build(self, domains, n_outputs, reader):
+    def _build(self, domains, n_outputs, reader, batch_norm):
         """Return the network with its samples as it takes them, and what it is known by."""
         source, target = domains.source, domains.target
         sample = reader.sample(source)
         fitted = {
             "_sample_shape": source.X.shape[1:],
             "_input_shape": tuple(sample.shape[1:]),
+            "batch_norm_": batch_norm,
         }
         backbone, frozen = self.backbone, None
         if self.freeze:
@@ -274,7 +281,7 @@ class BaseDeepEstimator(DeepPredictions):
             n_outputs,
             backbone=backbone,
             hidden_layer_sizes=check_layer_sizes(self.hidden_layer_sizes),
-            batch_norm=self.batch_norm is not None,
+            batch_norm=batch_norm is not None,
             dropout=self.dropout,
         )
         fitted["module_"] = network
@@ -298,6 +305,10 @@ class BaseDeepEstimator(DeepPredictions):
         network, reader, parts = training.network, training.reader, training.parts
         criteria = criteria if stage.aligns else None
         parts, task = parts_of(stage, parts, criteria), training.task if stage.learns else None
+        settings = self._training_settings(training, parts, self._alignment_weight(criteria))
+        if criteria is None and training.batch_norm is None:
+            # It would run through the network, and add to statistics in a backbone, for nothing.
+            parts = {name: part for name, part in parts.items() if name != "target"}
         loss_weights = source_domains = None
         if criteria is not None:
             criteria = criteria.to(reader.device, reader.dtype)
@@ -318,7 +329,7 @@ class BaseDeepEstimator(DeepPredictions):
             criteria,
             reader.batches(parts, training.seed),
             task,
-            self._training_settings(self._alignment_weight(criteria)),
+            settings,
             training.seed,
             training.random_numbers,
             backbone=training.backbone,
@@ -330,7 +341,8 @@ class BaseDeepEstimator(DeepPredictions):
     def _checkpoint_of(self, stage):
         return None if self.checkpoint is None else Path(f"{self.checkpoint}{stage.ending}")
 
-    def _training_settings(self, alignment_weight):
+    def _training_settings(self, training, parts, alignment_weight):
+        n_samples = [len(part) for part in parts.values()]
         backbone_rate = self.backbone_rate
         if backbone_rate is None:
             is_pretrained = getattr(self.backbone, "pretrained", False) is True
@@ -338,12 +350,12 @@ class BaseDeepEstimator(DeepPredictions):
         return TrainingSettings(
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
-            steps_per_epoch=self.steps_per_epoch,
+            steps_per_epoch=self.steps_per_epoch or steps_in_epoch(n_samples, self.batch_size),
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             backbone_factor=backbone_rate,
-            batch_norm=self.batch_norm,
+            batch_norm=training.batch_norm,
             alignment_weight=alignment_weight,
             alignment_schedule=resolve_schedule(ALIGNMENT_SCHEDULES, self.alignment_schedule),
             learning_rate_schedule=resolve_schedule(

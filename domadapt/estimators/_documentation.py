@@ -39,11 +39,15 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
     image_loader : ImageLoader, default=None
         How images become batches, where ``X`` holds paths of images. None stands for
         ``ImageLoader()``.
-    batch_norm : {"per_domain", "joint"} or None, default="per_domain"
+    batch_norm : {"auto", "per_domain", "joint"} or None, default="auto"
         Statistics of batch normalisation layers, in a backbone of your own too:
         ``"per_domain"`` normalises source and target samples each by their own and predicts
         with those of the target; ``"joint"`` by those of both together. With None the
-        default backbone has no batch normalisation.
+        default backbone has no batch normalisation. ``"auto"`` stands for ``"per_domain"``
+        where a criterion aligns the domains (SHOT in ``adapt``, too), and for None where
+        there is no criterion or no target: plain layers learn more from a source alone.
+        Where the proportions of the classes differ between the domains, statistics by
+        domain take away what should stay, and ``"joint"`` or None lose less.
     alignment_weight : float, default=None
         Multiplies the gradient that flows from the alignment criterion into the network,
         on top of the schedule. None takes the criterion's own ``default_weight``, such
@@ -102,6 +106,8 @@ VALUES = """y_mean_, y_scale_ : ndarray of shape (n_outputs,), float64
         learns."""
 
 ATTRIBUTES = """
+    batch_norm_ : str or None
+        What ``batch_norm`` stood for in ``fit``.
     module_ : FeatureClassifier
         The trained network: ``module_(x)`` gives logits, or values in standard units,
         ``module_.feature_extractor(x)`` features.

@@ -29,7 +29,11 @@ def check_said(info):
         raise TypeError(f"n_steps {info['n_steps']!r}")
     for name, value in info["attributes"].items():
         names = isinstance(value, list) and all(isinstance(text, str) for text in value)
-        if not (names if name == "feature_names_in_" else type(value) is int):
+        if name == "batch_norm_":
+            fits = value in ("per_domain", "joint", None)
+        else:
+            fits = names if name == "feature_names_in_" else type(value) is int
+        if not fits:
             raise TypeError(f"{name} {value!r}")
 
 

@@ -32,7 +32,8 @@ class AlignmentClassifier(BaseAlignmentClassifier):
         ``target_indices``, ``source_weight``, ``feature_extractor``, ``classifier`` and
         ``progress``, and that returns a scalar tensor; or a list of pairs of a weight and
         one of these. A weight that is a callable maps progress, 0 to 1, to the weight.
-        None aligns nothing but the statistics of batch normalisation.
+        None aligns nothing: the estimator learns from the source alone, unless ``batch_norm``
+        asks for statistics of the target.
     loss_weights : {"fixed", "uncertainty", "gradnorm"}, default="fixed"
         How the task and the criteria are weighed. ``"fixed"`` takes the weights of the
         list. ``"uncertainty"`` learns, for the task and each criterion, a weight that
@@ -92,7 +93,7 @@ class AlignmentRegressor(BaseAlignmentRegressor):
         ``classifier`` and ``progress``, and that returns a scalar tensor; or a list of pairs
         of a weight and one of these. Values and predictions are in standard units, and
         ``classifier`` is the last layer. A criterion that asks for logits or labels of
-        classes is refused. None aligns nothing but the statistics of batch normalisation.
+        classes is refused. None aligns nothing: it learns from the source alone.
     loss_weights : {"fixed", "uncertainty", "gradnorm"}, default="fixed"
         How the task and the criteria are weighed, as in
         :class:`~domadapt.AlignmentClassifier`.

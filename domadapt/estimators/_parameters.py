@@ -23,7 +23,7 @@ from domadapt.training.optimization import (
 
 # What a parameter may be, for type checkers and editors.
 Alignment = str | Callable[..., Any] | list[tuple[Any, Any]] | None
-BatchNorm = Literal["per_domain", "joint"] | None
+BatchNorm = Literal["auto", "per_domain", "joint"] | None
 LossWeights = Literal["fixed", "uncertainty", "gradnorm"]
 Optimizer = Literal["sgd", "adam", "adamw"]
 FilePath = str | os.PathLike[str]
@@ -44,7 +44,7 @@ class TrainingParameters(BaseDomainEstimator):
     freeze: bool = False
     feature_cache: FilePath | None = None
     image_loader: ImageLoader | None = None
-    batch_norm: BatchNorm = "per_domain"
+    batch_norm: BatchNorm = "auto"
     alignment_weight: float | None = None
     alignment_schedule: Literal["dann", "linear", "constant"] | Schedule = "dann"
     optimizer: Optimizer = "sgd"
@@ -68,7 +68,7 @@ class TrainingParameters(BaseDomainEstimator):
         "freeze": ["boolean"],
         "feature_cache": [str, os.PathLike, None],
         "image_loader": [ImageLoader, None],
-        "batch_norm": [StrOptions({"per_domain", "joint"}), None],
+        "batch_norm": [StrOptions({"auto", "per_domain", "joint"}), None],
         "alignment_weight": [Interval(Real, 0, None, closed="left"), None],
         "alignment_schedule": [StrOptions(set(ALIGNMENT_SCHEDULES)), callable],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
@@ -86,6 +86,13 @@ class TrainingParameters(BaseDomainEstimator):
         # Names are resolved, and kinds told apart, where the criteria are built.
         "alignment": [str, callable, list, None],
     }
+
+    def _resolved_batch_norm(self, *, aligns):
+        """Return what batch_norm stands for in a fit, by whether it aligns now or later."""
+        if self.batch_norm != "auto":
+            return self.batch_norm
+        # The statistics of a target help its alignment; without it plain layers do better.
+        return "per_domain" if aligns else None
 
     def _check_schedules(self):
         """Raise an error where a schedule of the caller's does not return factors."""

@@ -40,6 +40,7 @@ class Training:
     reader: Reader
     seed: int
     random_numbers: RandomNumbers
+    batch_norm: str | None
     task: Any = None
     source_domain: np.ndarray | None = None
     fingerprint: str | None = None

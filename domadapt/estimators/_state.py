@@ -20,7 +20,7 @@ from domadapt.nn.layers import SplitBatchNorm, split_batch_norm
 from domadapt.nn.networks import FeatureClassifier, build_network, check_layer_sizes, stack_layers
 from domadapt.nn.random_numbers import RandomNumbers
 
-ATTRIBUTES = ("n_features_in_", "feature_names_in_", "n_skipped_images_")
+ATTRIBUTES = ("batch_norm_", "n_features_in_", "feature_names_in_", "n_skipped_images_")
 # Booleans, integers, floats, texts and objects, as numpy calls them.
 LABEL_KINDS = "biufUO"
 # What does not change the weights that a fit ends with.
@@ -29,10 +29,12 @@ OUTWARD_LOADING = ("n_workers", "cache_megabytes")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def fingerprint_of_fit(estimator, domains):
+def fingerprint_of_fit(estimator, domains, batch_norm):
     """Return a text of what is fitted to what, so that a fit is known again when resumed."""
     parameters = estimator.get_params(deep=False)
     parameters = {name: v for name, v in parameters.items() if name not in OUTWARD}
+    # What it stands for: checkpoints are older than "auto".
+    parameters["batch_norm"] = batch_norm
     loader = (estimator.image_loader or ImageLoader()).get_params(deep=False)
     parameters["image_loader"] = {n: v for n, v in loader.items() if n not in OUTWARD_LOADING}
     parts = [type(estimator).__name__, describe(parameters), digest_of_samples(domains.source)]
@@ -87,6 +89,8 @@ def encode_fitted(estimator):
 def restore_fitted(estimator, tensors, info, *, has_own_backbone):
     """Make an unfitted estimator the fitted one that :func:`encode_fitted` was called on."""
     vars(estimator).update(_decode_predicted(info["predicts"]))
+    # Files from before "auto" do not say what it stood for.
+    info["attributes"].setdefault("batch_norm_", info["parameters"]["batch_norm"])
     check_said(info)
     state = {
         name.removeprefix("module."): value
@@ -134,6 +138,9 @@ def _read_module(estimator, info, state, has_own_backbone):
 def _build_module(estimator, info, device):
     """Return the network as fit built it, with weights that do not matter."""
     backbone, frozen = estimator.backbone, None
+    batch_norm = estimator.batch_norm
+    if batch_norm == "auto":
+        batch_norm = info["attributes"]["batch_norm_"]
     # Without a backbone a network takes its sizes from shapes alone.
     built_on = torch.device("meta") if backbone is None else device
     sample = torch.zeros((2, *info["input_shape"]), device=built_on, dtype=DTYPES[info["dtype"]])
@@ -150,7 +157,7 @@ def _build_module(estimator, info, device):
             estimator._n_outputs,
             backbone=backbone,
             hidden_layer_sizes=hidden_layer_sizes,
-            batch_norm=estimator.batch_norm is not None,
+            batch_norm=batch_norm is not None,
             dropout=estimator.dropout,
         )
     if built_on != device:

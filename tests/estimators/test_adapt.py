@@ -142,7 +142,7 @@ def test_after_a_fit_with_a_target_all_samples_are_normalised_as_target(blobs):
 def test_a_frozen_backbone_stays_and_what_is_on_top_adapts(blobs, same, hidden_layer_sizes):
     Xs, ys, Xt, _ = blobs
     backbone = draw_weights(nn.Sequential(nn.Linear(10, 12), nn.BatchNorm1d(12), nn.ReLU()))
-    settings = {**SMALL, "hidden_layer_sizes": hidden_layer_sizes or (8,)}
+    settings = {**SMALL, "hidden_layer_sizes": hidden_layer_sizes or (8,), "batch_norm": "joint"}
     clf = AlignmentClassifier(None, backbone=backbone, freeze=True, **settings).fit(Xs, ys)
     frozen = copy.deepcopy(clf.module_.feature_extractor.backbone)
     layers = copy.deepcopy(clf.module_.feature_extractor.layers)

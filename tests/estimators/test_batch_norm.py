@@ -11,11 +11,12 @@ from domadapt import AlignmentClassifier, DANClassifier
 from domadapt.nn import SplitBatchNorm
 
 SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 3, "batch_size": 32, "random_state": 0}
+WITH_LAYERS = {**SMALL, "batch_norm": "per_domain"}
 
 
 def adapted_statistics(X, Xs, ys, **settings):
     """Adapt a network of one linear layer; return its layers and the weights of before, too."""
-    clf = AlignmentClassifier(None, **{**SMALL, **settings}).fit(Xs, ys)
+    clf = AlignmentClassifier(None, **WITH_LAYERS, **settings).fit(Xs, ys)
     (layer,) = (m for m in clf.module_.modules() if isinstance(m, nn.BatchNorm1d))
     linear = next(m for m in clf.module_.modules() if isinstance(m, nn.Linear))
     weights = {n: p.detach().clone() for n, p in clf.module_.named_parameters()}
@@ -41,7 +42,7 @@ def test_statistics_are_those_of_the_target(blobs, dropout):
 
 def test_dropout_has_no_part_in_statistics(blobs):
     Xs, ys, Xt, _ = blobs
-    settings = {**SMALL, "hidden_layer_sizes": (16, 8), "dropout": 0.5}
+    settings = {**WITH_LAYERS, "hidden_layer_sizes": (16, 8), "dropout": 0.5}
     clf = AlignmentClassifier(None, **settings).fit(Xs, ys)
     layers = [m for m in clf.module_.modules() if isinstance(m, (nn.Linear, nn.BatchNorm1d))]
     first, first_norm, second, second_norm, _ = layers
@@ -57,7 +58,7 @@ def test_dropout_has_no_part_in_statistics(blobs):
 
 def test_statistics_of_the_target_undo_a_change_of_scale(blobs):
     Xs, ys, _, _ = blobs
-    clf = AlignmentClassifier(None, **{**SMALL, "max_epochs": 20}).fit(Xs, ys)
+    clf = AlignmentClassifier(None, **{**WITH_LAYERS, "max_epochs": 20}).fit(Xs, ys)
     moved = 3.0 * Xs + np.random.default_rng(0).normal(scale=20.0, size=10).astype(np.float32)
     on_source, before = clf.predict(Xs), clf.score(moved, ys)
     assert clf.adapt(moved, alignment="batch_norm").score(moved, ys) >= before + 0.1
@@ -81,10 +82,10 @@ def test_statistics_of_the_target_side_are_replaced(blobs, same):
 
 def test_statistics_that_cannot_be_taken_are_refused(blobs, same):
     Xs, ys, Xt, _ = blobs
-    without = AlignmentClassifier(None, batch_norm=None, **SMALL).fit(Xs, ys)
-    with pytest.raises(ValueError, match="needs batch normalisation, and the network has none"):
+    without = AlignmentClassifier(None, **SMALL).fit(Xs, ys)
+    with pytest.raises(ValueError, match=r"the network has none.* Fit with batch_norm='per_d"):
         without.adapt(Xt, alignment="batch_norm")
-    clf = AlignmentClassifier(None, **SMALL).fit(Xs, ys)
+    clf = AlignmentClassifier(None, **WITH_LAYERS).fit(Xs, ys)
     before = copy.deepcopy(clf.module_)
     with pytest.raises(ValueError, match="X_target has 1 sample, which has no variance"):
         clf.adapt(Xt[:1], alignment="batch_norm")

@@ -167,6 +167,8 @@ CHANGES = {
     "text as labels": setting("predicts", "classes", to={"dtype": "<U3", "values": "abc"}),
     "fewer labels": setting("predicts", "classes", to={"dtype": "<i8", "values": [0, 1]}),
     "unknown attribute": setting("attributes", "predict", to=1),
+    "batch normalisation of another kind": setting("attributes", "batch_norm_", to="some"),
+    "no batch normalisation": setting("parameters", "batch_norm", to=None),
     "class as attribute": setting("attributes", "__class__", to=1),
     "dict as attribute": setting("attributes", "__dict__", to={}),
     "NaN among the weights": swap("module.classifier.0.bias", torch.full((3,), torch.nan)),

@@ -38,7 +38,7 @@ KINDS = _kinds()
 PARAMETERS = {
     "hidden_layer_sizes": ([None, 1, (4, 3), ()], [0, -1, "wide", (4, 0), (2.5,)]),
     "dropout": ([0.5, 0], [1.0, -0.1, "half"]),
-    "batch_norm": (["per_domain", "joint", None], ["none", True]),
+    "batch_norm": (["auto", "per_domain", "joint", None], ["none", True]),
     "alignment_weight": ([0, 1, None], [1e6, -1, float("nan"), "high"]),
     "alignment_schedule": (["dann", "linear", lambda p: p], ["sine", lambda p: None]),
     "optimizer": (["sgd", "adam", "adamw"], ["lbfgs", None]),
