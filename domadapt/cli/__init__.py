@@ -109,7 +109,8 @@ def _shallow_names():
     adapters = [m.also or m.name for m in ADAPTERS.values() if m.setting == "one source"]
     return (
         f"Without a network, an estimator: {', '.join(PLAIN)}; or ADAPTER+ESTIMATOR, such as "
-        f"coral_map+lr, with the adapters {', '.join(adapters)}"
+        f"coral_map+lr, with the adapters {', '.join(adapters)}. And auto, which tries plain and "
+        "adapted models and chooses, or mixes them, without target labels; it takes vectors"
     )
 
 
