@@ -173,7 +173,8 @@ def _add_bench(commands):
         help="run all methods on all pairs of domains",
         description="Run methods on pairs of domains and print the table. A run that was stopped "
         "is continued with --resume, and may then have more methods, pairs and seeds. Target "
-        "labels are read for the figures of the table and for nothing else.",
+        "labels are read for the figures of the table and for nothing else. Where several methods "
+        "were run, the table names one for each pair without them.",
         epilog="With torchrun --nproc-per-node=N -m domadapt bench ... each model is trained by "
         "N processes together.",
     )
