@@ -12,9 +12,18 @@ from domadapt.model_selection._source_model import SourceBeliefs
 from domadapt.model_selection.auto._accuracy import estimate_accuracy, mean_agreement
 from domadapt.model_selection.auto._estimators import BaseAutoAdapt
 from domadapt.model_selection.auto._leaderboard import make_leaderboard
-from domadapt.model_selection.auto._rule import anchor_exponent, mix, smoothed, vote_weights
+from domadapt.model_selection.auto._rule import (
+    ROUGH,
+    anchor_exponent,
+    mix,
+    smoothed,
+    vote_weights,
+)
 from domadapt.model_selection.auto._smoothness import compare_roughness
 from domadapt.model_selection.scores import information_maximization_score
+
+# What weighs less hardly takes part.
+SHOWN = 0.01
 
 
 @estimator
@@ -72,7 +81,7 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
     accuracy_interval_ : tuple of two floats
         It held on nine of ten pairs of domains of other data sets.
     adapts_ : bool
-        Whether adapted candidates take part, or the plain vote stands alone.
+        Whether adapted candidates take part.
     roughness_ : tuple of two floats
         How often labels of the plain vote differ between neighbours of the target, and how
         often true labels do among like samples of the source.
@@ -131,7 +140,8 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
         self._mixture = mix(proba[:, rows], is_plain, anchor[rows], exponent, neighbors, weights)
         mixed = self._mixture.combine(proba, vote if np.isinf(exponent) else anchor)
         self._members = fitted
-        self.adapts_ = not self._mixture.is_plain
+        of_adapted = self._mixture.weights[~is_plain]
+        self.adapts_ = not self._mixture.is_plain and bool((of_adapted > SHOWN).any())
         self.transduction_ = classes[mixed.argmax(axis=1)]
         self.estimated_accuracy_, self.accuracy_interval_ = estimate_accuracy(
             proba, mixed, anchor, is_plain
@@ -159,6 +169,16 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
             "harm": np.array(harm, dtype=object),
         }
         self.leaderboard_ = make_leaderboard(trained, columns, weights)
+
+    def _verdict(self, excess):
+        """Return what the roughness of plain labels says, and what follows from it."""
+        if self._mixture.is_plain:
+            return "Nothing tells of errors that adapting could mend: the vote of the plain models."
+        power = f"{self._mixture.exponent:.2f} / log2(number of classes)"
+        mixed = f"candidates are mixed, and multiplied with the plain vote to the power of {power}."
+        if excess > ROUGH:
+            return f"So the plain models err in places where adapting can help: {mixed}"
+        return f"That tells little of errors: {mixed}"
 
     def _warn_of_harm(self, codes, beliefs):
         self._harm = [c.words for c in classifier_checks(codes, beliefs) if c.speaks_against]
@@ -216,22 +236,13 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
         heavy = [
             f"{name} ({weight:.2f})"
             for name, weight in zip(board["candidate"], board["weight"], strict=True)
-            if weight > 0.01
+            if weight > SHOWN
         ]
-        if self.adapts_:
-            why = (
-                "So the plain models err in places where adapting can help, and candidates are "
-                f"mixed: {', '.join(heavy)}. The mixture is multiplied with the vote of the "
-                f"plain models to the power of {self._mixture.exponent:.2f} / log2(classes)."
-            )
-        else:
-            why = (
-                "So nothing tells of errors that adapting could mend, and the plain models stand: "
-                f"{', '.join(heavy)}."
-            )
         yield (
             f"Between neighbouring target samples the labels of the plain models differ in "
-            f"{found:.0%} of the pairs; true labels of like source samples in {expected:.0%}. {why}"
+            f"{found:.0%} of the pairs; true labels of like source samples in {expected:.0%}. "
+            + self._verdict(found - expected)
+            + f" Weights: {', '.join(heavy)}."
         )
         low, high = self.accuracy_interval_
         yield (
@@ -249,7 +260,7 @@ def _reasons(board):
         name = board["candidate"][row]
         if board["problem"][row]:
             yield f"  {name}: {board['problem'][row]}"
-        elif board["weight"][row] <= 0.01:
+        elif board["weight"][row] <= SHOWN:
             said = f"agrees with the consensus on {board['agreement'][row]:.0%}"
             if board["erased"][row] > 0:
                 said += f", erases classes of {board['erased'][row]:.0%} of the samples"
