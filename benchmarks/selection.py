@@ -134,6 +134,7 @@ def run_classes(name, pair, seed):
     cell["estimated"] = auto.estimated_accuracy_
     cell["interval"] = auto.accuracy_interval_
     cell["adapts"] = auto.adapts_
+    cell["moved"] = auto._correction is not None
     cell["excess"] = auto.roughness_[0] - auto.roughness_[1]
     rules = {
         "automatic choice": auto.transduction_ == yt,
