@@ -67,7 +67,7 @@ def cases():
 
 
 # That the others are the same without a target, to the last bit, is tested for each of them.
-@pytest.mark.parametrize(("estimator", "check"), cases())
+@pytest.mark.parametrize(("estimator", "check"), list(cases()))
 def test_in_float64_no_check_fails(estimator, check):
     check(estimator)
 

@@ -49,7 +49,7 @@ def cases():
             yield pytest.param(estimator, check, id=f"{name}-{told}", marks=marks)
 
 
-@pytest.mark.parametrize(("estimator", "check"), cases())
+@pytest.mark.parametrize(("estimator", "check"), list(cases()))
 def test_no_check_fails(estimator, check):
     check(estimator)
 
