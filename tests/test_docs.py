@@ -19,6 +19,7 @@ from domadapt import ImageLoader, datasets
 from domadapt.datasets import load_camera_digits, load_office31
 from domadapt.methods import ADAPTERS, METHODS
 from domadapt.model_selection.auto import _estimators
+from domadapt.training.trainer import TrainingSettings
 
 ROOT = Path(domadapt.__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("**/*.md"))
@@ -113,6 +114,18 @@ def few_candidates(monkeypatch):
     monkeypatch.setattr(_estimators, "adapted_candidates", lambda *given: every(*given)[:2])
 
 
+@pytest.fixture
+def short_fits(monkeypatch):
+    """Let every fit of a network end after a few updates, whatever it is asked for."""
+
+    def short(**settings):
+        few = {"max_epochs": min(settings["max_epochs"], 2)}
+        few["steps_per_epoch"] = min(settings["steps_per_epoch"], 3)
+        return TrainingSettings(**{**settings, **few})
+
+    monkeypatch.setattr("domadapt.estimators._deep.TrainingSettings", short)
+
+
 def words(text):
     return " ".join(text.split())
 
@@ -123,6 +136,7 @@ def test_the_code_of_a_page_runs(page, request, few_candidates):
     if page != "docs/write_your_own_criterion.md":
         # That page shows in which step an error occurs.
         request.getfixturevalue("few_digits")
+        request.getfixturevalue("short_fits")
     text = (ROOT / page).read_text()
     blocks = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, re.DOTALL)
     data = load_camera_digits(random_state=0)
@@ -182,6 +196,7 @@ def run(monkeypatch, capsys):
     return run
 
 
+@pytest.mark.usefixtures("short_fits")
 @pytest.mark.parametrize(
     ("page", "model"), [("docs/office31.md", "resnet18"), ("docs/your_own_images.md", SMALL)]
 )
@@ -195,6 +210,7 @@ def test_the_code_of_a_page_about_photographs_runs(page, model, office31, small_
     assert names["clf"].predict(data.paths[:3]).shape == (3,)
 
 
+@pytest.mark.usefixtures("short_fits")
 def test_the_examples_with_photographs_run(office31, small_images, run):
     weights, root = office31 / f"{SMALL}.pt", office31 / "office31"
     script = "examples/office31_in_ten_minutes.py"
@@ -205,6 +221,7 @@ def test_the_examples_with_photographs_run(office31, small_images, run):
     assert len(re.findall(r"\d\.png: class\d\d \(\d+%\)", printed)) == 5
 
 
+@pytest.mark.usefixtures("short_fits")
 def test_the_table_of_office31_in_plain_words_runs(office31, small_images, run):
     arguments = (office31 / "office31", office31 / f"{SMALL}.pt", "--backbone", SMALL)
     options = ("--epochs", 1, "--steps", 1, "--seeds", 1, "--pixels", 32)
@@ -213,6 +230,7 @@ def test_the_table_of_office31_in_plain_words_runs(office31, small_images, run):
     assert re.findall(r"(.+): mean \d+\.\d\n", printed) == ["source only", "CDAN+E"]
 
 
+@pytest.mark.usefixtures("short_fits")
 def test_the_example_of_a_criterion_runs(run, few_digits):
     printed = run("examples/write_your_own_criterion.py")
     assert len(re.findall(r"target accuracy \d\d\.\d %", printed)) == 2
@@ -239,12 +257,14 @@ def test_the_example_without_a_network_gains_twice(run):
     assert corrected > alone + 5
 
 
+@pytest.mark.usefixtures("short_fits")
 def test_the_example_of_choosing_tells_what_it_did(run, few_digits):
     printed = run("examples/choosing_without_labels.py")
     assert len(re.findall(r"adapts: (?:True|False), right: \d+\.\d %", printed)) == 2
     assert printed.count("What speaks against the choice") == 2
 
 
+@pytest.mark.usefixtures("short_fits")
 def test_the_example_of_other_settings_runs(run, few_digits):
     printed = run("examples/other_settings.py")
     assert len(re.findall(r": \d+\.\d %", printed)) == 5

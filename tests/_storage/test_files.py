@@ -4,31 +4,18 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from forks import end_of, start_fork
 from safetensors.torch import load_file, save_file
 
 from domadapt._storage.files import FORMAT, atomic_write, read_tensors, write_tensors
 
-FULL_DISK = """
-import resource, sys, torch
-from domadapt._storage.files import atomic_write, write_tensors
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-for write in (
-    lambda: atomic_write(sys.argv[1], b"new" * 1000),
-    lambda: write_tensors(sys.argv[1], {"a": torch.zeros(1000)}, {}, kind="model"),
-):
-    try:
-        write()
-    except OSError as error:
-        print(type(error).__name__, error.errno, error.filename)
-"""
+needs_forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks no processes")
 
 
 @pytest.fixture
@@ -51,31 +38,47 @@ def test_text_and_bytes_replace_the_old_content(path):
     assert os.listdir(path.parent) == ["file"]
 
 
+@needs_forks
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(path):
-    pytest.importorskip("resource")
+    resource = pytest.importorskip("resource")
     path.write_text("old")
-    command = [sys.executable, "-c", FULL_DISK, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert len(done.stdout.splitlines()) == 2
-    for line in done.stdout.splitlines():
+    reading, writing = os.pipe()
+
+    def fill():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        for write in (
+            lambda: atomic_write(path, b"new" * 1000),
+            lambda: write_tensors(path, {"a": torch.zeros(1000)}, {}, kind="model"),
+        ):
+            try:
+                write()
+            except OSError as error:
+                os.write(writing, f"{type(error).__name__} {error.filename}\n".encode())
+
+    assert end_of(start_fork(fill)) == 0
+    os.close(writing)
+    with open(reading) as told:
+        lines = told.read().splitlines()
+    assert len(lines) == 2
+    for line in lines:
         assert line.endswith(str(path))
     assert path.read_text() == "old"
     assert os.listdir(path.parent) == ["file"]
 
 
-KILLED = """
-import os, signal, sys
-from domadapt._storage.files import atomic_write
-os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL)
-atomic_write(sys.argv[1], "half")
-"""
+def die(file):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="processes are asked in another way there")
-def test_what_a_killed_process_has_left_is_removed_by_the_next(path):
+@needs_forks
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_what_a_killed_process_has_left_is_removed_by_the_next(path, monkeypatch):
     path.write_text("old")
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(path)])
-    assert killed.returncode == -signal.SIGKILL
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", die)
+        killed = start_fork(lambda: atomic_write(path, "half"))
+    assert end_of(killed) == -signal.SIGKILL
     (left,) = set(os.listdir(path.parent)) - {"file"}
     assert left.startswith(f".file.{socket.gethostname()}.")
     assert left.endswith(".part")

@@ -3,10 +3,12 @@
 import copy
 import functools
 import hashlib
+import importlib
 import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
+import domadapt
 from domadapt import ImageLoader
 from domadapt._storage.fingerprints import (
     describe,
@@ -27,7 +30,7 @@ from domadapt.domains.samples import Samples
 from domadapt.methods import METHODS
 
 SCRIPT = '''
-import enum, functools, math
+import enum, functools, hashlib, math
 import numpy as np, torch
 from torch import nn
 from torchvision.transforms import v2
@@ -70,30 +73,33 @@ values = [
     v2.functional.hflip, ImageLoader(eval_transform=function, resize=16),
     MMD(), CORAL(), DeepCORAL(), DomainAdversarial(),
 ]
+
+def lines():
+    texts = [(describe(value), str(type(value))) for value in values]
+    return [hashlib.sha256(text.encode()).hexdigest()[:16] + kind for text, kind in texts]
 '''
-PRINTING = """
-import sys, hashlib
-sys.path.insert(0, sys.argv[1])
-from described import describe, values
-for value in values:
-    print(hashlib.sha256(describe(value).encode()).hexdigest()[:16], str(type(value)))
-"""
 
 
-def test_two_processes_return_the_same_texts(tmp_path):
+def test_two_processes_return_the_same_texts(tmp_path, monkeypatch):
     pytest.importorskip("torchvision")
     (tmp_path / "described.py").write_text(SCRIPT)
-    command = [sys.executable, "-c", PRINTING, str(tmp_path)]
-    processes = [
-        subprocess.Popen(
-            command, env={**os.environ, "PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True
-        )
-        for seed in ("1", "2")
-    ]
-    first, second = (process.communicate()[0].splitlines() for process in processes)
+    # Sets and dicts have another order there.
+    other_seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    environment = os.environ | {"PYTHONHASHSEED": other_seed, "PYTHONPATH": here(tmp_path)}
+    command = [sys.executable, "-c", "import described; print(*described.lines(), sep='\\n')"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    monkeypatch.syspath_prepend(tmp_path)
+    with torch.random.fork_rng():
+        first = importlib.import_module("described").lines()
+    monkeypatch.delitem(sys.modules, "described")
+    second = process.communicate()[0].splitlines()
     assert len(first) == 36
     assert first == second
-    assert len({line.split()[0] for line in first}) == len(first)
+    assert len({line[:16] for line in first}) == len(first)
+
+
+def here(folder):
+    return os.pathsep.join([str(folder), str(Path(domadapt.__file__).parents[1])])
 
 
 def linear(seed=0):

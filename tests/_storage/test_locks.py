@@ -4,14 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from domadapt._storage import locks
 
+# Processes import the file alone: the whole package takes seconds.
+ALONE = os.environ | {"PYTHONPATH": str(Path(locks.__file__).parent)}
 HOLD = """
 import sys
-from domadapt._storage.locks import locked
+from locks import locked
 with locked(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()
@@ -22,7 +25,7 @@ with locked(sys.argv[1]):
 def test_a_killed_process_leaves_no_lock(tmp_path):
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, env=os.environ, **pipes) as process:
+    with subprocess.Popen(command, env=ALONE, **pipes) as process:
         assert process.stdout.readline() == b"held\n"
         with pytest.raises(BlockingIOError, match="is in use: another process"):
             locks.locked(tmp_path).__enter__()
@@ -35,7 +38,7 @@ def test_a_killed_process_leaves_no_lock(tmp_path):
 
 FORK = """
 import os, signal, sys, time
-from domadapt._storage.locks import locked
+from locks import locked
 with locked(sys.argv[1]):
     if os.fork() == 0:
         print("forked", flush=True)
@@ -49,7 +52,7 @@ with locked(sys.argv[1]):
 def test_processes_that_a_killed_one_has_forked_hold_no_lock(tmp_path):
     command = [sys.executable, "-c", FORK, str(tmp_path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, env=os.environ, **pipes) as process:
+    with subprocess.Popen(command, env=ALONE, **pipes) as process:
         assert process.stdout.readline() == b"forked\n"
         with pytest.raises(BlockingIOError):
             locks.locked(tmp_path).__enter__()

@@ -167,6 +167,7 @@ def test_photographs_with_a_frozen_backbone(photographs, tmp_path, capsys, bench
     # Random weights of smaller networks leave nothing of the pictures.
     arguments = ("folder", "--root", photographs, "--out", out, *PHOTOGRAPHS, "--freeze")
     arguments += ("--backbone", "resnet18", "--pairs", "l:r", "--seeds", 1, "--epochs", 20)
+    arguments += ("--methods", "source,dan")
     assert bench(*arguments) == 0
     assert "features of left: 12 images" in capsys.readouterr().err
     assert len(list((out / "features").glob("*.safetensors"))) == 2
@@ -233,6 +234,8 @@ def test_images_that_cannot_be_read_are_left_out_where_that_is_asked_for(
     assert domadapt.load(model).n_skipped_images_ == 1
 
 
+# Without torchrun itself, tests/training/test_distributed.py shows the same.
+@pytest.mark.many
 def test_two_processes_train_one_model(features, tmp_path, bench, read_run):
     options = ["--pairs", "A:W", "--methods", "dan", *SHORT, "--batch-size", "20"]
     arguments = ["features", "--root", str(features), *options]

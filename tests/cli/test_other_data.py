@@ -3,17 +3,15 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from forks import end_of, start_fork
 from PIL import Image
 
-import domadapt
 from domadapt._storage import locks
 from domadapt.cli import main
+from domadapt.experiments import run as run_module
 from domadapt.experiments import tasks
 from domadapt.experiments.tasks import load_data
 
@@ -107,37 +105,31 @@ def test_the_data_are_read_once_for_their_digest(features, tmp_path, monkeypatch
     assert read == [(180, 5), (180,), (180,)]
 
 
-HOLD = """
-import sys
-from domadapt.cli import main
-from domadapt.experiments import run
-
-def wait(cell, *more):
-    print("trains", flush=True)
-    sys.stdin.read()
-
-run.run_cell = wait
-main(sys.argv[1:])
-"""
-
-
 @pytest.mark.skipif(locks.fcntl is None, reason="there are no locks here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_run_beside_a_running_one_is_refused_until_that_is_killed(
-    features, tmp_path, capsys, bench
+    features, tmp_path, capsys, monkeypatch, bench
 ):
     arguments = ["features", "--root", str(features), "--out", str(tmp_path / "run"), *SHORT]
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, "bench", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(Path(domadapt.__file__).parents[1])},
-    )
-    with process:
-        assert process.stdout.readline() == b"trains\n"
+    reading, writing = os.pipe()
+
+    def wait(cell, *more):
+        os.write(writing, b"trains")
+        signal.pause()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "run_cell", wait)
+        process = start_fork(lambda: bench(*arguments))
+    os.close(writing)
+    try:
+        with open(reading, "rb", buffering=0) as told:
+            assert told.read(6) == b"trains"
         for option in ([], ["--resume"]):
             assert bench(*arguments, *option) == 2
             assert "is in use: another process runs in it" in capsys.readouterr().err
-        process.send_signal(signal.SIGKILL)
+    finally:
+        os.kill(process, signal.SIGKILL)
+    assert end_of(process) == -signal.SIGKILL
     assert bench(*arguments) == 2
     assert "holds a run already" in capsys.readouterr().err
     assert bench(*arguments, "--resume") == 0

@@ -26,6 +26,7 @@ from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head
 from domadapt.training.step import WeightedCriteria
 
 QUICK = {"hidden_layer_sizes": (8,), "max_epochs": 2, "batch_size": 32, "random_state": 0}
+QUICK |= {"steps_per_epoch": 3}
 NAMED = [
     getattr(estimators, name)
     for name in estimators.__all__

@@ -24,6 +24,9 @@ from domadapt.training.trainer import Trainer
 REGRESSORS = [AlignmentRegressor, DeepJDOTRegressor]
 
 SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 3, "batch_size": 32, "random_state": 0}
+SMALL |= {"steps_per_epoch": 3}
+# Where something is to be learnt.
+LONG = {**SMALL, "steps_per_epoch": None}
 
 
 @pytest.fixture
@@ -100,7 +103,7 @@ def test_predictions_come_in_their_shapes(estimator, values):
 @pytest.mark.parametrize("estimator", REGRESSORS)
 def test_values_may_have_several_columns(estimator, values):
     Xs, ys, Xt, _ = two_columns(values)
-    reg = estimator(**{**SMALL, "max_epochs": 60}, alignment_weight=0.0)
+    reg = estimator(**{**LONG, "max_epochs": 60}, alignment_weight=0.0)
     reg.fit(Xs, ys, X_target=Xt)
     assert reg.predict(Xt).shape == reg.transduction_.shape == (75, 2)
     # Whatever their scales, both columns are learnt.
@@ -192,7 +195,7 @@ def test_a_few_values_of_the_target_help_where_they_are_other_ones(values, same,
     other = yt.mean(0) - 2.0 * (yt - yt.mean(0))
     known = np.arange(75) < 25
     blank = np.where(known.reshape(-1, *[1] * (other.ndim - 1)), other, np.nan)
-    settings = {**SMALL, "max_epochs": 100, "learning_rate": 0.01, "alignment_weight": 0.0}
+    settings = {**LONG, "max_epochs": 100, "learning_rate": 0.01, "alignment_weight": 0.0}
     blind = DANRegressor(**settings).fit(Xs, ys, X_target=Xt)
     told = DANRegressor(**settings).fit(Xs, ys, X_target=Xt, y_target=blank)
     assert told.score(Xt[~known], other[~known]) > blind.score(Xt[~known], other[~known]) + 0.1
@@ -261,11 +264,11 @@ def test_a_fit_goes_on_from_its_checkpoint_to_the_same_bits(
 def test_a_pipeline_passes_the_domains_on(values, same):
     X, y, sample_domain = stack(values, np.nan)
     Xt, yt = values[2:]
-    pipe = make_pipeline(StandardScaler(), DANRegressor(**{**SMALL, "max_epochs": 30}))
+    pipe = make_pipeline(StandardScaler(), DANRegressor(**{**LONG, "max_epochs": 30}))
     pipe.fit(X, y, danregressor__sample_domain=sample_domain)
     assert pipe[-1].transduction_.shape == (75,)
     assert np.isfinite(pipe.score(Xt, yt))
-    alone = DANRegressor(**{**SMALL, "max_epochs": 30})
+    alone = DANRegressor(**{**LONG, "max_epochs": 30})
     scaled = StandardScaler().fit_transform(X)
     assert same(alone.fit(scaled, y, sample_domain=sample_domain), pipe[-1])
 

@@ -39,6 +39,9 @@ from domadapt import (
     WDGRLClassifier,
 )
 
+# Of these methods another test in this file shows the same on another shift.
+AGAIN = pytest.mark.many
+
 
 def with_a_spurious_column(n_rows, *, target, seed):
     """Draw two classes; the first column tells them apart in the source alone."""
@@ -54,8 +57,8 @@ def with_a_spurious_column(n_rows, *, target, seed):
     ("estimator", "weight", "batch_norm", "max_epochs"),
     [
         (DANNClassifier, 3.0, "per_domain", 60),
-        (DANClassifier, None, "joint", 30),
-        (DeepCORALClassifier, None, "joint", 30),
+        pytest.param(DANClassifier, None, "joint", 30, marks=AGAIN),
+        pytest.param(DeepCORALClassifier, None, "joint", 30, marks=AGAIN),
         # Private parts take the column up.
         (DSNClassifier, 3.0, "per_domain", 60),
     ],
@@ -91,13 +94,13 @@ def alone():
 @pytest.mark.parametrize(
     ("estimator", "max_epochs"),
     [
-        (BNMClassifier, 30),
         (CMDClassifier, 30),
-        (DSANClassifier, 60),
         (EnergyDistanceClassifier, 30),
-        (JANClassifier, 30),
-        (MCCClassifier, 30),
         (MCDClassifier, 30),
+        pytest.param(BNMClassifier, 30, marks=AGAIN),
+        pytest.param(DSANClassifier, 60, marks=AGAIN),
+        pytest.param(JANClassifier, 30, marks=AGAIN),
+        pytest.param(MCCClassifier, 30, marks=AGAIN),
     ],
 )
 def test_a_column_that_differs_between_the_domains_is_left(alone, estimator, max_epochs):
@@ -112,19 +115,19 @@ def test_a_column_that_differs_between_the_domains_is_left(alone, estimator, max
     ("estimator", "max_epochs"),
     [
         (ADDAClassifier, 30),
-        (BNMClassifier, 30),
+        (BNMClassifier, 12),
         (CDANClassifier, 30),
-        (DANClassifier, 30),
-        (DSANClassifier, 30),
-        (DeepCORALClassifier, 30),
+        (DANClassifier, 12),
+        (DSANClassifier, 12),
+        (DeepCORALClassifier, 12),
         (DeepJDOTClassifier, 30),
-        (JANClassifier, 30),
-        (MCCClassifier, 30),
+        (JANClassifier, 12),
+        (MCCClassifier, 12),
         (MDDClassifier, 30),
         (PseudoLabelClassifier, 60),
-        (SHOTClassifier, 30),
+        (SHOTClassifier, 12),
         (SWDClassifier, 30),
-        (VADAClassifier, 30),
+        (VADAClassifier, 12),
         (WDGRLClassifier, 60),
     ],
 )

@@ -19,6 +19,7 @@ from domadapt import (
 from domadapt.alignment import ConditionalAdversarial
 
 SMALL = {"max_epochs": 3, "batch_size": 16, "random_state": 0, "device": "cpu"}
+SMALL |= {"steps_per_epoch": 4}
 
 
 def noisy(source_features, target_features):

@@ -1,5 +1,6 @@
 """Small estimators, quickly fitted, and a way through a file."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ import domadapt
 from domadapt import DANClassifier
 
 SMALLEST = {"max_epochs": 2, "batch_size": 16, "hidden_layer_sizes": (8,), "random_state": 0}
+SMALLEST |= {"steps_per_epoch": 2}
 
 
 @pytest.fixture(scope="session")
@@ -24,11 +26,23 @@ def file(tmp_path):
     return tmp_path / "classifier.safetensors"
 
 
+@pytest.fixture(scope="session")
+def fitted_once():
+    """Fit a small classifier, and keep it."""
+    kept = []
+
+    def fit(Xs, ys, Xt):
+        if not kept:
+            kept.append(DANClassifier(**SMALLEST).fit(Xs, ys, X_target=Xt))
+        return kept[0]
+
+    return fit
+
+
 @pytest.fixture
-def fitted(blobs):
-    """A small classifier, quickly fitted."""
-    Xs, ys, Xt, _ = blobs
-    return DANClassifier(**SMALLEST).fit(Xs, ys, X_target=Xt)
+def fitted(fitted_once, blobs):
+    """A small classifier, quickly fitted, which a test may change."""
+    return copy.deepcopy(fitted_once(*blobs[:3]))
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ SMALL = {
     "hidden_layer_sizes": (8,),
     "batch_size": 16,
     "max_epochs": 2,
+    "steps_per_epoch": 4,
     "random_state": 3,
     "alignment_schedule": "constant",
     "device": "cpu",

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import json
 import os
 import pickle
 import re
@@ -77,13 +78,24 @@ def together(folder):
     return [torch.load(folder / f"results {p}.pt") for p in range(two.N_PROCESSES)]
 
 
+def write_features(folder):
+    """Write two domains of vectors, as the command reads them."""
+    folder.mkdir()
+    for number, name in enumerate(("amazon", "webcam")):
+        y = np.arange(60) % 2
+        X = np.random.default_rng(number).normal(size=(60, 5)) + 3 * y[:, None] + number
+        np.savez(folder / f"{name}.npz", X=X.astype(np.float32), y=y)
+
+
 def run_two_processes(folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as one, socket.socket() as other:
+        for free in (one, other):
+            free.bind(("127.0.0.1", 0))
+        ports = [str(free.getsockname()[1]) for free in (one, other)]
+    write_features(folder / "features")
     package = str(Path(domadapt.__file__).parents[1])
     done = subprocess.run(
-        [sys.executable, HERE / "two_processes.py", folder, str(port)],
+        [sys.executable, HERE / "two_processes.py", folder, *ports],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -248,3 +260,16 @@ def test_the_example_of_several_processes_prints_the_same(together):
     alone, both = (float(re.fullmatch(r"target accuracy (\d+\.\d) %\n", t)[1]) for t in texts)
     # The same training up to rounding, which hundreds of updates make larger.
     assert abs(alone - both) <= 3.0
+
+
+def test_two_processes_run_the_command_as_one(folder, together, tmp_path):
+    assert together[0]["table"].count("| DAN") == 1
+    assert together[1]["table"] == ""
+    two.run_bench(folder / "features", tmp_path)
+    name = Path("cells", "amazon__webcam__dan__0.json")
+    one, both = (json.loads((out / name).read_text()) for out in (tmp_path, folder / "run"))
+    assert one["history"].keys() == both["history"].keys()
+    # The same sums in another order, in float32.
+    for key, values in one["history"].items():
+        np.testing.assert_allclose(values, both["history"][key], rtol=1e-4, atol=1e-5)
+    assert one["target_accuracy"] == both["target_accuracy"]

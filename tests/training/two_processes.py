@@ -1,6 +1,6 @@
 """What two processes compute together, as a script, and in one process, as a module.
 
-    python tests/training/two_processes.py FOLDER PORT
+    python tests/training/two_processes.py FOLDER PORT OTHER_PORT
 
 It forks itself, so that what takes long to import is imported once.
 """
@@ -20,7 +20,7 @@ from fits_of_two import cases, doubled, draw_weights, fitted_tensors, make
 from sklearn.base import clone
 from torch import distributed, nn
 
-from domadapt import datasets
+from domadapt import cli, datasets
 from domadapt.inputs.reader import n_processes, rank
 from domadapt.training import checkpoint as checkpoints
 from domadapt.training.distributed import (
@@ -197,7 +197,17 @@ def run_example():
     return printed.getvalue()
 
 
-def main(folder, place, port):
+def run_bench(root, out):
+    """Run ``domadapt bench`` on the vectors in a folder, and return what it prints."""
+    options = ["--pairs", "A:W", "--methods", "dan", "--seeds", "1", "--epochs", "2"]
+    options += ["--device", "cpu", "--batch-size", "20", "--out", str(out)]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        status = cli.main(["bench", "features", "--root", str(root), *options])
+    assert status == 0
+    return printed.getvalue()
+
+
+def main(folder, place, ports):
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo",
@@ -225,13 +235,15 @@ def main(folder, place, port):
     wait_for_all(torch.device("cpu"))
     distributed.destroy_process_group()
     # As torchrun tells a script which process it is.
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ |= {"WORLD_SIZE": str(N_PROCESSES), "RANK": str(place), "LOCAL_RANK": str(place)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": ports[0]}
     results["printed"] = run_example()
+    os.environ["MASTER_PORT"] = ports[1]
+    results["table"] = run_bench(folder / "features", folder / "run")
     torch.save(results, folder / f"results {place}.pt")
 
 
-def run_both(folder, port):
+def run_both(folder, *ports):
     """Run both processes, each with its output in a file, and return the status of the worse."""
     children = []
     for place in range(N_PROCESSES):
@@ -240,7 +252,7 @@ def run_both(folder, port):
             # At the end of a process torch's threads sometimes abort it: leave at once.
             status = 1
             try:
-                main(folder, place, port)
+                main(folder, place, ports)
                 status = 0
             except BaseException:
                 traceback.print_exc()
@@ -256,4 +268,4 @@ if __name__ == "__main__":
     # Optimizers import this, for seconds.
     import torch._dynamo
 
-    sys.exit(run_both(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(run_both(Path(sys.argv[1]), *sys.argv[2:]))
