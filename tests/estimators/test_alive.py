@@ -80,6 +80,9 @@ def general(estimator, alignment):
     kind = AlignmentClassifier if is_classifier(estimator) else AlignmentRegressor
     shared = kind().get_params(deep=False).keys() - {"alignment"}
     given = estimator.get_params(deep=False)
+    if alignment is None and given["batch_norm"] == "auto":
+        # By itself it would leave batch normalisation out.
+        given["batch_norm"] = getattr(estimator, "batch_norm_", "per_domain")
     return kind(alignment, **{name: v for name, v in given.items() if name in shared})
 
 
