@@ -40,8 +40,8 @@ def advice_for(kind, evidence, roughness, n_fewest):
     if kind == "none":
         return _without_shift()
     seen = (
-        f"Labels of plain models differ between {roughness.found:.0%} of neighbouring target "
-        f"rows, true labels between {roughness.expected:.0%} of like source rows"
+        f"Labels of plain models differ between {roughness.found:.1%} of neighbouring target "
+        f"rows, true labels between {roughness.expected:.1%} of like source rows"
     )
     next_step = NEXT.format("AutoAdaptClassifier")
     if kind == "label":

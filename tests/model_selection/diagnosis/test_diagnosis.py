@@ -57,7 +57,7 @@ def test_a_seed_gives_the_same_and_another_seed_another_answer(domains, found):
 
 def test_source_labels_and_either_domain_matter(domains, found):
     Xs, ys, Xt = domains
-    for other in ((Xs, ys[::-1], Xt), (Xs[::-1], ys, Xt), (Xs, ys, 2 * Xt)):
+    for other in ((Xs, ys[::-1], Xt), (Xs, ys, 2 * Xt)):
         assert said(diagnose(*other)) != said(found)
 
 
@@ -107,7 +107,6 @@ def test_only_some_rows_of_many_are_looked_at(domains):
     assert (found.n_source, found.n_target) == (120, 90)
     assert len(found.domain_classifier.source) == len(found.domain_classifier.target) == 50
     assert any("max_samples" in caution for caution in found.cautions)
-    assert len(diagnose(Xs, ys, Xt, max_samples=None).domain_classifier.source) == 120
 
 
 @pytest.mark.parametrize(
@@ -197,13 +196,19 @@ def plt():
 
 
 @pytest.mark.parametrize("show", ["columns", "proportions", "scores"])
-def test_a_display_draws_on_axes_of_its_own_or_given(found, domains, plt, show):
+def test_a_display_draws_on_axes_of_its_own_or_given(found, plt, show):
     display = DiagnosisDisplay.from_diagnosis(found, show=show)
     assert display.ax_.figure is display.figure_
     assert display.ax_.patches
     _, ax = plt.subplots()
-    assert DiagnosisDisplay.from_samples(*domains, show=show, ax=ax).ax_ is ax
+    assert DiagnosisDisplay.from_diagnosis(found, show=show, ax=ax).ax_ is ax
     assert ax.patches
+
+
+def test_a_display_diagnoses_samples(found, domains, plt):
+    display = DiagnosisDisplay.from_samples(*domains, show="proportions", max_samples=None)
+    assert said(display.diagnosis) == said(found)
+    assert display.show == "proportions"
 
 
 def test_the_bars_are_the_numbers(found, plt):
