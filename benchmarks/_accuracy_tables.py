@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.stats import rankdata
 
-from domadapt.experiments.shallow import PLAIN
 from domadapt.methods import METHODS
+from domadapt.shallow._combinations import PLAIN
 
 BASELINE = METHODS["source"].title
 STATISTICS = "target in batch statistics only"

@@ -34,7 +34,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 
 from domadapt import AlignmentClassifier, methods
 from domadapt.experiments.recipes import on_vectors, with_equal_updates
-from domadapt.experiments.shallow import read_shallow
+from domadapt.shallow._combinations import read_shallow
 
 # What is for one source and the same classes.
 SETTINGS = ("one source", "source-free")

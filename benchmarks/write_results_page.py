@@ -362,6 +362,7 @@ WHOLE = {
     "adapter classes": _method_tables.adapter_classes,
     "shallow accuracy": lambda: shallow_tables(None),
     "accuracy": lambda: summaries(measured_cells()),
+    "selection": lambda: (RESULTS / "selection.md").read_text().strip().replace("## ", "### "),
     "batch normalisation": lambda: (RESULTS / "batch_norm.md").read_text().strip(),
 }
 

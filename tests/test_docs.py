@@ -85,6 +85,7 @@ METHOD_PAGES = [f"docs/methods/{path.name}" for path in (ROOT / "docs" / "method
 PAGES = [
     "README.md",
     "docs/index.md",
+    "docs/choosing_without_labels.md",
     "docs/cross_validation.md",
     "docs/diagnosing_a_shift.md",
     "docs/scores_without_target_labels.md",
@@ -228,6 +229,12 @@ def test_the_example_without_a_network_gains_twice(run):
     assert r2[0] < 0 < 0.8 < r2[1]
     alone, corrected = map(float, re.findall(r"(\d+\.\d) % right", printed))
     assert corrected > alone + 5
+
+
+def test_the_example_of_choosing_tells_what_it_did(run, few_digits):
+    printed = run("examples/choosing_without_labels.py")
+    assert len(re.findall(r"adapts: (?:True|False), right: \d+\.\d %", printed)) == 2
+    assert printed.count("What speaks against the choice") == 2
 
 
 def test_the_example_of_other_settings_runs(run, few_digits):

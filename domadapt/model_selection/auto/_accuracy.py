@@ -7,7 +7,7 @@ import numpy as np
 WIDTH = 0.55
 
 
-def estimate_accuracy(proba, mixed, anchor, is_plain):
+def estimate_accuracy(proba, mixed, anchor, is_plain, is_corrected=False):
     """Return an estimate of the accuracy of a mixture, and an interval of 90 %.
 
     The mean of three figures: the probability that all candidates together give to the label
@@ -22,6 +22,9 @@ def estimate_accuracy(proba, mixed, anchor, is_plain):
         The probabilities of the mixture, and the smoothed vote of the plain models.
     is_plain : ndarray of shape (n_candidates,), bool
         Which are the plain models.
+    is_corrected : bool, default=False
+        Whether the mixture is the vote corrected for moved proportions: its own confidence is
+        the estimate then, since the others have not been corrected.
 
     Returns
     -------
@@ -30,11 +33,17 @@ def estimate_accuracy(proba, mixed, anchor, is_plain):
     interval : tuple of two floats
         Around it, within 0 and 1.
     """
+    agreement = mean_agreement(proba[is_plain].argmax(axis=2))
+    if is_corrected:
+        return _with_interval(float(mixed.max(axis=1).mean()), agreement)
     rows, labels = np.arange(len(mixed)), mixed.argmax(axis=1)
     of_all = proba.mean(axis=0)[rows, labels]
     with_anchor = np.sqrt(of_all * anchor[rows, labels])
-    agreement = mean_agreement(proba[is_plain].argmax(axis=2))
     accuracy = float(np.mean([of_all.mean(), with_anchor.mean(), agreement]))
+    return _with_interval(accuracy, agreement)
+
+
+def _with_interval(accuracy, agreement):
     half = WIDTH * np.sqrt(1.02 - agreement)
     return accuracy, (float(max(accuracy - half, 0.0)), float(min(accuracy + half, 1.0)))
 

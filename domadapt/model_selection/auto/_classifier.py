@@ -12,9 +12,19 @@ from domadapt.model_selection._smoothness import compare_roughness
 from domadapt.model_selection._source_model import SourceBeliefs
 from domadapt.model_selection.auto._accuracy import estimate_accuracy, mean_agreement
 from domadapt.model_selection.auto._estimators import BaseAutoAdapt
+from domadapt.model_selection.auto._label_shift import find_moved_proportions
 from domadapt.model_selection.auto._leaderboard import make_leaderboard
-from domadapt.model_selection.auto._rule import anchor_exponent, mix, smoothed, vote_weights
+from domadapt.model_selection.auto._rule import (
+    ROUGH,
+    anchor_exponent,
+    mix,
+    smoothed,
+    vote_weights,
+)
 from domadapt.model_selection.scores import information_maximization_score
+
+# What weighs less hardly takes part.
+SHOWN = 0.01
 
 
 @estimator
@@ -25,9 +35,10 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
     are trained beside adapted ones. The plain ones vote. Whether adapting can help is read off
     the target: if the vote is wrong in many places, its labels change between neighbouring
     samples more often than true labels do among like samples of the source. If they do not,
-    the vote stands. If they do, those candidates are mixed that agree with a consensus, are
-    sure, keep the classes and are smooth; and the mixture is multiplied with the vote, so that
-    it moves a sample only where the plain models are not sure.
+    the vote stands; where moved class proportions explain the target, corrected for these. If
+    they do, those candidates are mixed that agree with a consensus, are sure, keep the classes
+    and are smooth; and the mixture is multiplied with the vote, so that it moves a sample only
+    where the plain models are not sure.
 
     Cost: the fits of all candidates, some ten times that of a default
     :class:`~domadapt.AlignmentClassifier`, and neighbours among at most 5000 samples.
@@ -72,7 +83,7 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
     accuracy_interval_ : tuple of two floats
         It held on nine of ten pairs of domains of other data sets.
     adapts_ : bool
-        Whether adapted candidates take part, or the plain vote stands alone.
+        Whether adapted candidates take part.
     roughness_ : tuple of two floats
         How often labels of the plain vote differ between neighbours of the target, and how
         often true labels do among like samples of the source.
@@ -119,7 +130,10 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
         neighborhood = self._neighborhood
         rows, neighbors = neighborhood.rows, neighborhood.among_themselves()
         weights = vote_weights(proba[is_plain])
-        vote = np.tensordot(weights, proba[is_plain], axes=1)
+        held_out = np.array([one.held_back for one in fitted if one.candidate.is_plain])
+        held_codes = np.searchsorted(classes, data.y[data.held_back])
+        self._correction = find_moved_proportions(held_out, proba[is_plain], held_codes, weights)
+        vote = self._corrected(np.tensordot(weights, proba[is_plain], axes=1))
         self._votes = vote[rows]
         anchor = smoothed(vote, self._votes[neighborhood.of(data.scaled_target)])
         source_codes = np.searchsorted(classes, data.y)[source.rows]
@@ -128,17 +142,32 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
         )
         agreement = mean_agreement(proba[is_plain].argmax(axis=2))
         exponent = anchor_exponent(self.roughness_[0] - self.roughness_[1], agreement)
+        if self._correction is not None:
+            # Proportions explain the target, and adapting would pull them back.
+            exponent = np.inf
         self._mixture = mix(proba[:, rows], is_plain, anchor[rows], exponent, neighbors, weights)
         mixed = self._mixture.combine(proba, vote if np.isinf(exponent) else anchor)
         self._members = fitted
-        self.adapts_ = not self._mixture.is_plain
+        of_adapted = self._mixture.weights[~is_plain]
+        self.adapts_ = not self._mixture.is_plain and bool((of_adapted > SHOWN).any())
         self.transduction_ = classes[mixed.argmax(axis=1)]
         self.estimated_accuracy_, self.accuracy_interval_ = estimate_accuracy(
-            proba, mixed, anchor, is_plain
+            proba, mixed, anchor, is_plain, self._correction is not None
         )
-        beliefs = _beliefs(fitted, data, vote, proba[is_plain], weights)
+        labels = proba[is_plain].argmax(axis=2)
+        beliefs = SourceBeliefs(
+            classes,
+            held_codes,
+            np.tensordot(weights, held_out, axes=1),
+            vote,
+            (labels == labels[0]).all(axis=0),
+        )
         self._note(trained, fitted, proba, vote, is_plain, beliefs)
         self._warn_of_harm(mixed.argmax(axis=1), beliefs)
+
+    def _corrected(self, vote):
+        """Return the vote, corrected where class proportions moved."""
+        return vote if self._correction is None else self._correction.correct(vote)
 
     def _note(self, trained, fitted, proba, vote, is_plain, beliefs):
         """Keep what was seen of each candidate."""
@@ -159,6 +188,30 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
             "harm": np.array(harm, dtype=object),
         }
         self.leaderboard_ = make_leaderboard(trained, columns, weights)
+
+    def _verdict(self, excess):
+        """Return what the roughness of plain labels says, and what follows from it."""
+        if self._correction is not None:
+            moved = ", ".join(
+                f"{name!r} from {source:.2f} to {target:.2f}"
+                for name, source, target in zip(
+                    self.classes_.tolist(),
+                    self._correction.source,
+                    self._correction.target,
+                    strict=True,
+                )
+            )
+            return (
+                f"Moved class proportions explain the target: {moved}. The vote of the plain "
+                "models is corrected for that, and nothing is adapted, which would pull them back."
+            )
+        if self._mixture.is_plain:
+            return "Nothing tells of errors that adapting could mend: the vote of the plain models."
+        power = f"{self._mixture.exponent:.2f} / log2(number of classes)"
+        mixed = f"candidates are mixed, and multiplied with the plain vote to the power of {power}."
+        if excess > ROUGH:
+            return f"So the plain models err in places where adapting can help: {mixed}"
+        return f"That tells little of errors: {mixed}"
 
     def _warn_of_harm(self, codes, beliefs):
         self._harm = [c.words for c in classifier_checks(codes, beliefs) if c.speaks_against]
@@ -187,7 +240,7 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
         """
         proba, scaled = self._answers(X)
         is_plain = np.array([member.candidate.is_plain for member in self._members])
-        vote = np.tensordot(self._mixture.vote_weights, proba[is_plain], axes=1)
+        vote = self._corrected(np.tensordot(self._mixture.vote_weights, proba[is_plain], axes=1))
         if self._mixture.is_plain:
             return vote
         anchor = smoothed(vote, self._votes[self._neighborhood.of(scaled)])
@@ -216,22 +269,13 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
         heavy = [
             f"{name} ({weight:.2f})"
             for name, weight in zip(board["candidate"], board["weight"], strict=True)
-            if weight > 0.01
+            if weight > SHOWN
         ]
-        if self.adapts_:
-            why = (
-                "So the plain models err in places where adapting can help, and candidates are "
-                f"mixed: {', '.join(heavy)}. The mixture is multiplied with the vote of the "
-                f"plain models to the power of {self._mixture.exponent:.2f} / log2(classes)."
-            )
-        else:
-            why = (
-                "So nothing tells of errors that adapting could mend, and the plain models stand: "
-                f"{', '.join(heavy)}."
-            )
         yield (
             f"Between neighbouring target samples the labels of the plain models differ in "
-            f"{found:.0%} of the pairs; true labels of like source samples in {expected:.0%}. {why}"
+            f"{found:.0%} of the pairs; true labels of like source samples in {expected:.0%}. "
+            + self._verdict(found - expected)
+            + f" Weights: {', '.join(heavy)}."
         )
         low, high = self.accuracy_interval_
         yield (
@@ -249,22 +293,12 @@ def _reasons(board):
         name = board["candidate"][row]
         if board["problem"][row]:
             yield f"  {name}: {board['problem'][row]}"
-        elif board["weight"][row] <= 0.01:
+        elif board["weight"][row] <= SHOWN:
             said = f"agrees with the consensus on {board['agreement'][row]:.0%}"
             if board["erased"][row] > 0:
                 said += f", erases classes of {board['erased'][row]:.0%} of the samples"
             harm = f"; {board['harm'][row]}" if board["harm"][row] else ""
             yield f"  {name}: {said}, roughness {board['roughness'][row]:.2f}{harm}"
-
-
-def _beliefs(fitted, data, vote, plain, weights):
-    """Return what the plain models say, as the checks of harm take it."""
-    held_out = np.tensordot(
-        weights, np.array([one.held_back for one in fitted if one.candidate.is_plain]), axes=1
-    )
-    labels = plain.argmax(axis=2)
-    codes = np.searchsorted(data.classes, data.y[data.held_back])
-    return SourceBeliefs(data.classes, codes, held_out, vote, (labels == labels[0]).all(axis=0))
 
 
 def _harm(codes, beliefs):
