@@ -18,6 +18,7 @@ import domadapt
 from domadapt import ImageLoader, datasets
 from domadapt.datasets import load_camera_digits, load_office31
 from domadapt.methods import ADAPTERS, METHODS
+from domadapt.model_selection.auto import _estimators
 
 ROOT = Path(domadapt.__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("**/*.md"))
@@ -105,12 +106,19 @@ def few_digits(monkeypatch):
     monkeypatch.setattr(datasets, "load_camera_digits", lambda random_state: part)
 
 
+@pytest.fixture
+def few_candidates(monkeypatch):
+    """Let a page try the first two of the adapted candidates alone."""
+    every = _estimators.adapted_candidates
+    monkeypatch.setattr(_estimators, "adapted_candidates", lambda *given: every(*given)[:2])
+
+
 def words(text):
     return " ".join(text.split())
 
 
 @pytest.mark.parametrize("page", PAGES + sorted(METHOD_PAGES))
-def test_the_code_of_a_page_runs(page, request):
+def test_the_code_of_a_page_runs(page, request, few_candidates):
     """Run the Python blocks of a page, one after the other, on small data."""
     if page != "docs/write_your_own_criterion.md":
         # That page shows in which step an error occurs.

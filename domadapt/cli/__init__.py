@@ -109,7 +109,8 @@ def _shallow_names():
     adapters = [m.also or m.name for m in ADAPTERS.values() if m.setting == "one source"]
     return (
         f"Without a network, an estimator: {', '.join(PLAIN)}; or ADAPTER+ESTIMATOR, such as "
-        f"coral_map+lr, with the adapters {', '.join(adapters)}"
+        f"coral_map+lr, with the adapters {', '.join(adapters)}. And auto, which tries plain and "
+        "adapted models and chooses, or mixes them, without target labels; it takes vectors"
     )
 
 
@@ -172,7 +173,8 @@ def _add_bench(commands):
         help="run all methods on all pairs of domains",
         description="Run methods on pairs of domains and print the table. A run that was stopped "
         "is continued with --resume, and may then have more methods, pairs and seeds. Target "
-        "labels are read for the figures of the table and for nothing else.",
+        "labels are read for the figures of the table and for nothing else. Where several methods "
+        "were run, the table names one for each pair without them.",
         epilog="With torchrun --nproc-per-node=N -m domadapt bench ... each model is trained by "
         "N processes together.",
     )

@@ -8,19 +8,23 @@ import torch
 from torch import distributed
 
 from domadapt._storage.fingerprints import digest_of
+from domadapt.experiments.choice import choose_methods
+from domadapt.experiments.files import read_run
 from domadapt.experiments.run import log, run
 from domadapt.experiments.tables import markdown_table, summarise
 from domadapt.experiments.tasks import (
     Experiment,
     digest_of_data,
+    domain_of,
     load_data,
     read_methods,
     read_pairs,
 )
+from domadapt.experiments.vector_methods import AUTO, read_vector_method
 from domadapt.inputs import ImageLoader
 from domadapt.inputs.reader import n_processes, rank, resolve_device
+from domadapt.model_selection.auto._estimators import LEAST_TARGET
 from domadapt.nn import load_backbone
-from domadapt.shallow._combinations import read_shallow
 
 
 def bench(arguments):
@@ -51,7 +55,9 @@ def bench(arguments):
         )
         settings, results, failed = run(experiment, resume=arguments.resume, jobs=arguments.jobs)
         if rank() == 0:
-            print(markdown_table(summarise(settings, results)))
+            details = read_run(out)[2]
+            chosen = choose_methods(settings, results, details)
+            print(markdown_table(summarise(settings, results, chosen)))
             log(f"for curves and maps of the features: domadapt report {arguments.out}")
     return 1 if failed else 0
 
@@ -73,6 +79,9 @@ def read_settings(arguments):
     root = str(Path(arguments.root).resolve())
     data = load_data(arguments.dataset, root)
     left_out = _find_unreadable(data.X, arguments) if arguments.skip_unreadable else []
+    pairs = read_pairs(arguments.pairs, data.domain_names)
+    if AUTO in methods:
+        _check_targets(data, pairs)
     settings = {
         "dataset": arguments.dataset,
         "root": root,
@@ -80,7 +89,7 @@ def read_settings(arguments):
         "left_out": left_out,
         "n_columns": data.X.shape[1] if data.X.ndim == 2 else None,
         "methods": methods,
-        "pairs": read_pairs(arguments.pairs, data.domain_names),
+        "pairs": pairs,
         "seeds": arguments.seeds,
         "epochs": arguments.epochs,
         "steps_per_epoch": arguments.steps_per_epoch,
@@ -101,13 +110,24 @@ def read_settings(arguments):
 
 
 def _check_on_photographs(methods, arguments):
-    """Check that methods without a network get vectors."""
-    shallow = [name for name in methods if read_shallow(name) is not None]
-    if shallow and not arguments.freeze:
+    """Check that methods without a backbone get vectors."""
+    found = [method for name in methods if (method := read_vector_method(name)) is not None]
+    if found and not arguments.freeze:
         raise ValueError(
-            f"--methods: {shallow[0]} trains no network, and needs vectors. Add --freeze, which "
+            f"--methods: {found[0].name} {found[0].trait}, and needs vectors. Add --freeze, which "
             "computes features of the photographs by the backbone."
         )
+
+
+def _check_targets(data, pairs):
+    """Check that the automatic choice has enough target samples to choose by."""
+    for _, target in pairs:
+        n_samples = len(domain_of(data, target)[1])
+        if n_samples < LEAST_TARGET:
+            raise ValueError(
+                f"--methods: {AUTO} needs at least {LEAST_TARGET} target samples to choose by, and "
+                f"{target!r} has {n_samples}. Leave out that pair, or that method."
+            )
 
 
 def _digest_once(*data):

@@ -23,10 +23,10 @@ from domadapt.cli.files import (
 from domadapt.domains.base import MODEL
 from domadapt.experiments.recipes import named_backbone, on_vectors, recipe_loader
 from domadapt.experiments.tasks import find_method
+from domadapt.experiments.vector_methods import read_vector_method, sees_no_target
 from domadapt.inputs import ImageLoader
 from domadapt.inputs.tables import TableEncoder
 from domadapt.saving import load
-from domadapt.shallow._combinations import read_shallow
 
 # Whole numbers that are classes are seldom more than this.
 MANY_CLASSES = 50
@@ -38,6 +38,9 @@ def fit(arguments):
     find_method(arguments.method, learns=None, n_sources=n_sources)
     check_writable(arguments.out)
     kind = _one_kind([*arguments.source, arguments.target])
+    takes_vectors = read_vector_method(arguments.method)
+    if takes_vectors is not None:
+        _check_on_vectors(arguments, takes_vectors, kind)
     parameters = {"random_state": arguments.seed, "device": arguments.device, "verbose": True}
     parameters["precision"] = arguments.precision
     if kind == "folder":
@@ -47,12 +50,10 @@ def fit(arguments):
     target = read_samples(arguments.target, arguments.label)
     y, learns = _stack_labels(labels, arguments)
     method = find_method(arguments.method, learns=learns, n_sources=n_sources)
-    shallow = read_shallow(method)
-    if shallow is None:
+    if takes_vectors is None:
         model = on_vectors(method, learns=learns, epochs=arguments.epochs, **parameters)
     else:
-        _check_no_network(arguments, method, kind)
-        model = shallow.wrapped(learns, arguments.seed)
+        model = takes_vectors.to_save(learns, arguments.seed)
     _set_parameters(model, arguments.set or [])
     encoder = None
     if kind == "csv":
@@ -63,8 +64,9 @@ def fit(arguments):
         encoder = TableEncoder(scaling=not arguments.no_scaling)
         sources, target = _encode(encoder, sources, target)
     with contextlib.redirect_stdout(sys.stderr), _blamed_on(arguments.set):
-        is_alone = method == "source" or (shallow is not None and shallow.adapter is None)
-        _fit_domains(model, sources, y, None if is_alone else target)
+        _fit_domains(model, sources, y, None if sees_no_target(method) else target)
+    if hasattr(model, "explain"):
+        tell(model.explain())
     if encoder is None:
         model.save(arguments.out)
     else:
@@ -168,16 +170,19 @@ def _fit_domains(model, sources, y, target):
         model.fit(np.concatenate([X, target]), filled, sample_domain=domain)
 
 
-def _check_no_network(arguments, method, kind):
-    """Check that nothing was asked for that a method without a network does not have."""
+def _check_on_vectors(arguments, method, kind):
+    """Check that nothing was asked for that a method without a backbone does not have."""
     if kind == "folder":
         raise ValueError(
-            f"--method {method} trains no network, and needs vectors. Compute features of the "
-            "images first, or use another method, such as dan."
+            f"--method {method.name} {method.trait}, and needs vectors. Compute features of the "
+            "images by a frozen backbone first, and pass npz files with X and y; or use another "
+            "method, such as dan."
         )
     given = [name for name in ("epochs", "backbone", "weights") if getattr(arguments, name)]
     if given:
-        raise ValueError(f"--{given[0]} does not go with --method {method}, which has no network.")
+        raise ValueError(
+            f"--{given[0]} does not go with --method {method.name}, which {method.trait}."
+        )
 
 
 def _set_parameters(model, assignments):

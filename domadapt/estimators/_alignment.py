@@ -112,3 +112,33 @@ def check_stages(estimator):
                 f"alignment={name!r} is trained in {method.stages} stages, which "
                 f"{type(estimator).__name__} does not have. Use {method.classifier}."
             )
+
+
+def check_sources(criteria, n_sources):
+    """Raise an error where a criterion needs several sources and there is one."""
+    several = criteria.needing("needs_several_sources")
+    if several and n_sources < 2:
+        raise ValueError(
+            f"{several[0]} needs at least two sources, and sample_domain names "
+            f"{n_sources}. Give each source a number of its own, 1, 2 and so on, "
+            "in sample_domain, or use a method for one source, such as 'mmd'."
+        )
+
+
+def check_loss_weights(criteria, loss_weights):
+    """Raise an error where weights are found by gradients that go past the features."""
+    unfit = criteria.asks_for("feature_extractor")
+    if loss_weights == "gradnorm" and unfit:
+        raise ValueError(
+            "loss_weights='gradnorm' compares gradients at the features, and that of "
+            f"{unfit[0]} goes past them. Use 'uncertainty' or 'fixed'."
+        )
+
+
+def check_learns_to_the_end(estimator):
+    """Raise an error where labels are learnt before the target is seen, some of which is known."""
+    if not estimator._stages[-1].learns:
+        raise ValueError(
+            f"y_target does not go with {type(estimator).__name__}, which learns labels before it "
+            "sees the target. Use another method, such as DANNClassifier."
+        )

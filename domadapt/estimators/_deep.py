@@ -14,6 +14,9 @@ from domadapt.domains.samples import Samples
 from domadapt.estimators._alignment import (
     builder_of,
     check_kinds,
+    check_learns_to_the_end,
+    check_loss_weights,
+    check_sources,
     check_stages,
     criterion_parameters,
     resolve,
@@ -160,11 +163,8 @@ class BaseDeepEstimator(DeepPredictions):
 
     def _build_criteria(self, domains):
         """Return the criteria, or None; find what does not go together with the data."""
-        if domains.known is not None and not self._stages[-1].learns:
-            raise ValueError(
-                f"y_target does not go with {type(self).__name__}, which learns labels before it "
-                "sees the target. Use another method, such as DANNClassifier."
-            )
+        if domains.known is not None:
+            check_learns_to_the_end(self)
         if self.alignment is None:
             return None
         criteria = WeightedCriteria(resolve(self.alignment, self._learns), self._learns)
@@ -176,20 +176,9 @@ class BaseDeepEstimator(DeepPredictions):
             check_stages(self)
         elif isinstance(own, str) and self.alignment != own:
             check_kinds(self, criteria, WeightedCriteria(resolve(own, self._learns), self._learns))
-        several = criteria.needing("needs_several_sources")
-        if several and domains.n_sources < 2:
-            raise ValueError(
-                f"{several[0]} needs at least two sources, and sample_domain names "
-                f"{domains.n_sources}. Give each source a number of its own, 1, 2 and so on, "
-                "in sample_domain, or use a method for one source, such as 'mmd'."
-            )
+        check_sources(criteria, domains.n_sources)
         self._check_extra_logits(criteria)
-        unfit = criteria.asks_for("feature_extractor")
-        if self.loss_weights == "gradnorm" and unfit:
-            raise ValueError(
-                "loss_weights='gradnorm' compares gradients at the features, and that of "
-                f"{unfit[0]} goes past them. Use 'uncertainty' or 'fixed'."
-            )
+        check_loss_weights(criteria, self.loss_weights)
         return criteria
 
     def _check_extra_logits(self, criteria):

@@ -18,10 +18,10 @@ from domadapt.experiments.recipes import (
     with_equal_updates,
 )
 from domadapt.experiments.tasks import domain_of
+from domadapt.experiments.vector_methods import read_vector_method
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.reader import PRECISIONS, Reader, rank, resolve_device
 from domadapt.shallow._adapter import Mapping
-from domadapt.shallow._combinations import read_shallow
 
 # Points of each domain on a map of the features.
 POINTS_ON_MAP = 200
@@ -43,13 +43,14 @@ def run_cell(cell, experiment, log=None):
     -------
     result : dict
         ``source``, ``target``, ``method``, ``seed``, ``accuracy`` after the last epoch
-        and ``best_accuracy_by_target_labels``, both in percent.
+        and ``best_accuracy_by_target_labels``, both in percent. Of the automatic choice also
+        its ``estimated_accuracy``, and whether it ``adapts``.
     """
     torch.set_num_threads(min(experiment.n_threads, torch.get_num_threads()))
     Xs, ys = read_domain(experiment, cell.source)
     Xt, yt = read_domain(experiment, cell.target)
-    if (shallow := read_shallow(cell.method)) is not None:
-        return _run_shallow(shallow, cell, experiment, (Xs, ys), (Xt, yt))
+    if (method := read_vector_method(cell.method)) is not None:
+        return _run_on_vectors(method, cell, experiment, (Xs, ys), (Xt, yt))
     clf = make_estimator(cell, experiment)
     path = experiment.cell_folder / f"{cell.name}.json"
     before = read_details(path, experiment.settings, resumed=True) if path.exists() else {}
@@ -61,7 +62,8 @@ def run_cell(cell, experiment, log=None):
         clf.fit(Xs, ys, X_target=Xt)
     classes = _classes(experiment)
     feature_map = _map(clf, Xs, ys, Xt, yt, classes) if cell.seed == 0 else None
-    watch.write(clf, map=feature_map, class_names=experiment.data.class_names)
+    more = {"map": feature_map, "class_names": experiment.data.class_names}
+    watch.write(clf, **more, target_predicted=_columns_of(clf.predict(Xt), ys))
     if rank() == 0:
         for path in experiment.cell_folder.iterdir():
             # Methods of two stages have a checkpoint of each.
@@ -73,19 +75,37 @@ def run_cell(cell, experiment, log=None):
     }
 
 
-def _run_shallow(method, cell, experiment, source, target):
-    """Fit a method without a network, which has no epochs, and write down its accuracy."""
+def _run_on_vectors(method, cell, experiment, source, target):
+    """Fit a method that has no epochs of its own, and write down its accuracy."""
     (Xs, ys), (Xt, yt) = source, target
     clf = method.build("classes", cell.seed)
-    known = {} if method.adapter is None else {"X_target": Xt}
-    accuracy = round(100 * float(np.mean(clf.fit(Xs, ys, **known).predict(Xt) == yt)), 4)
-    written = vars(cell) | {"target_accuracy": [accuracy], "map": None}
+    known = {"X_target": Xt} if method.sees_target else {}
+    predicted = clf.fit(Xs, ys, **known).predict(Xt)
+    accuracy = round(100 * float(np.mean(predicted == yt)), 4)
+    own = _own_estimate(clf)
+    written = vars(cell) | own | {"target_accuracy": [accuracy], "map": None}
     written["class_names"] = experiment.data.class_names
+    written["target_predicted"] = _columns_of(predicted, ys)
     if cell.seed == 0:
         written["map"] = _map(_Mapped(clf), Xs, ys, Xt, yt, _classes(experiment))
     if rank() == 0:
         atomic_write(experiment.cell_folder / f"{cell.name}.json", json.dumps(written))
-    return vars(cell) | {"accuracy": accuracy, "best_accuracy_by_target_labels": accuracy}
+    return vars(cell) | {"accuracy": accuracy, "best_accuracy_by_target_labels": accuracy} | own
+
+
+def _own_estimate(clf):
+    """Return what an automatic choice says of itself, without target labels."""
+    if not hasattr(clf, "estimated_accuracy_"):
+        return {}
+    estimate = round(100 * float(clf.estimated_accuracy_), 4)
+    return {"estimated_accuracy": estimate, "adapts": bool(clf.adapts_)}
+
+
+def _columns_of(predicted, ys):
+    """Return predicted labels as places among the source's classes, -1 for any other label."""
+    classes = np.unique(ys)
+    places = np.searchsorted(classes, predicted).clip(max=len(classes) - 1)
+    return np.where(classes[places] == predicted, places, -1).tolist()
 
 
 class _Mapped:

@@ -11,6 +11,7 @@ SETTINGS = ("dataset", "methods", "seeds", "pairs")
 POINTS = ("x", "y", "is_target")
 # JSON has whole numbers of any length.
 LARGEST = 2**1000
+LARGEST_CLASS = 2**31
 # More than anyone has time for.
 MOST_SEEDS = 100_000
 
@@ -85,6 +86,12 @@ def read_details(path, settings, *, resumed=False):
     names = details.get("class_names")
     if names is not None and not _are_names(names):
         raise _unexpected(path, "class_names", names, "a list of names, each once")
+    predicted = details.get("target_predicted")
+    if predicted is not None and not (
+        isinstance(predicted, list)
+        and all(_is_whole(c) and -1 <= c < LARGEST_CLASS for c in predicted)
+    ):
+        raise _unexpected(path, "target_predicted", predicted, "a list of classes by number")
     if details.get("map") is not None:
         _check_map(path, details["map"])
     return details
@@ -128,6 +135,14 @@ def _read_results(path, settings):
                     f"{str(path)!r} has {name}={cell[name]!r} in the cell {list(key)}; a "
                     "percentage was expected."
                 )
+        if "estimated_accuracy" in cell and not (
+            _is_percentage(cell["estimated_accuracy"]) and isinstance(cell.get("adapts"), bool)
+        ):
+            raise ValueError(
+                f"{str(path)!r} has estimated_accuracy={cell['estimated_accuracy']!r} and adapts="
+                f"{cell.get('adapts')!r} in the cell {list(key)}; a percentage, and true or false, "
+                "were expected."
+            )
         if key in seen:
             raise ValueError(
                 f"{str(path)!r} has the cell {list(key)} twice. Remove the one that is not right."

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from domadapt._storage.files import atomic_write
 from domadapt.experiments import figures, tables
+from domadapt.experiments.choice import choose_methods
 from domadapt.experiments.files import read_run
 from domadapt.experiments.page import page
 
@@ -27,7 +28,7 @@ def write_report(folder):
             f"folder={str(folder)!r} is not a folder. Name one that domadapt bench has written."
         )
     settings, results, details = read_run(folder)
-    summary = tables.summarise(settings, results)
+    summary = tables.summarise(settings, results, choose_methods(settings, results, details))
     text = tables.markdown_table(summary)
     atomic_write(folder / "table.md", text)
     atomic_write(folder / "table.csv", tables.csv_table(summary))

@@ -9,11 +9,13 @@ from statistics import fmean, stdev
 from domadapt._storage.text import csv_text
 from domadapt.experiments.files import ACCURACIES
 from domadapt.experiments.published import published_rows
+from domadapt.experiments.vector_methods import read_vector_method
 from domadapt.methods import METHODS
-from domadapt.shallow._combinations import read_shallow
 
 BEST_BY_TARGET_LABELS = "mean of best epochs by target labels"
 MEANS = ("mean", BEST_BY_TARGET_LABELS)
+CHOSEN = "chosen without target labels"
+ESTIMATED = "estimated without target labels"
 CSV_COLUMNS = (
     "source",
     "target",
@@ -22,6 +24,8 @@ CSV_COLUMNS = (
     "accuracy_mean",
     "accuracy_std",
     "best_accuracy_by_target_labels_mean",
+    "estimated_accuracy_mean",
+    "seeds_chosen_without_target_labels",
 )
 
 
@@ -49,8 +53,8 @@ def title_of(method):
     if method in METHODS:
         return METHODS[method].title
     with contextlib.suppress(ValueError):
-        if (shallow := read_shallow(method)) is not None:
-            return shallow.title
+        if (on_vectors := read_vector_method(method)) is not None:
+            return on_vectors.title
     return str(method)
 
 
@@ -59,8 +63,12 @@ def pair_label(source, target):
     return f"{source} > {target}"
 
 
-def summarise(settings, cells):
-    """Average the cells of a run over the seeds, and those means over the pairs with all seeds."""
+def summarise(settings, cells, chosen=None):
+    """Average the cells of a run over the seeds, and those means over the pairs with all seeds.
+
+    ``chosen`` names methods by source, target and seed, as
+    :func:`domadapt.experiments.choice.choose_methods` does.
+    """
     # Cells that the settings do not name are ignored; of equal keys the last cell counts.
     pairs = [tuple(pair) for pair in settings["pairs"]]
     seeds = settings["seeds"]
@@ -73,6 +81,7 @@ def summarise(settings, cells):
         "cells_done": sum(method["cells_done"] for method in methods),
         "cells_expected": sum(method["cells_expected"] for method in methods),
         "methods": methods,
+        "chosen": _summarise_chosen(chosen or {}, pairs, seeds, done),
         "published": [_published(row, pairs) for row in published_rows(settings)],
     }
 
@@ -84,9 +93,12 @@ def _summarise_method(method, pairs, seeds, done):
         found = [done[key] for key in keys if key in done]
         counts = {"seeds": len(found), "complete": len(found) == seeds}
         spread = {key: _mean_and_std([c[key] for c in found]) for key in ACCURACIES}
-        by_pair.append({"source": source, "target": target} | counts | spread)
+        own = _own_estimates([c for c in found if "estimated_accuracy" in c])
+        by_pair.append({"source": source, "target": target} | counts | spread | own)
     finished = [pair for pair in by_pair if pair["complete"]]
     means = {key: _mean([pair[key]["mean"] for pair in finished]) for key in ACCURACIES}
+    if estimates := [p["estimated_accuracy"] for p in finished if "estimated_accuracy" in p]:
+        means["estimated_accuracy"] = _mean(estimates)
     return {
         "method": method,
         "title": title_of(method),
@@ -95,6 +107,33 @@ def _summarise_method(method, pairs, seeds, done):
         "pairs": by_pair,
         "mean": means | {"pairs": len(finished), "complete": len(finished) == len(pairs)},
     }
+
+
+def _own_estimates(cells):
+    """Summarise what a method says of itself without target labels, if it does."""
+    if not cells:
+        return {}
+    estimate = _mean([cell["estimated_accuracy"] for cell in cells])
+    return {"estimated_accuracy": estimate, "adapts": sum(cell["adapts"] for cell in cells)}
+
+
+def _summarise_chosen(chosen, pairs, seeds, done):
+    """Average the accuracies of the methods that were named without target labels."""
+    by_pair = []
+    for source, target in pairs:
+        named = [chosen.get((source, target, seed)) for seed in range(seeds)]
+        found = [
+            done[source, target, method, seed]["accuracy"]
+            for seed, method in enumerate(named)
+            if method is not None
+        ]
+        times = {method: named.count(method) for method in named if method is not None}
+        counts = {"seeds": len(found), "complete": len(found) == seeds, "methods": times}
+        spread = {"accuracy": _mean_and_std(found)}
+        by_pair.append({"source": source, "target": target} | counts | spread)
+    finished = [pair["accuracy"]["mean"] for pair in by_pair if pair["complete"]]
+    mean = {"accuracy": _mean(finished), "pairs": len(finished)}
+    return {"pairs": by_pair, "mean": mean | {"complete": len(finished) == len(pairs)}}
 
 
 def _mean(values):
@@ -129,9 +168,9 @@ def header(summary):
 
 
 def rows(summary):
-    """Return one row for each method of the run, and below them the published ones.
+    """Return a row for each method of the run, for the choice among them, and published ones.
 
-    A published row that has nothing on the pairs of the run is left out.
+    A row that has nothing on the pairs of the run is left out, unless it is of a method.
     """
     # A mean over some of the pairs shows their number and is not the best of its column.
     accuracies = [
@@ -140,15 +179,17 @@ def rows(summary):
         for method in summary["methods"]
     ]
     best = [_best(column) for column in zip(*accuracies, strict=True)]
-    own = [
-        _method_row(method, values, best)
-        for method, values in zip(summary["methods"], accuracies, strict=True)
-    ]
-    published = [
+    own = []
+    for method, values in zip(summary["methods"], accuracies, strict=True):
+        own.append(_method_row(method, values, best))
+        if "estimated_accuracy" in method["mean"]:
+            own.append(_estimate_row(method))
+    others = [_chosen_row(summary["chosen"])]
+    others += [
         Row(row["name"], _published_pairs(row) + _published_means(row), row["where"])
         for row in summary["published"]
     ]
-    return own + [row for row in published if any(entry.text != "-" for entry in row.entries)]
+    return own + [row for row in others if any(entry.text != "-" for entry in row.entries)]
 
 
 def means_over_other_pairs(summary):
@@ -180,11 +221,34 @@ def _method_row(method, values, best):
         for pair, value, bold in zip(method["pairs"], values[:-1], is_best[:-1], strict=True)
     ]
     mean = method["mean"]
-    is_partial = 0 < mean["pairs"] < len(method["pairs"])
-    part = f" ({mean['pairs']} of {len(method['pairs'])})" if is_partial else ""
+    part = _part(mean, len(method["pairs"]))
     entries.append(Entry(_format(mean["accuracy"]) + part, is_best=is_best[-1]))
     entries.append(Entry(_format(mean["best_accuracy_by_target_labels"]) + part))
     return Row(method["title"], entries)
+
+
+def _estimate_row(method):
+    """Return the row of what a method takes its accuracy for, without target labels."""
+    pairs, mean = method["pairs"], method["mean"]
+    values = [pair.get("estimated_accuracy") if pair["complete"] else None for pair in pairs]
+    entries = [Entry(_format(value)) for value in values]
+    entries.append(Entry(_format(mean["estimated_accuracy"]) + _part(mean, len(pairs))))
+    return Row(f"{method['title']}: {ESTIMATED}", [*entries, Entry("-")])
+
+
+def _chosen_row(chosen):
+    """Return the row of the methods that were named for each pair without target labels."""
+    pairs, mean, entries = chosen["pairs"], chosen["mean"], []
+    for pair in pairs:
+        value = pair["accuracy"]["mean"] if pair["complete"] else None
+        entries.append(Entry(_format(value), _spread(pair["accuracy"]["std"], value)))
+    entries.append(Entry(_format(mean["accuracy"]) + _part(mean, len(pairs))))
+    return Row(CHOSEN, [*entries, Entry("-")])
+
+
+def _part(mean, n_pairs):
+    """Return over how many pairs a mean is, if not over all."""
+    return f" ({mean['pairs']} of {n_pairs})" if 0 < mean["pairs"] < n_pairs else ""
 
 
 def _published_pairs(row):
@@ -225,6 +289,11 @@ def notes(summary):
         f'Warning: the column "{BEST_BY_TARGET_LABELS}" takes from each run the epoch that '
         "target labels rate best; it uses target labels and is not attainable without them.",
     ]
+    sentences += [
+        _about_estimate(m) for m in summary["methods"] if "estimated_accuracy" in m["mean"]
+    ]
+    if named := [pair for pair in summary["chosen"]["pairs"] if pair["complete"]]:
+        sentences.append(_about_choice(named, summary))
     if summary["published"]:
         sentences.append("Published accuracies are as their source states them, not measured here.")
     if summary["cells_done"] < summary["cells_expected"]:
@@ -235,12 +304,37 @@ def notes(summary):
     return sentences
 
 
+def _about_estimate(method):
+    adapts = sum(pair.get("adapts", 0) for pair in method["pairs"])
+    return (
+        f"The {method['title']} adapts in {adapts} of {method['cells_done']} cells, and takes "
+        f'plain models in the others; "{ESTIMATED}" is what it takes its own accuracy for.'
+    )
+
+
+def _about_choice(pairs, summary):
+    """Name the methods that were chosen, by pair."""
+    titles = {method["method"]: method["title"] for method in summary["methods"]}
+    named = []
+    for pair in pairs:
+        several = len(pair["methods"]) > 1
+        of_pair = [
+            titles[method] + (f" ({times} of {pair['seeds']} seeds)" if several else "")
+            for method, times in pair["methods"].items()
+        ]
+        named.append(f"{pair_label(pair['source'], pair['target'])}: {', '.join(of_pair)}")
+    return (
+        f'"{CHOSEN}" is the accuracy of that method of this table whose target predictions agree '
+        f"best with those of all: {'; '.join(named)}."
+    )
+
+
 def markdown_table(summary):
     """Return the summary as a table in Markdown, with the notes below.
 
     Published means over other pairs than those of the run follow in tables of their own.
     """
-    parts = [_markdown(header(summary), rows(summary)), " ".join(notes(summary))]
+    parts = [_markdown(header(summary), rows(summary)), _escape(" ".join(notes(summary)))]
     for pairs, others in means_over_other_pairs(summary).items():
         parts += [_escape(other_pairs_heading(pairs)) + ":", _markdown(["method", *MEANS], others)]
     return "\n\n".join(parts) + "\n"
@@ -281,5 +375,16 @@ def csv_table(summary):
         for pair in method["pairs"]:
             accuracy, best = (pair[key] for key in ACCURACIES)
             values = [pair["seeds"], accuracy["mean"], accuracy["std"], best["mean"]]
+            values += [pair.get("estimated_accuracy"), _times_chosen(method, pair, summary)]
             lines.append((pair["source"], pair["target"], method["method"], *values))
     return csv_text(lines)
+
+
+def _times_chosen(method, pair, summary):
+    """Return in how many seeds a method was named for a pair, None where none was."""
+    (named,) = (
+        one["methods"]
+        for one in summary["chosen"]["pairs"]
+        if (one["source"], one["target"]) == (pair["source"], pair["target"])
+    )
+    return named.get(method["method"], 0) if named else None

@@ -13,8 +13,9 @@ from sklearn.preprocessing import StandardScaler
 from domadapt import datasets
 from domadapt._storage.arrays import check_samples
 from domadapt._storage.fingerprints import describe, digest_of, digest_of_array, digest_of_files
+from domadapt.experiments.vector_methods import AUTO, read_vector_method
 from domadapt.methods import BY_NAME, METHODS
-from domadapt.shallow._combinations import PLAIN, read_shallow
+from domadapt.shallow._combinations import PLAIN
 
 PHOTOGRAPHS = {
     "office31": datasets.load_office31,
@@ -307,21 +308,21 @@ def find_method(name, *, learns="classes", n_sources=1):
     Returns
     -------
     method : str
-        Its name in :data:`domadapt.methods.METHODS`, or of a method without a network.
+        Its name in :data:`domadapt.methods.METHODS`, or of a method that takes vectors.
 
     Raises
     ------
     ValueError
         If it is unknown, learns something else, or needs several sources.
     """
-    shallow = read_shallow(name, learns)
-    if shallow is not None and shallow.needs_labels:
+    on_vectors = read_vector_method(name, learns)
+    if on_vectors is not None and on_vectors.needs_labels:
         raise ValueError(
             f"method {name.strip()!r} needs labels of some target samples, which are not given "
             "here. Use it from Python: AdaptedClassifier(...).fit(..., y_target=...)."
         )
-    if shallow is not None:
-        return shallow.name
+    if on_vectors is not None:
+        return on_vectors.name
     method = BY_NAME.get(name.strip().lower())
     if method is None:
         fault = "is unknown"
@@ -340,7 +341,8 @@ def find_method(name, *, learns="classes", n_sources=1):
     where = "On a pair of domains there are" if n_sources == 1 else "There are"
     raise ValueError(
         f"method {name.strip()!r} {fault}. {where}: {', '.join(fitting)}; and without a network an "
-        f"estimator, {', '.join(PLAIN)}, or ADAPTER+ESTIMATOR, such as coral_map+lr."
+        f"estimator, {', '.join(PLAIN)}, or ADAPTER+ESTIMATOR, such as coral_map+lr; and {AUTO}, "
+        "which chooses among methods without target labels."
     )
 
 

@@ -85,9 +85,12 @@ def plausible_shares(beliefs):
     regularised BBSE, each with its standard errors.
     """
     target, source = beliefs.target, beliefs.proportions
-    black_box = RLLSProportions().estimate(target, beliefs.held_out, beliefs.codes)
-    maximum = EMProportions(tol=1e-3).estimate(target, source)
-    estimates = np.array([source, target.mean(axis=0), shares(target), maximum, black_box])
+    found = [source, target.mean(axis=0), shares(target)]
+    if (source > 0).all():
+        # Classes that were not held back have no errors to be corrected by.
+        found.append(EMProportions(tol=1e-3).estimate(target, source))
+        found.append(RLLSProportions().estimate(target, beliefs.held_out, beliefs.codes))
+    estimates = np.array(found)
     error = N_ERRORS * np.sqrt(estimates * (1 - estimates) / len(target))
     lowest, largest = (estimates - error).min(axis=0), (estimates + error).max(axis=0)
     return np.maximum(lowest, 0.0), np.minimum(largest, 1.0)

@@ -1,7 +1,7 @@
 """Methods without a network by one name: ``ADAPTER+ESTIMATOR``, or an estimator alone."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sklearn.base import clone
 from sklearn.ensemble import (
@@ -51,6 +51,7 @@ class ShallowMethod:
 
     adapter: AdapterMethod | None
     plain: str
+    trait: ClassVar[str] = "trains no network"
 
     @property
     def name(self):
@@ -70,17 +71,22 @@ class ShallowMethod:
         """Whether labels of some target samples have to be known."""
         return self.adapter is not None and self.adapter.setting == "few target labels"
 
+    @property
+    def sees_target(self):
+        """Whether it learns from target samples too."""
+        return self.adapter is not None
+
     def build(self, learns, random_state):
         """Return the estimator, not fitted."""
         if self.adapter is not None:
-            return self.wrapped(learns, random_state)
+            return self.to_save(learns, random_state)
         inner = clone(getattr(PLAIN[self.plain], learns))
         if "random_state" in inner.get_params():
             inner.set_params(random_state=random_state)
         return inner
 
-    def wrapped(self, learns, random_state):
-        """Return the estimator in a wrapper, which is the estimator alone without a target."""
+    def to_save(self, learns, random_state):
+        """Return a wrapper, which can be saved; without a target it is the estimator alone."""
         adapter = "coral" if self.adapter is None else self.adapter.name
         inner = clone(getattr(PLAIN[self.plain], learns))
         return WRAPPERS[learns](inner, adapter, random_state=random_state)

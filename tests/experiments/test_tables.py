@@ -343,6 +343,8 @@ def test_the_csv_table_reads_back():
         "accuracy_mean",
         "accuracy_std",
         "best_accuracy_by_target_labels_mean",
+        "estimated_accuracy_mean",
+        "seeds_chosen_without_target_labels",
     ]
     assert len(read) == 4
     assert float(read[0]["accuracy_mean"]) == 62.0

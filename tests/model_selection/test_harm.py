@@ -224,3 +224,13 @@ def test_each_check_has_its_limit(values, balanced):
     assert {check.name for check in kinds} == LIMITS.keys()
     assert all(check.limit == LIMITS[check.name] for check in kinds)
     assert all(check.words.endswith(".") for check in kinds)
+
+
+def test_a_class_that_was_not_held_back_is_no_error():
+    rng = np.random.default_rng(0)
+    held_out, target = (rng.dirichlet(np.ones(3), size=n) for n in (20, 30))
+    codes = np.arange(20) % 2
+    beliefs = SourceBeliefs(np.arange(3), codes, held_out, target, np.ones(30, dtype=bool))
+    lowest, largest = plausible_shares(beliefs)
+    assert (lowest <= target.mean(axis=0)).all()
+    assert (target.mean(axis=0) <= largest).all()

@@ -8,6 +8,8 @@ import domadapt
 from domadapt import (
     AlignmentClassifier,
     AlignmentRegressor,
+    AutoAdaptClassifier,
+    AutoAdaptRegressor,
     DANClassifier,
     DANNClassifier,
     ImageLoader,
@@ -38,4 +40,8 @@ adapted = AdaptedClassifier(object(), CORALMapping(regularization=0.1)).fit(Xs, 
 adapted.set_params(adapter__regularization=1.0).save("model.safetensors")
 AdaptedRegressor(object(), "linear_ot", random_state=0).fit(X, y, sample_domain=sample_domain)
 PerDomainScaler(with_std=False).fit_transform(X, sample_domain=sample_domain)
+auto = AutoAdaptClassifier(["mcc", ("meda+lr", {"random_state": [0, 1]})], n_jobs=2)
+probabilities = auto.fit(Xs, ys, X_target=Xt).predict_proba(Xt)
+explanation: str = auto.explain()
+AutoAdaptRegressor(checkpoint=Path("search"), refit=False, random_state=0).fit(Xs, ys, X_target=Xt)
 again = domadapt.load("model.safetensors", device="cpu")

@@ -1,6 +1,6 @@
 """What the automatic choice tries: plain models, adapted ones, and a person's own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ class Candidate:
 
     Plain ones see no target. Those by name see standardised columns, a person's own the
     columns as they came. What ``recentres`` predicts the same whatever the columns of the
-    target are shifted by.
+    target are shifted by. ``y_target`` are known labels that it is fitted with, None elsewhere.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Candidate:
     is_plain: bool
     is_scaled: bool = True
     recentres: bool = False
+    y_target: Any = None
 
 
 def _plain_classifiers(n_columns):
@@ -199,9 +200,10 @@ def _takes_target(made):
 
 
 def seeded(candidate, generator):
-    """Return a clone of the estimator, with seeds for all that has none."""
+    """Return the candidate with a clone of its estimator, with seeds for all that has none."""
     made = clone(candidate.estimator)
     parameters = made.get_params()
     unset = [name for name in sorted(parameters) if name.rpartition("__")[2] == "random_state"]
     seeds = {n: generator.randint(np.iinfo(np.int32).max) for n in unset}
-    return made.set_params(**{n: s for n, s in seeds.items() if parameters[n] is None})
+    made.set_params(**{n: s for n, s in seeds.items() if parameters[n] is None})
+    return replace(candidate, estimator=made)

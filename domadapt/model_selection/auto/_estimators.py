@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
@@ -20,12 +21,12 @@ from domadapt.domains.base import BaseDomainEstimator, estimator
 from domadapt.domains.splitting import check_samples
 from domadapt.model_selection._smoothness import Neighborhood
 from domadapt.model_selection.auto._candidates import (
-    Candidate,
     adapted_candidates,
     plain_candidates,
     read_candidates,
     seeded,
 )
+from domadapt.model_selection.auto._few_labels import read_known_labels, taught_candidate
 from domadapt.model_selection.auto._members import (
     Stored,
     describe_member,
@@ -79,6 +80,7 @@ class BaseAutoAdapt(BaseDomainEstimator):
 
     def _fit_domains(self, domains):
         self._check_domains(domains)
+        known = read_known_labels(self, domains)
         start = time.monotonic()
         generator = check_random_state(self.random_state)
         X, X_target = (part.take(slice(None)) for part in (domains.source, domains.target))
@@ -94,6 +96,10 @@ class BaseAutoAdapt(BaseDomainEstimator):
         source, target = (
             Neighborhood(part, generator) for part in (data.scaled, data.scaled_target)
         )
+        if known is not None:
+            # By a copy, so that known labels change nothing of what is chosen without them.
+            taught = taught_candidate(known, len(X_target), copy.deepcopy(generator))
+            candidates.append(taught)
         stored = None
         if self.checkpoint is not None:
             stored = Stored(self.checkpoint, fingerprint_of(data))
@@ -110,9 +116,9 @@ class BaseAutoAdapt(BaseDomainEstimator):
         self._check_trained(trained)
         self._forget()
         self._scaler, self._neighborhood = scaler, target
-        self._choose(trained, data, source, domains, generator)
+        self._choose(trained, data, source, known, generator)
         if not self.refit:
-            self._members = None
+            self._members: Any = None
 
     def _check_domains(self, domains):
         if domains.target is None:
@@ -134,10 +140,7 @@ class BaseAutoAdapt(BaseDomainEstimator):
             others = read_candidates(self.candidates, self._learns)
             taken = {candidate.name for candidate in others}
             plain = [candidate for candidate in plain if candidate.name not in taken]
-        return [
-            Candidate(c.name, seeded(c, generator), c.is_plain, c.is_scaled)
-            for c in [*plain, *others]
-        ]
+        return [seeded(candidate, generator) for candidate in [*plain, *others]]
 
     def _tell(self, one):
         said = one.problem or f"{one.seconds:.1f} s"
@@ -157,7 +160,7 @@ class BaseAutoAdapt(BaseDomainEstimator):
             if name not in ("n_features_in_", "feature_names_in_"):
                 del self.__dict__[name]
 
-    def _choose(self, trained, data, source, domains, generator):
+    def _choose(self, trained, data, source, known, generator):
         raise NotImplementedError
 
     def _answers(self, X):
@@ -182,8 +185,11 @@ class BaseAutoAdapt(BaseDomainEstimator):
 
     def _to_file(self):
         check_is_fitted(self, "leaderboard_")
-        rest, tensors, about = copy.copy(self), {}, []
+        rest, about = copy.copy(self), []
+        tensors: dict[str, torch.Tensor] = {}
         rest._members = None
+        if rest.checkpoint is not None:
+            rest.checkpoint = os.fspath(rest.checkpoint)
         for place, member in enumerate(self._members or []):
             own, info = encode_member(member.estimator)
             tensors |= {f"{place}.{name}": tensor for name, tensor in own.items()}

@@ -66,15 +66,15 @@ def find_moved_proportions(held_out, target, codes, weights):
     """
     if np.bincount(codes, minlength=target.shape[2]).min() == 0:
         return None
-    votes = (np.tensordot(weights, part, axes=1) for part in (held_out, target))
-    temperature, bias, calibrated, of_target, estimated = _estimate(*votes, codes)
+    held_vote, vote = (np.tensordot(weights, part, axes=1) for part in (held_out, target))
+    temperature, bias, calibrated, of_target, estimated = _estimate(held_vote, vote, codes)
     source = calibrated.proportions
     moved = abs(estimated - source).sum() / 2
     if p_value_of_means(calibrated, of_target) > SIGNIFICANCE:
         return None
     if not _explains(calibrated, of_target, estimated / source):
         return None
-    each = [_estimate(*pair, codes)[-1] for pair in zip(held_out, target, strict=True)]
+    each = [_estimate(*pair, codes)[4] for pair in zip(held_out, target, strict=True)]
     apart = [abs(first - second).sum() / 2 for i, first in enumerate(each) for second in each[:i]]
     if not apart or np.mean(apart) >= SPREAD * moved:
         return None

@@ -46,11 +46,15 @@ def _as_text(value):
 
 
 def make_leaderboard(trained, columns, weights):
-    """Return the leaderboard of what candidates were fitted, with columns by name."""
+    """Return the leaderboard of what candidates were fitted, with columns by name.
+
+    Columns have an entry for each candidate that was fitted, or only for the first of them.
+    """
     n_candidates = len(trained)
     full = np.zeros(n_candidates)
     fitted = np.array([one.problem is None for one in trained])
-    full[fitted] = weights
+    places = np.flatnonzero(fitted)
+    full[places] = weights
     order = np.lexsort((np.arange(n_candidates), -full, ~fitted))
     board = Leaderboard()
     board["candidate"] = np.array([one.candidate.name for one in trained], dtype=object)[order]
@@ -60,7 +64,7 @@ def make_leaderboard(trained, columns, weights):
     for name, values in columns.items():
         values = np.asarray(values)
         column = np.full(n_candidates, "" if values.dtype == object else np.nan, values.dtype)
-        column[fitted] = values
+        column[places[: len(values)]] = values
         board[name] = column[order]
     board["seconds"] = np.array([one.seconds for one in trained])[order]
     board["problem"] = np.array([one.problem or "" for one in trained], dtype=object)[order]

@@ -78,6 +78,8 @@ class Stored:
 
     def _path(self, candidate):
         parts = [self.fingerprint, candidate.name, describe(candidate.estimator)]
+        if candidate.y_target is not None:
+            parts.append(digest_of_array(candidate.y_target))
         name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
         return self.folder / f"{name}.safetensors"
 
@@ -87,7 +89,9 @@ class Stored:
         if not path.is_file():
             return None
         tensors, info = read_tensors(path, kind=KIND)
-        member = {n.removeprefix("member."): t for n, t in tensors.items() if "member." in n}
+        member = {
+            n.removeprefix("member."): t for n, t in tensors.items() if n.startswith("member.")
+        }
         held_back = tensors.get("held_back")
         return Trained(
             candidate,

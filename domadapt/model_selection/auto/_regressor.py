@@ -87,7 +87,16 @@ class AutoAdaptRegressor(RegressorScore, BaseAutoAdapt):
 
     _learns: ClassVar[Any] = "values"
 
-    def _choose(self, trained, data, source, domains, generator):
+    def _check_domains(self, domains):
+        super()._check_domains(domains)
+        if domains.known is not None:
+            raise ValueError(
+                f"y_target has {len(domains.known)} known values, and {type(self).__name__} makes "
+                "no use of them. Leave it out, or fit one estimator that learns them, such as "
+                "DANRegressor."
+            )
+
+    def _choose(self, trained, data, source, known, generator):
         fitted = [one for one in trained if one.problem is None]
         answers = np.array([one.answers for one in fitted])
         is_plain = np.array([one.candidate.is_plain for one in fitted])
@@ -98,8 +107,9 @@ class AutoAdaptRegressor(RegressorScore, BaseAutoAdapt):
         moved = self.displacement_ > MOVED
         mixture = mix_values(answers, is_plain, recentres, moved, held_back, y_held_back, data.y)
         self.adapts_ = not mixture.is_plain
-        self.transduction_ = mixture.combine(answers)
         chosen = mixture.weights > 0
+        # Of the members alone, so that they predict the same again to the bit.
+        self.transduction_ = np.tensordot(mixture.weights[chosen], answers[chosen], axes=1)
         self._members = [one for one, takes_part in zip(fitted, chosen, strict=True) if takes_part]
         self._weights = mixture.weights[chosen]
         columns = {
@@ -127,7 +137,8 @@ class AutoAdaptRegressor(RegressorScore, BaseAutoAdapt):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Their mean over the members, with weights.
         """
-        return np.tensordot(self._weights, self._answers(X)[0], axes=1)
+        answers, _ = self._answers(X)
+        return np.tensordot(self._weights, answers, axes=1)
 
     def _paragraphs(self):
         board = self.leaderboard_

@@ -2,12 +2,14 @@
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 from scipy import special
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
 
@@ -21,6 +23,8 @@ from domadapt.shallow._training import weight_name
 HELD_BACK = 0.2
 # How sure a classifier is taken to be that tells nothing but a label.
 SURE = 0.9
+# Known labels of the target are held back in turn, one part of so many.
+N_FOLDS = 3
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Trained:
     """A candidate after its fit, or what kept it from one.
 
     ``answers`` are probabilities for target samples, or values; ``held_back`` those for the
-    source samples that a plain model was not shown, calibrated as ``temperature`` makes them.
+    source samples that a plain model was not shown, calibrated as ``temperature`` makes them,
+    or for the target samples with a known label, by models that were not told theirs.
     """
 
     candidate: Any
@@ -116,9 +121,9 @@ def train_all(candidates, data, *, n_jobs, deadline, watch, tell, stored):
         One for each candidate.
     """
     found: list[Trained] = []
-    for one in _results(candidates, data, n_jobs, deadline, stored):
+    for result_of_next in _pending(candidates, data, n_jobs, deadline, stored):
         with watch.epoch():
-            found.append(next(one) if hasattr(one, "__next__") else one)
+            found.append(result_of_next())
             tell(found[-1])
         if watch.ended:
             break
@@ -126,14 +131,14 @@ def train_all(candidates, data, *, n_jobs, deadline, watch, tell, stored):
     return found + [Trained(c, problem="not started: a callback ended the search") for c in rest]
 
 
-def _results(candidates, data, n_jobs, deadline, stored):
+def _pending(candidates, data, n_jobs, deadline, stored):
+    """Return for each candidate a function that fits it, or waits until it is fitted."""
     if n_jobs in (None, 1):
-        for candidate in candidates:
-            yield iter([train(candidate, data, deadline, stored)])
-        return
-    yield from Parallel(n_jobs=n_jobs, return_as="generator")(
+        return [partial(train, candidate, data, deadline, stored) for candidate in candidates]
+    results = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(train)(candidate, data, deadline, stored) for candidate in candidates
     )
+    return [partial(next, results)] * len(candidates)
 
 
 def train(candidate, data, deadline, stored):
@@ -145,7 +150,8 @@ def train(candidate, data, deadline, stored):
     start = time.perf_counter()
     trained = Trained(candidate)
     try:
-        with warnings.catch_warnings():
+        # Within a fit scikit-learn checks no parameters, and these are a person's own.
+        with config_context(skip_parameter_validation=False), warnings.catch_warnings():
             # They are about one of many models, and name parameters that nobody has set.
             warnings.simplefilter("ignore")
             _fit_and_ask(trained, data)
@@ -162,20 +168,49 @@ def _fit_and_ask(trained, data):
     candidate = trained.candidate
     X, X_target = data.of(candidate)
     trained.estimator = _fit(candidate, X, data.y, X_target, data, slice(None))
+    if candidate.y_target is not None:
+        trained.held_back = _answers_untold(candidate, data)
     if candidate.is_plain:
         kept, held = data.kept, data.held_back
         judged = trained.estimator
         if len(kept) < len(data.y):
             judged = _fit(candidate, X[kept], data.y[kept], None, data, kept)
-        found = answer_of(judged, X[held], data.classes, data.learns)
-        trained.held_back = found
+        trained.held_back = found = _checked_answer(judged, X[held], data)
         if data.learns == "classes":
             codes = np.searchsorted(data.classes, data.y[held])
             trained.temperature = fit_temperature(found, codes)
             trained.held_back = tempered(found, trained.temperature)
-    trained.answers = trained.answer(X_target, data.classes, data.learns)
-    if not np.isfinite(trained.answers).all():
+    trained.answers = _checked_answer(trained.estimator, X_target, data)
+    if data.learns == "classes":
+        trained.answers = tempered(trained.answers, trained.temperature)
+
+
+def _answers_untold(candidate, data):
+    """Return what fits predict for the known target samples whose labels they were not told."""
+    X, X_target = data.of(candidate)
+    known = np.flatnonzero([label is not None for label in candidate.y_target])
+    codes = np.searchsorted(data.classes, candidate.y_target[known].tolist())
+    # By class, as far as there are enough of each.
+    fold = np.argsort(np.argsort(codes, kind="stable")) % N_FOLDS
+    found = np.empty((len(known), len(data.classes)))
+    for place in range(N_FOLDS):
+        untold = known[fold == place]
+        y_target = candidate.y_target.copy()
+        y_target[untold] = None
+        fitted = _fit(replace(candidate, y_target=y_target), X, data.y, X_target, data, slice(None))
+        found[fold == place] = _checked_answer(fitted, X_target[untold], data)
+    return found
+
+
+def _checked_answer(estimator, X, data):
+    """Return what is predicted, if it is finite and of the shape that it has to be of."""
+    found = answer_of(estimator, X, data.classes, data.learns)
+    each = (len(data.classes),) if data.learns == "classes" else data.y.shape[1:]
+    if found.shape != (len(X), *each):
+        raise ValueError(f"what it predicts has shape {found.shape}, not {(len(X), *each)}")
+    if not np.isfinite(found).all():
         raise ValueError("what it predicts is not finite")
+    return found
 
 
 def _fit(candidate, X, y, X_target, data, rows):
@@ -194,6 +229,9 @@ def _fit(candidate, X, y, X_target, data, rows):
         known[f"{prefix}sample_domain"] = sample_domain
         if weight is not None:
             weight = np.concatenate([weight, np.ones(len(X_target))])
+        if candidate.y_target is not None:
+            n_source = len(X) - len(X_target)
+            known["y_target"] = np.concatenate([np.full(n_source, None), candidate.y_target])
     if weight is not None:
         known[name] = weight
     return made.fit(X, y, **known)
@@ -215,9 +253,9 @@ def answer_of(estimator, X, classes, learns):
     """
     if learns == "values":
         return np.asarray(estimator.predict(X), dtype=np.float64)
-    own = getattr(estimator, "classes_", classes)
-    if not np.isin(own, classes).all():
-        raise ValueError(f"it knows classes that the source lacks: {set(own) - set(classes)}")
+    own = np.asarray(getattr(estimator, "classes_", classes))
+    if not (known := np.isin(own, classes)).all():
+        raise ValueError(f"it knows classes that the source lacks: {own[~known].tolist()}")
     if not has_scores(estimator):
         labels = estimator.predict(X)
         codes = np.searchsorted(classes, labels).clip(max=len(classes) - 1)

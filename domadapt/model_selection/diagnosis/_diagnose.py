@@ -147,16 +147,15 @@ def diagnose(
     of_source, of_target = features(source), features(target)
     mmd, mmd_p_value = permuted_mmd(features.waves(source), features.waves(target), rng)
     model = source_model(source, codes, target, features)
-    says_of_source, says_of_target = model.features()
-    seen = np.hstack([of_source, says_of_source])
-    seen_of_target = np.hstack([of_target, says_of_target])
-    told = tell_apart(seen, seen_of_target, rng)
+    parts = zip((of_source, of_target), model.features(), strict=True)
+    all_source, all_target = (np.hstack(part) for part in parts)
+    told = tell_apart(all_source, all_target, rng)
     proportions = class_proportions(model, rows.classes, rng)
     weights = overlap(source, target, features.quadratic(source), features.quadratic(target), rng)
     ratio = np.array([one.em / one.source for one in proportions])[codes]
     explanations = {
-        "proportions": tell_apart(seen, seen_of_target, rng, ratio),
-        "weights": tell_apart(seen, seen_of_target, rng, weights.weight),
+        "proportions": tell_apart(all_source, all_target, rng, ratio),
+        "weights": tell_apart(all_source, all_target, rng, weights.weight),
         "location_and_scale": tell_apart(features(_moved(source, target)), of_target, rng),
     }
     evidence = Evidence(

@@ -185,9 +185,8 @@ def _proportions(diagnosis, ax):
 def _scores(diagnosis, ax):
     """Draw histograms of the domain classifier's scores."""
     told = diagnosis.domain_classifier
-    both = np.concatenate([told.source, told.target])
-    first, last = (float(np.quantile(both, share)) for share in (0.001, 0.999))
-    bins = np.linspace(first, last, 31) if last > first else 30
+    ends = np.quantile(np.concatenate([told.source, told.target]), [0.001, 0.999])
+    bins = np.linspace(ends[0], ends[1], 31) if ends[1] > ends[0] else 30
     for scores, name in ((told.source, "source"), (told.target, "target")):
         ax.hist(scores, bins=bins, density=True, alpha=0.5, label=name)
     low, high = told.interval
