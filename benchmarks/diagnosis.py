@@ -193,10 +193,12 @@ def text_of(report):
     lines = rates_table(cells)
     lines += ["", "What adapting gains on these draws, by the advice:", "", *advice_table(cells)]
     if halves:
+        alike = sum(c["said"] == "none" for c in halves)
         calm = sum(c["advice"] == "do not adapt" for c in halves)
         lines += ["", "One pair of each real set:", "", *real_table(report["pairs"]), ""]
         lines.append(
-            f"Of {len(halves)} random halvings of single real domains {calm} are told not to adapt."
+            f"Of {len(halves)} random halvings of single real domains {alike} have the kind "
+            f'"none", and {calm} are told not to adapt.'
         )
     lines += [
         "",
