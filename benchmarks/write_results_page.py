@@ -294,7 +294,8 @@ def table_of(name):
         real data, ``accuracy of FAMILY`` the part of a page, to which ``and TITLE`` adds
         another method. ``adapters``, ``adapter classes``, ``adapters of FAMILY`` and
         ``shallow accuracy`` and
-        ``shallow accuracy of FAMILY`` are those of the methods without a network.
+        ``shallow accuracy of FAMILY`` are those of the methods without a network, and
+        ``diagnosis`` those of ``diagnose``.
 
     Returns
     -------
@@ -353,6 +354,11 @@ def not_measured():
     return f"\nNot measured yet: {', '.join(missing)}.\n" if missing else ""
 
 
+def diagnosis():
+    """Return the tables of the diagnoses of drawn and real domains, without those by family."""
+    return (RESULTS / "diagnosis.md").read_text().partition("### By family")[0]
+
+
 WHOLE = {
     "methods": _method_tables.all_methods,
     "methods for values": _method_tables.methods_for_values,
@@ -363,6 +369,7 @@ WHOLE = {
     "shallow accuracy": lambda: shallow_tables(None),
     "accuracy": lambda: summaries(measured_cells()),
     "selection": lambda: (RESULTS / "selection.md").read_text().strip().replace("## ", "### "),
+    "diagnosis": lambda: diagnosis().strip(),
     "batch normalisation": lambda: (RESULTS / "batch_norm.md").read_text().strip(),
 }
 

@@ -8,6 +8,7 @@ from domadapt.domains.base import estimator
 from domadapt.domains.cautions import warn
 from domadapt.domains.scores import ClassifierScore
 from domadapt.model_selection._harm import HarmWarning, classifier_checks
+from domadapt.model_selection._smoothness import compare_roughness
 from domadapt.model_selection._source_model import SourceBeliefs
 from domadapt.model_selection.auto._accuracy import estimate_accuracy, mean_agreement
 from domadapt.model_selection.auto._estimators import BaseAutoAdapt
@@ -27,7 +28,6 @@ from domadapt.model_selection.auto._rule import (
     smoothed,
     vote_weights,
 )
-from domadapt.model_selection.auto._smoothness import compare_roughness
 from domadapt.model_selection.scores import information_maximization_score
 
 # What weighs less hardly takes part.

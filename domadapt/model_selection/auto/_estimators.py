@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from domadapt._storage.objects import encode_object
 from domadapt.domains.base import BaseDomainEstimator, estimator
 from domadapt.domains.splitting import check_samples
+from domadapt.model_selection._smoothness import Neighborhood
 from domadapt.model_selection.auto._candidates import (
     adapted_candidates,
     plain_candidates,
@@ -32,7 +33,6 @@ from domadapt.model_selection.auto._members import (
     encode_member,
     fingerprint_of,
 )
-from domadapt.model_selection.auto._smoothness import Neighborhood
 from domadapt.model_selection.auto._training import Data, hold_back, train_all
 
 LEAST_TARGET = 10

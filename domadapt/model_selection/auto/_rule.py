@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from domadapt.model_selection.auto._smoothness import class_roughness
+from domadapt.model_selection._smoothness import class_roughness
 from domadapt.model_selection.scores import information_maximization_score
 
 LOWEST = 1e-4

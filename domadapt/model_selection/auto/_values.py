@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 
-from domadapt.model_selection.auto._smoothness import MOST_SAMPLES, some_rows
+from domadapt.model_selection._smoothness import MOST_SAMPLES, some_rows
 
 # A plain model counts that explains at most so much less of the held-back source than the best.
 MARGIN = 0.05

@@ -7,6 +7,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
+from domadapt.model_selection.auto._values import displacement
+from domadapt.model_selection.diagnosis._advice import FEW_ROWS, advice_for, advice_for_values
 from domadapt.model_selection.diagnosis._classes import (
     class_proportions,
     separability,
@@ -15,15 +17,9 @@ from domadapt.model_selection.diagnosis._classes import (
 from domadapt.model_selection.diagnosis._columns import moved_columns
 from domadapt.model_selection.diagnosis._diagnosis import Diagnosis
 from domadapt.model_selection.diagnosis._features import fit_features
-from domadapt.model_selection.diagnosis._kind import (
-    FEW_ROWS,
-    METHODS,
-    Evidence,
-    advice_for,
-    kind_of,
-    reasons_for,
-)
+from domadapt.model_selection.diagnosis._kind import Evidence, kind_of, reasons_for
 from domadapt.model_selection.diagnosis._overlap import overlap
+from domadapt.model_selection.diagnosis._plain import plain_roughness
 from domadapt.model_selection.diagnosis._samples import look
 from domadapt.model_selection.diagnosis._tests import permuted_mmd, tell_apart
 
@@ -62,12 +58,22 @@ def diagnose(
       :math:`(\sum w)^2 / \sum w^2`, and the target is within the source;
     - "concept": neither does, so the columns themselves moved.
 
+    Whether to adapt is another question. Plain models of the source vote on the target; where
+    they err in many places, their labels differ between more of the neighbouring target rows than
+    true labels do between like source rows, and there the advice is "adapt". Where there is no
+    shift, or their labels are smoother than true ones by more than five points, it is "do not
+    adapt"; in between, and where class proportions moved, "adapt with care". Where labels are
+    numbers, the advice is "adapt" where the mean of the target lies far outside of the space in
+    which the source varies.
+
     The other numbers of the result describe the shift. Labels of target rows are never read.
 
     It cannot see a change of how labels depend on the columns where the columns look the same:
     no method can without target labels. A small move of the columns that stays within the
     source, and classes that are one cloud, are told from a covariate shift by nothing, and are
     called so. Rows that belong together, such as those of one person, make p-values too small.
+    Labels of plain models that are wrong in whole regions are as smooth as right ones, and
+    then the advice is not to adapt though it would help.
 
     Cost: a few seconds, with 2,000 rows of each domain and 100 columns; more rows are not
     looked at unless ``max_samples`` is raised, more columns through 100 principal components.
@@ -101,6 +107,12 @@ def diagnose(
     ValueError, TypeError
         If the data are not as described, a domain has fewer than ten rows, or fewer than two
         classes have four source rows.
+
+    See Also
+    --------
+    domadapt.AutoAdaptClassifier : The next step: it trains plain and adapted models, compares them
+        without target labels and is plain where that is safer.
+    domadapt.AutoAdaptRegressor : The same for numbers.
 
     References
     ----------
@@ -160,13 +172,19 @@ def diagnose(
         weights.outside,
     )
     kind = kind_of(evidence)
-    apart = separability(model, features.standard(source), features.standard(target), rng)
-    advice, sentence = advice_for(kind, evidence, apart, rows.n_source, rows.n_target)
+    standard = features.standard(source), features.standard(target)
+    roughness = plain_roughness(standard[0], codes, standard[1], rng)
+    displaced = _displacement(rows, features, rng) if rows.are_values else None
+    if rows.are_values:
+        advice, sentence, methods = advice_for_values(kind, displaced)
+    else:
+        n_fewest = min(rows.n_source, rows.n_target)
+        advice, sentence, methods = advice_for(kind, evidence, roughness, n_fewest)
     return Diagnosis(
         kind=kind,
         advice=advice,
         explanation=sentence,
-        methods=METHODS[kind],
+        methods=methods,
         reasons=reasons_for(kind, evidence),
         cautions=_cautions(rows, proportions),
         significance=significance,
@@ -180,7 +198,9 @@ def diagnose(
         outside_share=evidence.outside,
         moved_columns=moved_columns(source, target, rows.columns),
         class_proportions=proportions,
-        separability=apart,
+        separability=separability(model, *standard, rng),
+        roughness=roughness,
+        displacement=displaced,
         n_source=rows.n_source,
         n_target=rows.n_target,
         n_features=source.shape[1],
@@ -192,6 +212,13 @@ def _generator(random_state):
     if isinstance(random_state, Integral):
         return np.random.default_rng(int(random_state))
     return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _displacement(rows, features, rng):
+    """Return how far the columns of the target moved apart from each other."""
+    generator = np.random.RandomState(int(rng.integers(np.iinfo(np.int32).max)))
+    X, X_target = ((p - features.mean) / features.scale for p in (rows.source, rows.target))
+    return displacement(X, X_target, generator)
 
 
 def _moved(source, target):

@@ -8,6 +8,7 @@ import numpy as np
 
 from domadapt.model_selection.diagnosis._classes import ClassProportion, Separability
 from domadapt.model_selection.diagnosis._columns import MovedColumn
+from domadapt.model_selection.diagnosis._plain import Roughness
 from domadapt.model_selection.diagnosis._tests import ToldApart
 
 TITLES = {
@@ -37,7 +38,7 @@ class Diagnosis:
     explanation : str
         What to do, in a sentence.
     methods : tuple of str
-        Names of adapters and methods of that family.
+        Names of adapters and methods for that kind; none where the advice is not to adapt.
     reasons : list of str
         What speaks for this kind and against the others.
     cautions : list of str
@@ -68,6 +69,12 @@ class Diagnosis:
         ``bbse_interval``. They are right only where nothing but proportions moved.
     separability : Separability
         How far classes are apart on either domain.
+    roughness : Roughness
+        ``found``, how often labels of plain models differ between neighbouring target rows,
+        ``expected``, how often true labels do between like source rows, and ``excess``.
+    displacement : float or None
+        Where labels are numbers, how far the mean of the target lies outside of the space in
+        which source rows vary, over what these do.
     n_source, n_target, n_features : int
         Rows of the domains, all of them, and columns.
     """
@@ -90,6 +97,8 @@ class Diagnosis:
     moved_columns: list[MovedColumn]
     class_proportions: list[ClassProportion]
     separability: Separability
+    roughness: Roughness
+    displacement: float | None
     n_source: int
     n_target: int
     n_features: int
@@ -150,6 +159,11 @@ class Diagnosis:
                 f"held-out source accuracy {apart.source_accuracy:.2f}, confidence "
                 f"{apart.source_confidence:.2f} on the source and {apart.target_confidence:.2f} "
                 f"on the target, agreement with clusters {apart.agreement_with_clusters:.2f}",
+            ),
+            (
+                "neighbours",
+                f"labels of plain models differ in {self.roughness.found:.0%} of the pairs in "
+                f"the target, true ones in {self.roughness.expected:.0%} in like source rows",
             ),
         ]
 

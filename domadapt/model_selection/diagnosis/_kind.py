@@ -1,4 +1,4 @@
-"""Which kind of shift the evidence speaks for, and what that advises."""
+"""Which kind of shift the evidence speaks for."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,8 @@ CHANCE, DOUBTFUL = 0.01, 0.13
 SMALL = 0.05
 # Source rows that count after weighting, as a share, and target rows beyond the source.
 EFFECTIVE, OUTSIDE = 0.2, 0.08
-# From here on classes of the target hang together as a source model predicts them.
-CLUSTERED = 0.3
-FEW_ROWS, FEW_EFFECTIVE = 100, 50
 
 KINDS = ("none", "covariate", "label", "concept")
-METHODS = {
-    "none": (),
-    "label": ("em", "bbse", "rlls"),
-    "covariate": ("domain_classifier", "kmm", "kliep", "rulsif"),
-    "concept": ("per_domain_scaling", "coral", "linear_ot", "subspace_alignment", "dann"),
-}
 
 
 @dataclass(frozen=True)
@@ -83,6 +74,8 @@ def reasons_for(kind, evidence):
     }
     for name, words in names.items():
         verdict = "explains it" if evidence.is_explained_by(name) else "does not explain it"
+        if name == "weights" and evidence.is_explained_by(name) and not evidence.is_covered():
+            verdict = f"would explain it, but {_too_little(evidence)}"
         said.append(f"With {words} the AUC is {after[name].auc:.2f}, which {verdict}.")
     said.append(
         f"{evidence.effective_share:.0%} of the source rows are effective after weighting, and "
@@ -93,42 +86,19 @@ def reasons_for(kind, evidence):
             "label": "The rows of each class look as they did, as far as these columns show.",
             "covariate": "Whether labels depend on the columns as they did cannot be seen "
             "without target labels; weights are right only if they do.",
-            "concept": "No weighting of source rows makes the target: the columns themselves "
-            "moved. Whether labels moved along cannot be seen without target labels.",
+            "concept": "Neither weights of source rows that could be relied on nor class "
+            "proportions explain the shift, so the columns themselves probably moved. Whether "
+            "labels moved along cannot be seen without target labels.",
         }[kind]
     )
     return said
 
 
-def advice_for(kind, evidence, separability, n_source, n_target):
-    """Return "adapt", "adapt with care" or "do not adapt", and a sentence."""
-    if kind == "none":
-        return "do not adapt", "Train on the source as it is: there is no shift to be seen."
-    if kind == "label":
-        return (
-            "adapt with care",
-            "Correct predictions for class proportions ('em', 'bbse', 'rlls'); what aligns the "
-            "domains, and statistics of each domain, would mix the classes up.",
-        )
-    if kind == "covariate":
-        few = evidence.effective_rows < FEW_EFFECTIVE
-        return (
-            "adapt with care",
-            "Weigh source rows ('domain_classifier', 'kmm', 'kliep', 'rulsif'); a flexible model "
-            "without weights may do as well."
-            + (" Few rows count after weighting, so expect noise." if few else ""),
-        )
-    is_clear = separability.agreement_with_clusters >= CLUSTERED
-    if is_clear and min(n_source, n_target) >= FEW_ROWS:
-        return (
-            "adapt",
-            "Map the columns ('per_domain_scaling', 'coral', 'linear_ot') or align features "
-            "('subspace_alignment', 'dann' and other networks).",
-        )
-    why = "the classes of the target hang together badly" if not is_clear else "there are few rows"
-    return (
-        "adapt with care",
-        "Map the columns ('per_domain_scaling', 'coral', 'linear_ot') or align features "
-        f"('subspace_alignment', 'dann' and other networks), and compare with the source model: "
-        f"{why}.",
-    )
+def _too_little(evidence):
+    """Return why weights are not to be relied on, though they make the domains alike."""
+    why = []
+    if evidence.effective_share < EFFECTIVE:
+        why.append("too few source rows count after it")
+    if evidence.outside > OUTSIDE:
+        why.append("too much of the target lies beyond the source")
+    return " and ".join(why)

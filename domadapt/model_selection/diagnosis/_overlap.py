@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from domadapt.shallow.label_shift._calibration import fit_scaling, scaled
@@ -41,23 +40,33 @@ def overlap(source, target, features_of_source, features_of_target, rng):
     splits = list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(X, is_target))
     # Each domain has half of the weight, so that logits are logarithms of ratios of densities.
     weight = np.where(is_target == 1, 1 / n_target, 1 / n_source) * len(X) / 2
-    best = min((_held_out(X, is_target, weight, splits, C) for C in STRENGTHS), key=lambda f: f[0])
+    held_out = _held_out(X, is_target, weight, splits)
+    best = min((_calibrated(logit, is_target, weight) for logit in held_out), key=lambda f: f[0])
     ratio = np.exp(np.minimum(best[1][:n_source], np.log(MOST) + 5))
     ratio = np.minimum(ratio / ratio.mean(), MOST)
     share = ratio.sum() ** 2 / np.square(ratio).sum() / n_source
     return Overlap(ratio, float(share), _outside(source, target, rng))
 
 
-def _held_out(X, is_target, weight, splits, strength):
-    """Return the loss of held-out logits, calibrated, and these."""
-    logit = np.empty(len(X))
+def _held_out(X, is_target, weight, splits):
+    """Return logits of rows that were held out, for each strength of the penalty."""
+    logits = np.empty((len(STRENGTHS), len(X)))
     for seen, held in splits:
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=200))
-        classifier.fit(X[seen], is_target[seen], logisticregression__sample_weight=weight[seen])
-        logit[held] = classifier.decision_function(X[held])
+        scaler = StandardScaler().fit(X[seen])
+        shown, asked = scaler.transform(X[seen]), scaler.transform(X[held])
+        # Each begins where the one with the larger penalty ended.
+        classifier = LogisticRegression(max_iter=200, warm_start=True)
+        for logit, strength in zip(logits, STRENGTHS, strict=True):
+            classifier.set_params(C=strength).fit(shown, is_target[seen], weight[seen])
+            logit[held] = classifier.decision_function(asked)
+    return logits
+
+
+def _calibrated(logit, is_target, weight):
+    """Return the loss of logits after calibration, and these."""
     both = np.column_stack([-logit / 2, logit / 2])
     log_p = scaled(both, *fit_scaling(both, is_target, weight, "bias_corrected"))
-    loss = -weight @ log_p[np.arange(len(X)), is_target]
+    loss = -weight @ log_p[np.arange(len(logit)), is_target]
     return loss, log_p[:, 1] - log_p[:, 0]
 
 

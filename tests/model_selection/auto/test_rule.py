@@ -3,6 +3,12 @@
 import numpy as np
 import pytest
 
+from domadapt.model_selection._smoothness import (
+    Neighborhood,
+    class_roughness,
+    compare_roughness,
+    roughness,
+)
 from domadapt.model_selection.auto import _rule
 from domadapt.model_selection.auto._accuracy import WIDTH, estimate_accuracy, mean_agreement
 from domadapt.model_selection.auto._rule import (
@@ -10,12 +16,6 @@ from domadapt.model_selection.auto._rule import (
     mix,
     smoothed,
     vote_weights,
-)
-from domadapt.model_selection.auto._smoothness import (
-    Neighborhood,
-    class_roughness,
-    compare_roughness,
-    roughness,
 )
 
 N, C = 60, 3

@@ -41,23 +41,22 @@ def test_labels_of_the_target_change_nothing(domains, found):
     assert said(diagnose(X, np.where(d > 0, y, -9), sample_domain=d)) == said(found)
 
 
-def test_nothing_of_the_callers_is_changed(domains):
+def test_a_seed_gives_the_same_and_nothing_of_the_callers_is_changed(domains, found):
     copies = [part.copy() for part in domains]
     state = np.random.mtrand._rand.get_state()[1].copy()
-    diagnose(*domains)
+    assert said(diagnose(*domains)) == said(found)
     for part, copy in zip(domains, copies, strict=True):
         np.testing.assert_array_equal(part, copy)
     np.testing.assert_array_equal(np.random.mtrand._rand.get_state()[1], state)
 
 
-def test_a_seed_gives_the_same_and_another_seed_another_answer(domains, found):
-    assert said(diagnose(*domains)) == said(found)
+def test_another_seed_gives_another_answer(domains, found):
     assert said(diagnose(*domains, random_state=np.random.RandomState(3))) != said(found)
 
 
 def test_source_labels_and_either_domain_matter(domains, found):
     Xs, ys, Xt = domains
-    for other in ((Xs, ys[::-1], Xt), (Xs[::-1], ys, Xt), (Xs, ys, 2 * Xt)):
+    for other in ((Xs, ys[::-1], Xt), (Xs, ys, 2 * Xt)):
         assert said(diagnose(*other)) != said(found)
 
 
@@ -66,19 +65,15 @@ def test_sparse_samples_are_read_as_dense_ones(domains, found):
     assert said(diagnose(sparse.csr_array(Xs), ys, sparse.csr_matrix(Xt))) == said(found)
 
 
-def test_columns_have_the_names_of_a_table(domains):
+def test_columns_have_the_names_of_a_table_and_texts_are_labels(domains):
     Xs, ys, Xt = domains
     names = ["a<b>", "b", "c", "d"]
-    found = diagnose(*(pd.DataFrame(Xs, columns=names), ys, pd.DataFrame(Xt, columns=names)))
+    labels = np.array(["<i>", "dog", "owl"])[ys]
+    found = diagnose(*(pd.DataFrame(Xs, columns=names), labels, pd.DataFrame(Xt, columns=names)))
     assert {one.name for one in found.moved_columns} == set(names)
-    assert "a<b>" not in found._repr_html_()
-    assert "a<b>" in said(found)
-
-
-def test_texts_are_labels(domains):
-    Xs, ys, Xt = domains
-    found = diagnose(Xs, np.array(["<i>", "dog", "owl"])[ys], Xt)
     assert [one.name for one in found.class_proportions] == ["<i>", "dog", "owl"]
+    assert "a<b>" in said(found)
+    assert "a<b>" not in found._repr_html_()
     assert "<i>" not in found._repr_html_()
     assert "&lt;i&gt;" in found._repr_html_()
 
@@ -107,7 +102,6 @@ def test_only_some_rows_of_many_are_looked_at(domains):
     assert (found.n_source, found.n_target) == (120, 90)
     assert len(found.domain_classifier.source) == len(found.domain_classifier.target) == 50
     assert any("max_samples" in caution for caution in found.cautions)
-    assert len(diagnose(Xs, ys, Xt, max_samples=None).domain_classifier.source) == 120
 
 
 @pytest.mark.parametrize(
@@ -197,13 +191,19 @@ def plt():
 
 
 @pytest.mark.parametrize("show", ["columns", "proportions", "scores"])
-def test_a_display_draws_on_axes_of_its_own_or_given(found, domains, plt, show):
+def test_a_display_draws_on_axes_of_its_own_or_given(found, plt, show):
     display = DiagnosisDisplay.from_diagnosis(found, show=show)
     assert display.ax_.figure is display.figure_
     assert display.ax_.patches
     _, ax = plt.subplots()
-    assert DiagnosisDisplay.from_samples(*domains, show=show, ax=ax).ax_ is ax
+    assert DiagnosisDisplay.from_diagnosis(found, show=show, ax=ax).ax_ is ax
     assert ax.patches
+
+
+def test_a_display_diagnoses_samples(found, domains, plt):
+    display = DiagnosisDisplay.from_samples(*domains, show="proportions", max_samples=None)
+    assert said(display.diagnosis) == said(found)
+    assert display.show == "proportions"
 
 
 def test_the_bars_are_the_numbers(found, plt):
