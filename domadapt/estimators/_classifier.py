@@ -150,8 +150,8 @@ class BaseAlignmentClassifier(ClassifierScore, BaseDeepEstimator):
         >>> from domadapt import AlignmentClassifier
         >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
         >>> Xt, yt = make_blobs(200, centers=[[3, 6], [9, 6]], random_state=1)
-        >>> clf = AlignmentClassifier(alignment=None, random_state=0).fit(Xs, ys)
-        >>> before = clf.score(Xt, yt)
+        >>> clf = AlignmentClassifier(alignment=None, batch_norm="per_domain", random_state=0)
+        >>> before = clf.fit(Xs, ys).score(Xt, yt)
         >>> bool(clf.adapt(Xt).score(Xt, yt) > before)
         True
         """

@@ -180,7 +180,8 @@ def test_a_weight_that_is_zero_until_half_of_training_acts_from_then_on(blobs):
     Xs, ys, Xt, _ = blobs
 
     def fit(alignment, n_epochs):
-        clf = AlignmentClassifier(alignment, **SMALL).set_callbacks(AfterEpoch(n_epochs))
+        clf = AlignmentClassifier(alignment, batch_norm="per_domain", **SMALL)
+        clf.set_callbacks(AfterEpoch(n_epochs))
         return clf.fit(Xs, ys, X_target=Xt)
 
     for criterion in ("mmd", "dann"):
