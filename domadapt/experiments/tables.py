@@ -184,7 +184,8 @@ def rows(summary):
         own.append(_method_row(method, values, best))
         if "estimated_accuracy" in method["mean"]:
             own.append(_estimate_row(method))
-    others = [_chosen_row(summary["chosen"])]
+    # Summaries of before the choice have none.
+    others = [_chosen_row(summary["chosen"])] if "chosen" in summary else []
     others += [
         Row(row["name"], _published_pairs(row) + _published_means(row), row["where"])
         for row in summary["published"]
@@ -292,7 +293,8 @@ def notes(summary):
     sentences += [
         _about_estimate(m) for m in summary["methods"] if "estimated_accuracy" in m["mean"]
     ]
-    if named := [pair for pair in summary["chosen"]["pairs"] if pair["complete"]]:
+    chosen = summary.get("chosen", {"pairs": []})
+    if named := [pair for pair in chosen["pairs"] if pair["complete"]]:
         sentences.append(_about_choice(named, summary))
     if summary["published"]:
         sentences.append("Published accuracies are as their source states them, not measured here.")
