@@ -43,6 +43,17 @@ class Neighborhood:
         return self.index.kneighbors(n_neighbors=n_neighbors, return_distance=False)
 
 
+def far_away(source, X):
+    """Return the share of samples that are farther from the source than nearly all of its own.
+
+    Farther from the tenth nearest sample of the source than 99 % of these are.
+    """
+    n_neighbors = min(N_NEIGHBORS, len(source.rows) - 1)
+    own = source.index.kneighbors(n_neighbors=n_neighbors)[0][:, -1]
+    distances = source.index.kneighbors(source.reduction.transform(X), n_neighbors)[0][:, -1]
+    return float(np.mean(distances > np.quantile(own, 0.99)))
+
+
 def roughness(codes, neighbors):
     """Return the share of pairs of neighbours whose labels differ."""
     return float(np.mean(codes[neighbors] != codes[:, None]))

@@ -8,7 +8,7 @@ from domadapt.domains.base import estimator
 from domadapt.domains.cautions import warn
 from domadapt.domains.scores import ClassifierScore
 from domadapt.model_selection._harm import HarmWarning, classifier_checks
-from domadapt.model_selection._smoothness import compare_roughness
+from domadapt.model_selection._smoothness import compare_roughness, far_away
 from domadapt.model_selection._source_model import SourceBeliefs
 from domadapt.model_selection.auto._accuracy import estimate_accuracy, mean_agreement
 from domadapt.model_selection.auto._estimators import BaseAutoAdapt
@@ -20,7 +20,11 @@ from domadapt.model_selection.auto._few_labels import (
     shrunk_accuracy,
 )
 from domadapt.model_selection.auto._label_shift import find_moved_proportions
-from domadapt.model_selection.auto._leaderboard import make_leaderboard
+from domadapt.model_selection.auto._leaderboard import (
+    LEAST_WEIGHT,
+    make_leaderboard,
+    reasons,
+)
 from domadapt.model_selection.auto._rule import (
     ROUGH,
     anchor_exponent,
@@ -30,8 +34,8 @@ from domadapt.model_selection.auto._rule import (
 )
 from domadapt.model_selection.scores import information_maximization_score
 
-# What weighs less hardly takes part.
-SHOWN = 0.01
+# From this share on it is told that target samples are far from the source.
+FAR = 0.05
 
 
 @estimator
@@ -96,6 +100,9 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
     roughness_ : tuple of two floats
         How often labels of the plain vote differ between neighbours of the target, and how
         often true labels do among like samples of the source.
+    far_away_ : float
+        Share of target samples that are farther from the source than 99 % of its own samples:
+        they may be of classes that the source lacks.
     n_features_in_ : int
         Columns seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -158,6 +165,7 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
         self.roughness_ = compare_roughness(
             source, source_codes, neighborhood, vote[rows].argmax(axis=1), len(classes), generator
         )
+        self.far_away_ = far_away(source, data.scaled_target)
         agreement = mean_agreement(proba[is_plain].argmax(axis=2))
         exponent = anchor_exponent(self.roughness_[0] - self.roughness_[1], agreement)
         if self._correction is not None:
@@ -221,7 +229,7 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
     def _is_adapted(self, is_plain):
         if self._chosen in (MIXTURE, VOTE):
             weights = self._weights(is_plain)[: len(is_plain)]
-            return bool((weights[~is_plain] > SHOWN).any())
+            return bool((weights[~is_plain] > LEAST_WEIGHT).any())
         by_name = {member.candidate.name: member.candidate for member in self._members}
         return not by_name[self._chosen].is_plain
 
@@ -336,7 +344,7 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
         heavy = [
             f"{name} ({weight:.2f})"
             for name, weight in zip(board["candidate"], board["weight"], strict=True)
-            if weight > SHOWN
+            if weight > LEAST_WEIGHT
         ]
         yield (
             f"Between neighbouring target samples the labels of the plain models differ in "
@@ -353,26 +361,16 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
             f"Estimated accuracy on the target: {self.estimated_accuracy_:.0%}, between {low:.0%} "
             f"and {high:.0%} on nine of ten pairs of other data sets."
         )
-        yield "\n".join(["Why not the others:", *_reasons(board)])
-        against = self._harm or ["Nothing that was looked at."]
+        yield "\n".join(["Why not the others:", *reasons(board)])
+        against = [*self._harm]
+        if self.far_away_ > FAR:
+            against.append(
+                f"{self.far_away_:.0%} of the target samples are farther from the source than 99 % "
+                "of its own: columns moved, or these are of classes that the source lacks, which "
+                "are predicted as those it has (OSBPClassifier tells them apart)."
+            )
+        against = against or ["Nothing that was looked at."]
         yield "\n".join(["What speaks against the choice:", *against])
-
-
-def _reasons(board):
-    """Yield a line for each candidate without weight."""
-    for row in range(len(board["candidate"])):
-        name = board["candidate"][row]
-        if board["problem"][row]:
-            yield f"  {name}: {board['problem'][row]}"
-        elif board["weight"][row] <= SHOWN:
-            if np.isnan(board["agreement"][row]):
-                yield f"  {name}: right on {board['known_accuracy'][row]:.0%} of the known labels"
-                continue
-            said = f"agrees with the consensus on {board['agreement'][row]:.0%}"
-            if board["erased"][row] > 0:
-                said += f", erases classes of {board['erased'][row]:.0%} of the samples"
-            harm = f"; {board['harm'][row]}" if board["harm"][row] else ""
-            yield f"  {name}: {said}, roughness {board['roughness'][row]:.2f}{harm}"
 
 
 def _harm(codes, beliefs):

@@ -4,7 +4,10 @@ import html
 
 import numpy as np
 
+# Characters of a cell that are printed.
 SHOWN = 40
+# What weighs less hardly takes part.
+LEAST_WEIGHT = 0.01
 
 
 class Leaderboard(dict):
@@ -69,3 +72,20 @@ def make_leaderboard(trained, columns, weights):
     board["seconds"] = np.array([one.seconds for one in trained])[order]
     board["problem"] = np.array([one.problem or "" for one in trained], dtype=object)[order]
     return board
+
+
+def reasons(board):
+    """Yield a line for each candidate without weight."""
+    for row in range(len(board["candidate"])):
+        name = board["candidate"][row]
+        if board["problem"][row]:
+            yield f"  {name}: {board['problem'][row]}"
+        elif board["weight"][row] <= LEAST_WEIGHT:
+            if np.isnan(board["agreement"][row]):
+                yield f"  {name}: right on {board['known_accuracy'][row]:.0%} of the known labels"
+                continue
+            said = f"agrees with the consensus on {board['agreement'][row]:.0%}"
+            if board["erased"][row] > 0:
+                said += f", erases classes of {board['erased'][row]:.0%} of the samples"
+            harm = f"; {board['harm'][row]}" if board["harm"][row] else ""
+            yield f"  {name}: {said}, roughness {board['roughness'][row]:.2f}{harm}"
