@@ -4,7 +4,7 @@ import copy
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from domadapt._storage.objects import encode_object
 from domadapt.domains.base import BaseDomainEstimator, estimator
+from domadapt.domains.cautions import warn
 from domadapt.domains.splitting import check_samples
 from domadapt.model_selection._smoothness import Neighborhood
 from domadapt.model_selection.auto._candidates import (
@@ -36,6 +37,8 @@ from domadapt.model_selection.auto._members import (
 from domadapt.model_selection.auto._training import Data, hold_back, train_all
 
 LEAST_TARGET = 10
+# What a fit without a target does not leave behind.
+OF_TARGET = ("transduction_", "estimated_accuracy_", "accuracy_interval_", "far_away_")
 
 
 @estimator
@@ -79,7 +82,16 @@ class BaseAutoAdapt(BaseDomainEstimator):
             )
 
     def _fit_domains(self, domains):
-        self._check_domains(domains)
+        is_alone = domains.target is None
+        if is_alone:
+            warn(
+                f"{type(self).__name__} was given no target, so that plain models of the source "
+                "alone are trained. Pass X_target or sample_domain."
+            )
+            # In its place the source: nothing is known of another.
+            domains = replace(domains, target=domains.source)
+        else:
+            self._check_domains(domains)
         known = read_known_labels(self, domains)
         start = time.monotonic()
         generator = check_random_state(self.random_state)
@@ -93,6 +105,8 @@ class BaseAutoAdapt(BaseDomainEstimator):
             *hold_back(domains.y, self._learns, generator),
         )
         candidates = self._seeded_candidates(X.shape[1], domains.n_sources, generator)
+        if is_alone:
+            candidates = [candidate for candidate in candidates if candidate.is_plain]
         source, target = (
             Neighborhood(part, generator) for part in (data.scaled, data.scaled_target)
         )
@@ -117,15 +131,13 @@ class BaseAutoAdapt(BaseDomainEstimator):
         self._forget()
         self._scaler, self._neighborhood = scaler, target
         self._choose(trained, data, source, known, generator)
+        if is_alone:
+            for name in OF_TARGET:
+                self.__dict__.pop(name, None)
         if not self.refit:
             self._members: Any = None
 
     def _check_domains(self, domains):
-        if domains.target is None:
-            raise ValueError(
-                f"{type(self).__name__} was given no target. Pass X_target or sample_domain, or "
-                "choose among models of the source alone by GridSearchCV."
-            )
         if len(domains.target) < LEAST_TARGET:
             raise ValueError(
                 f"X_target has {len(domains.target)} samples, and at least {LEAST_TARGET} were "
@@ -207,6 +219,8 @@ class BaseAutoAdapt(BaseDomainEstimator):
             A few short paragraphs.
         """
         check_is_fitted(self, "leaderboard_")
+        if not hasattr(self, "transduction_"):
+            return "There was no target: plain models of the source were trained, and nothing else."
         return "\n\n".join(self._paragraphs())
 
     def _paragraphs(self):

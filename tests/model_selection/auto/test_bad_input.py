@@ -27,7 +27,6 @@ def with_nan(X):
 
 
 BAD_DATA = {
-    "no target": ({"X_target": None}, r"was given no target. Pass X_target or sample_domain"),
     "too few target rows": (
         {"X_target": np.ones((9, 4))},
         r"X_target has 9 samples, and at least 10 were expected",
