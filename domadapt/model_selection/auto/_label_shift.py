@@ -7,11 +7,10 @@ from scipy import special
 
 from domadapt.shallow.label_shift._calibration import fit_scaling, scaled
 from domadapt.shallow.label_shift._proportions import (
-    CHANCE,
     UNEXPLAINED,
     HeldOut,
-    largest_difference,
     p_value_of_means,
+    unexplained_share,
 )
 from domadapt.shallow.label_shift.em import EMProportions
 
@@ -94,8 +93,5 @@ def _estimate(held_out, target, codes):
 def _explains(held_out, target, ratio):
     """Return whether weighted source samples are predicted as target samples are."""
     weight = held_out.weight * ratio[held_out.codes]
-    unexplained = largest_difference(held_out.probabilities, weight, target)
-    sizes = weight.sum() ** 2 / np.square(weight).sum(), len(target)
-    level = np.log(2 * (target.shape[1] + 1) / CHANCE) / 2
-    by_chance = np.sqrt(level * sum(1 / n for n in sizes))
+    unexplained, by_chance = unexplained_share(held_out, weight, target)
     return unexplained <= max(UNEXPLAINED, by_chance)

@@ -141,10 +141,7 @@ class Proportions(Adapter):
     def _is_explained(self, target, held_out, ratio):
         """Return whether proportions are to be trusted; warn where more than these moved."""
         weight = held_out.weight * ratio[held_out.codes]
-        self.unexplained_ = largest_difference(held_out.probabilities, weight, target)
-        sizes = weight.sum() ** 2 / np.square(weight).sum(), len(target)
-        level = np.log(2 * (target.shape[1] + 1) / CHANCE) / 2
-        by_chance = np.sqrt(level * sum(1 / n for n in sizes))
+        self.unexplained_, by_chance = unexplained_share(held_out, weight, target)
         if self.unexplained_ <= max(UNEXPLAINED, by_chance):
             return True
         done = "Predictions are not corrected" if self.only_explained else "They are made use of"
@@ -216,6 +213,17 @@ def p_value_of_means(held_out, target):
         # Probabilities without variance that differ, do so for certain.
         return 0.0
     return float(stats.chi2.sf(np.square(along) @ (1 / values[kept]), max(kept.sum(), 1)))
+
+
+def unexplained_share(held_out, weight, target):
+    """Return the share of target samples that weighted source samples do not explain.
+
+    And the share that chance makes, but for the probability CHANCE.
+    """
+    share = largest_difference(held_out.probabilities, weight, target)
+    sizes = weight.sum() ** 2 / np.square(weight).sum(), len(target)
+    level = np.log(2 * (target.shape[1] + 1) / CHANCE) / 2
+    return share, np.sqrt(level * sum(1 / n for n in sizes))
 
 
 def largest_difference(source, weight, target):
