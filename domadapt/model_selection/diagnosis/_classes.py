@@ -17,10 +17,9 @@ from domadapt.domains.samples import Domains, Samples
 from domadapt.shallow import BBSEProportions, EMProportions
 from domadapt.shallow.label_shift._calibration import fit_scaling, floor_of, logits_of, scaled
 from domadapt.shallow.label_shift._proportions import (
-    CHANCE,
     HeldOut,
     fold_scores,
-    largest_difference,
+    unexplained_share,
 )
 
 FOLDS = 5
@@ -55,10 +54,7 @@ class SourceModel:
 
         The largest difference of distribution functions, and what chance makes of it.
         """
-        found = largest_difference(self.held_out.probabilities, weight, self.target)
-        sizes = weight.sum() ** 2 / np.square(weight).sum(), len(self.target)
-        level = np.log(2 * (self.target.shape[1] + 1) / CHANCE) / 2
-        return found, float(np.sqrt(level * sum(1 / n for n in sizes)))
+        return unexplained_share(self.held_out, weight, self.target)
 
 
 @dataclass(frozen=True)

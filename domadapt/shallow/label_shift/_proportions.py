@@ -223,7 +223,7 @@ def unexplained_share(held_out, weight, target):
     share = largest_difference(held_out.probabilities, weight, target)
     sizes = weight.sum() ** 2 / np.square(weight).sum(), len(target)
     level = np.log(2 * (target.shape[1] + 1) / CHANCE) / 2
-    return share, np.sqrt(level * sum(1 / n for n in sizes))
+    return share, float(np.sqrt(level * sum(1 / n for n in sizes)))
 
 
 def largest_difference(source, weight, target):

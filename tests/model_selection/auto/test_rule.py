@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from domadapt.model_selection import information_maximization_score
 from domadapt.model_selection._smoothness import (
     Neighborhood,
     class_roughness,
@@ -307,3 +308,38 @@ def test_neighbours_are_the_nearest_others():
         nearest = [j for j in np.argsort(distance[i]) if j != i][:10]
         assert sorted(found) == sorted(nearest)
     assert (neighborhood.of(X)[:, 0] == np.arange(30)).all()
+
+
+def test_the_rating_is_the_sum_of_all_that_is_looked_at():
+    rng = np.random.default_rng(0)
+    proba = rng.dirichlet(np.ones(3), size=(5, 40))
+    # The last candidate never says the third class, which the plain ones do.
+    proba[4, :, 2] = 1e-3
+    proba[4] /= proba[4].sum(axis=1, keepdims=True)
+    is_plain, vote = np.arange(5) < 2, np.array([0.5, 0.5])
+    neighbors = np.array([rng.choice(40, 4, replace=False) for _ in range(40)])
+    mixture = mix(proba, is_plain, proba[:2].mean(axis=0), 1.0, neighbors, vote)
+    labels = proba.argmax(axis=2)
+    voted = proba[:2].mean(axis=0).argmax(axis=1)
+    for place in range(5):
+        erased = 0.0
+        for code in range(3):
+            share, of_vote = (labels[place] == code).mean(), (voted == code).mean()
+            erased += of_vote - share if share < 0.1 * of_vote else 0.0
+        assert mixture.erased[place] == pytest.approx(erased)
+        rough = [
+            np.mean(
+                [
+                    labels[place][n] != code
+                    for i in np.flatnonzero(labels[place] == code)
+                    for n in neighbors[i]
+                ]
+            )
+            if (labels[place] == code).sum() >= 2
+            else 1.0
+            for code in range(3)
+        ]
+        sure = information_maximization_score(proba[place])
+        expected = 0.5 * sure + mixture.agreement[place] - erased - 2.0 * np.mean(rough)
+        assert mixture.rating[place] == pytest.approx(expected)
+    assert mixture.erased[4] > 0.1
