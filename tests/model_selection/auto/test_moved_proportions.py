@@ -6,6 +6,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
+from domadapt.model_selection.auto import _label_shift
 from domadapt.model_selection.auto._label_shift import (
     LOWEST,
     POWER,
@@ -58,6 +59,17 @@ def test_models_that_find_other_proportions_are_not_believed():
     target[1] = target[1][:, ::-1]
     target[2] = 0.5
     assert find_moved_proportions(held, target, codes, EQUAL) is None
+
+
+def test_it_counts_how_far_models_are_apart(monkeypatch):
+    held, target, codes, _ = say(np.random.default_rng(0), 0.85, (0.15,))
+    assert find_moved_proportions(held, target, codes, EQUAL) is not None
+    monkeypatch.setattr(_label_shift, "SPREAD", 0.0)
+    assert find_moved_proportions(held, target, codes, EQUAL) is None
+    # The same model three times finds the same.
+    monkeypatch.setattr(_label_shift, "SPREAD", 1e-9)
+    held, target = held[[0, 0, 0]], target[[0, 0, 0]]
+    assert find_moved_proportions(held, target, codes, EQUAL) is not None
 
 
 def test_a_class_that_was_not_held_back_tells_nothing():
