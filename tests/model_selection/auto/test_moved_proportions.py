@@ -6,6 +6,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
+from domadapt import AutoAdaptClassifier
+from domadapt.model_selection._calibration import fit_temperature
 from domadapt.model_selection.auto import _label_shift
 from domadapt.model_selection.auto._label_shift import (
     LOWEST,
@@ -13,6 +15,7 @@ from domadapt.model_selection.auto._label_shift import (
     Correction,
     find_moved_proportions,
 )
+from domadapt.model_selection.auto._training import hold_back
 
 MODELS = (LogisticRegression(), GaussianNB(), RandomForestClassifier(50, random_state=0))
 EQUAL = np.full(3, 1 / 3)
@@ -93,3 +96,31 @@ def test_the_correction_is_the_formula():
             p * (t / s) ** POWER for p, s, t in zip(calibrated, source, target, strict=True)
         ]
         assert np.allclose(found, np.array(expected) / sum(expected))
+
+
+def test_where_proportions_moved_the_choice_is_the_corrected_vote(monkeypatch):
+    rng = np.random.default_rng(0)
+    (Xs, ys), (Xt, yt) = draw(rng, 500, 0.85), draw(rng, 400, 0.15)
+    # Labels of any roughness would be mixed, were proportions not what moved.
+    monkeypatch.setattr("domadapt.model_selection.auto._rule.SMOOTH", -2.0)
+    auto = AutoAdaptClassifier(["coral+lr"], random_state=0).fit(Xs, ys, X_target=Xt)
+    assert not auto.adapts_
+    assert "Moved class proportions explain the target" in auto.explain()
+    plain = [member for member in auto._members if member.candidate.is_plain]
+    answers = np.array([member.answers for member in plain])
+    vote = np.tensordot(auto._mixture.vote_weights, answers, axes=1)
+    assert np.allclose(auto.predict_proba(Xt), auto._correction.correct(vote))
+    before = (vote.argmax(axis=1) == yt).mean()
+    assert (auto.transduction_ == yt).mean() > before + 0.1
+
+
+def test_what_plain_models_say_of_held_back_samples_is_calibrated():
+    rng = np.random.default_rng(0)
+    (Xs, ys), (Xt, _) = draw(rng, 600, 0.5), draw(rng, 100, 0.5)
+    auto = AutoAdaptClassifier(["coral+lr"], random_state=0).fit(Xs, ys, X_target=Xt)
+    codes = ys[hold_back(ys, "classes", np.random.RandomState(0))[1]]
+    for member in (one for one in auto._members if one.candidate.is_plain):
+        assert fit_temperature(member.held_back, codes) == pytest.approx(1.0, abs=0.1)
+    assert max(abs(np.log(m.temperature)) for m in auto._members) > 0.2
+    answers = np.array([member.answers for member in auto._members])
+    assert np.allclose(auto._answers(Xt)[0], answers)
