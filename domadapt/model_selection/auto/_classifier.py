@@ -180,7 +180,7 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
         self.adapts_ = self._is_adapted(is_plain)
         self.transduction_ = classes[mixed.argmax(axis=1)]
         accuracy, interval = estimate_accuracy(
-            proba, mixed, anchor, is_plain, self._correction is not None
+            proba, mixed, is_plain, held_out, self._correction is not None
         )
         if known is not None:
             accuracy, interval = shrunk_accuracy(accuracy, interval, self._right[self._chosen])

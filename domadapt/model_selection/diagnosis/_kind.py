@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 # What remains told apart counts as explained where it may be chance. Between these, class
 # proportions explain a shift only where weights of rows do not explain it better.
-CHANCE, DOUBTFUL = 0.01, 0.13
-# Of predictions, the largest difference of distribution functions that does not matter.
-SMALL = 0.05
+CHANCE, DOUBTFUL = 0.01, 0.08
+# Of predictions, the largest difference of distribution functions that does not matter, and how
+# many times that of chance: weights are estimated too, which adds to it.
+SMALL, SLACK = 0.05, 1.1
 # Source rows that count after weighting, as a share, and target rows beyond the source.
-EFFECTIVE, OUTSIDE = 0.2, 0.08
+EFFECTIVE, OUTSIDE = 0.2, 0.1
 
 KINDS = ("none", "covariate", "label", "concept")
 
@@ -33,7 +34,7 @@ class Evidence:
     def is_explained_by(self, name):
         """Return whether the domains are alike once this explanation is taken away."""
         difference, by_chance = self.differences.get(name, (0.0, 0.0))
-        is_small = difference <= max(SMALL, by_chance)
+        is_small = difference <= max(SMALL, SLACK * by_chance)
         return is_small and self.explanations[name].p_value > CHANCE
 
     def is_covered(self):

@@ -236,35 +236,64 @@ def test_the_anchor_is_half_that_of_neighbours():
     np.testing.assert_allclose(smoothed(vote, of_neighbors), [[0.55, 0.45]])
 
 
-def test_the_estimate_of_the_accuracy_is_the_mean_of_three():
-    proba, is_plain, anchor, *_ = given = arguments()
-    mixed = mix(*given).combine(proba, anchor)
-    of_all, with_anchor = [], []
-    for i in range(N):
-        k = int(np.argmax(mixed[i]))
-        mean = np.mean([model[i][k] for model in proba])
-        of_all.append(mean)
-        with_anchor.append(np.sqrt(mean * anchor[i][k]))
-    pairs = [
-        np.mean([np.argmax(proba[a][i]) == np.argmax(proba[b][i]) for i in range(N)])
+def pairwise_agreement(models):
+    """Return how often two of three models have the same largest probability."""
+    n_samples = len(models[0])
+    same = [
+        np.argmax(models[a][i]) == np.argmax(models[b][i])
         for a, b in ((0, 1), (0, 2), (1, 2))
+        for i in range(n_samples)
     ]
-    expected = np.mean([np.mean(of_all), np.mean(with_anchor), np.mean(pairs)])
-    accuracy, (low, high) = estimate_accuracy(proba, mixed, anchor, is_plain)
-    assert accuracy == pytest.approx(expected)
-    half = WIDTH * np.sqrt(1.02 - np.mean(pairs))
+    return np.mean(same)
+
+
+def logit(p):
+    return np.log(p / (1 - p))
+
+
+def test_the_estimate_of_the_accuracy_is_what_candidates_say_mended_by_plain_models():
+    proba, is_plain, anchor, *_ = given = arguments()
+    mixed, held_out = mix(*given).combine(proba, anchor), drawn(3, seed=3)[0]
+    said = np.mean([np.mean([model[i][np.argmax(mixed[i])] for model in proba]) for i in range(N)])
+    mended = logit(said) + 0.5 * logit(pairwise_agreement(held_out)) - 1.1
+    accuracy, (low, high) = estimate_accuracy(proba, mixed, is_plain, held_out)
+    assert accuracy == pytest.approx(1 / (1 + np.exp(-mended)))
+    half = WIDTH * np.sqrt(1.02 - pairwise_agreement(proba[is_plain]))
     assert (low, high) == (max(accuracy - half, 0), min(accuracy + half, 1))
+
+
+def test_one_plain_model_alone_mends_no_estimate():
+    proba, _, anchor, *_ = arguments()
+    alone = np.arange(len(proba)) == 0
+    said = np.mean([np.mean([model[i][np.argmax(anchor[i])] for model in proba]) for i in range(N)])
+    assert estimate_accuracy(proba, anchor, alone, proba[:1])[0] == pytest.approx(said)
     assert mean_agreement(proba[:1].argmax(axis=2)) == 1.0
 
 
-def test_the_interval_is_wider_where_plain_models_disagree():
-    given = arguments()
-    narrow = estimate_accuracy(given[0], given[2], given[2], given[1])
-    given[0] = given[0].copy()
-    given[0][0] = np.roll(given[0][0], 1, axis=1)
-    wide = estimate_accuracy(given[0], given[2], given[2], given[1])
+def test_where_proportions_moved_the_corrected_vote_is_as_right_as_it_is_sure():
+    proba, is_plain, anchor, *_ = arguments()
+    found, _ = estimate_accuracy(proba, anchor, is_plain, proba[is_plain], is_corrected=True)
+    assert found == pytest.approx(np.mean([max(row) for row in anchor]))
+
+
+def test_plain_models_that_disagree_on_the_target_widen_the_interval():
+    proba, is_plain, anchor, *_ = arguments()
+    held_out = drawn(3, seed=3)[0]
+    narrow = estimate_accuracy(proba, anchor, is_plain, held_out)
+    turned = proba.copy()
+    turned[0] = np.roll(turned[0], 1, axis=1)
+    wide = estimate_accuracy(turned, anchor, is_plain, held_out)
     assert wide[0] < narrow[0]
-    assert wide[0] - wide[1][0] > narrow[0] - narrow[1][0]
+    assert wide[1][1] - wide[0] > narrow[1][1] - narrow[0]
+
+
+def test_plain_models_that_disagree_on_the_source_lower_the_estimate():
+    proba, is_plain, anchor, *_ = arguments()
+    held_out = drawn(3, seed=3)[0]
+    turned = held_out.copy()
+    turned[0] = np.roll(turned[0], 1, axis=1)
+    found = [estimate_accuracy(proba, anchor, is_plain, one)[0] for one in (held_out, turned)]
+    assert found[1] < found[0] - 0.02
 
 
 def clusters(seed, n_samples=80):
