@@ -72,13 +72,32 @@ def test_numbers_are_adapted_where_columns_moved():
     assert "2 times what these do" in words
 
 
-def evidence(p_weights, share, outside=0.0):
+def evidence(p_weights, share, outside=0.0, p_proportions=1e-6, auc=0.6, differences=None):
     def told(p_value):
-        return SimpleNamespace(auc=0.6, interval=(0.5, 0.7), p_value=p_value)
+        return SimpleNamespace(auc=auc, interval=(0.5, 0.7), p_value=p_value)
 
-    after = {"proportions": 1e-6, "weights": p_weights, "location_and_scale": 1e-6}
+    after = {"proportions": p_proportions, "weights": p_weights, "location_and_scale": 1e-6}
     explanations = {name: told(p_value) for name, p_value in after.items()}
-    return Evidence(0.01, 1e-9, told(1e-9), explanations, {}, share, 500 * share, outside)
+    of_rows = (share, 500 * share, outside)
+    return Evidence(0.01, 1e-9, told(1e-9), explanations, differences or {}, *of_rows)
+
+
+@pytest.mark.parametrize(
+    ("difference", "by_chance", "kind"),
+    [(0.05, 0.0, "covariate"), (0.105, 0.1, "covariate"), (0.12, 0.1, "concept")],
+)
+def test_weights_explain_what_predictions_differ_by_up_to_a_little_over_chance(
+    difference, by_chance, kind
+):
+    differences = {"weights": (difference, by_chance)}
+    assert kind_of(evidence(0.4, 0.5, differences=differences)) == kind
+
+
+def test_proportions_explain_it_unless_that_is_doubtful_and_weights_explain_it_better():
+    assert kind_of(evidence(0.4, 0.5, p_proportions=0.05, auc=0.48)) == "covariate"
+    assert kind_of(evidence(0.4, 0.5, p_proportions=0.1, auc=0.48)) == "label"
+    assert kind_of(evidence(0.4, 0.5, p_proportions=0.05, auc=0.52)) == "label"
+    assert kind_of(evidence(0.4, 0.1, p_proportions=0.05, auc=0.48)) == "label"
 
 
 def test_weights_that_would_explain_it_but_rest_on_few_rows_are_said_to():
