@@ -15,16 +15,18 @@ from domadapt.estimators._alignment import resolve
 from domadapt.estimators._batch_norm import adapt_batch_norm
 from domadapt.estimators._cautions import warn_of_collapse
 from domadapt.estimators._deep import BaseDeepEstimator
+from domadapt.estimators._parameters import AlignmentParameters
 from domadapt.estimators._stages import ALIGN, Training
 from domadapt.inputs.frozen import frozen_features
 from domadapt.methods import METHODS
 from domadapt.nn.networks import FeatureClassifier
-from domadapt.training.step import Classification, WeightedCriteria
+from domadapt.training.step import WeightedCriteria
+from domadapt.training.tasks import Classification
 
 
 @estimator
-class BaseAlignmentClassifier(ClassifierScore, BaseDeepEstimator):
-    """Everything of a deep classifier but the choice of its alignment criterion."""
+class BaseDeepClassifier(ClassifierScore, BaseDeepEstimator):
+    """Everything of a deep classifier but how its network is built and aligned."""
 
     label_smoothing: float = 0.1
     class_weight: dict[Any, float] | Literal["balanced"] | None = None
@@ -101,6 +103,29 @@ class BaseAlignmentClassifier(ClassifierScore, BaseDeepEstimator):
         """
         logits = torch.from_numpy(self._outputs(self._samples(X), sample_domain))
         return logits.softmax(1).numpy()
+
+    def _decided(self, outputs):
+        """Return the labels of the largest logits."""
+        return self._all_labels[outputs.argmax(axis=1)]
+
+    @property
+    def _all_labels(self):
+        """The labels in the order of the logits."""
+        return self.classes_
+
+    @property
+    def _n_outputs(self):
+        return len(self._all_labels)
+
+
+@estimator
+class BaseAlignmentClassifier(AlignmentParameters, BaseDeepClassifier):
+    """Everything of a deep classifier but the choice of its alignment criterion."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **AlignmentParameters._parameter_constraints,
+        **BaseDeepClassifier._parameter_constraints,
+    }
 
     def adapt(self, X_target: Any, *, alignment: Any = "shot") -> Self:
         """Adapt the fitted classifier to target samples alone, without any of the source.
@@ -201,23 +226,10 @@ class BaseAlignmentClassifier(ClassifierScore, BaseDeepEstimator):
             return network.feature_extractor
         return backbone
 
-    def _decided(self, outputs):
-        """Return the labels of the largest logits."""
-        return self._all_labels[outputs.argmax(axis=1)]
-
     def _look_at_transduction(self):
         method = METHODS.get(self.alignment) if isinstance(self.alignment, str) else None
         lacks = method is not None and method.setting in ("partial", "open set")
         warn_of_collapse(self.transduction_, len(self.classes_), may_lack_classes=lacks)
-
-    @property
-    def _all_labels(self):
-        """The labels in the order of the logits."""
-        return self.classes_
-
-    @property
-    def _n_outputs(self):
-        return len(self._all_labels)
 
 
 def _sample_weights(class_weight, classes, domains):

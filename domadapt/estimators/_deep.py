@@ -34,13 +34,7 @@ from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.images import leave_out_unreadable
 from domadapt.inputs.reader import NUMPY_DTYPES, PRECISIONS, Reader, n_processes, resolve_device
 from domadapt.nn.layers import extract_features, one_domain, without_gradient
-from domadapt.nn.networks import (
-    FeatureClassifier,
-    build_network,
-    check_layer_sizes,
-    stack_layers,
-    training_dtype,
-)
+from domadapt.nn.networks import FeatureClassifier, stack_layers, training_dtype
 from domadapt.nn.random_numbers import RandomNumbers
 from domadapt.training.finite import NonFiniteLossError
 from domadapt.training.loss_weights import LOSS_WEIGHTS
@@ -58,14 +52,20 @@ PRETRAINED_RATE = 0.1
 
 
 class BaseDeepEstimator(DeepPredictions):
-    """Everything of a deep estimator but what it predicts and how domains are aligned.
+    """Everything of a deep estimator but what it predicts and how domains are aligned."""
 
-    Subclasses have an attribute ``alignment``, a parameter or a property.
-    """
-
-    # How several criteria are weighed; a parameter of those that take any alignment.
+    # What no parameter of a subclass sets: nothing aligned, and no network built from outside.
+    alignment: Any = None
+    alignment_weight: Any = None
+    alignment_schedule: Any = "constant"
     loss_weights: Any = "fixed"
-    alignment: Any
+    backbone: Any = None
+    backbone_rate: Any = None
+    freeze: Any = False
+    feature_cache: Any = None
+    hidden_layer_sizes: Any = None
+    dropout: Any = 0.0
+    batch_norm: Any = None
     _stages: ClassVar[tuple[Stage, ...]] = TOGETHER
     _takes_any_alignment: ClassVar[bool] = False
     # What a fit may leave behind, and the next one removes.
@@ -265,14 +265,7 @@ class BaseDeepEstimator(DeepPredictions):
                 for part in (source, target)
             )
             sample = reader.sample(source)
-        network, trained_backbone = build_network(
-            sample,
-            n_outputs,
-            backbone=backbone,
-            hidden_layer_sizes=check_layer_sizes(self.hidden_layer_sizes),
-            batch_norm=batch_norm is not None,
-            dropout=self.dropout,
-        )
+        network, trained_backbone = self._make_network(sample, n_outputs, backbone, batch_norm)
         fitted["module_"] = network
         if frozen is not None:
             extractor = stack_layers(frozen, network.feature_extractor)
@@ -321,7 +314,7 @@ class BaseDeepEstimator(DeepPredictions):
             settings,
             training.seed,
             training.random_numbers,
-            backbone=training.backbone,
+            rates=self._rates(training),
             source_domains=source_domains,
             loss_weights=loss_weights,
             see_target=see_target,
@@ -330,12 +323,17 @@ class BaseDeepEstimator(DeepPredictions):
     def _checkpoint_of(self, stage):
         return None if self.checkpoint is None else Path(f"{self.checkpoint}{stage.ending}")
 
+    def _rates(self, training):
+        """Return parts of the network, each with what multiplies its learning rate."""
+        if training.backbone is None:
+            return []
+        if self.backbone_rate is not None:
+            return [(training.backbone, self.backbone_rate)]
+        is_pretrained = getattr(self.backbone, "pretrained", False) is True
+        return [(training.backbone, PRETRAINED_RATE if is_pretrained else 1.0)]
+
     def _training_settings(self, training, parts, alignment_weight):
         n_samples = [len(part) for part in parts.values()]
-        backbone_rate = self.backbone_rate
-        if backbone_rate is None:
-            is_pretrained = getattr(self.backbone, "pretrained", False) is True
-            backbone_rate = PRETRAINED_RATE if is_pretrained else 1.0
         return TrainingSettings(
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
@@ -343,7 +341,6 @@ class BaseDeepEstimator(DeepPredictions):
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
-            backbone_factor=backbone_rate,
             batch_norm=training.batch_norm,
             alignment_weight=alignment_weight,
             alignment_schedule=resolve_schedule(ALIGNMENT_SCHEDULES, self.alignment_schedule),

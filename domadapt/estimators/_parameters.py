@@ -37,16 +37,7 @@ class TrainingParameters(BaseDomainEstimator):
     A method's own defaults are declared again in its class.
     """
 
-    hidden_layer_sizes: int | Sequence[int] | None = None
-    dropout: float = 0.0
-    backbone: nn.Module | None = None
-    backbone_rate: float | None = None
-    freeze: bool = False
-    feature_cache: FilePath | None = None
     image_loader: ImageLoader | None = None
-    batch_norm: BatchNorm = "auto"
-    alignment_weight: float | None = None
-    alignment_schedule: Literal["dann", "linear", "constant"] | Schedule = "dann"
     optimizer: Optimizer = "sgd"
     learning_rate: float = 0.03
     learning_rate_schedule: Literal["dann", "constant"] | Schedule = "dann"
@@ -61,16 +52,7 @@ class TrainingParameters(BaseDomainEstimator):
     verbose: bool | int = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), None],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "backbone": [nn.Module, None],
-        "backbone_rate": [Interval(Real, 0, None, closed="left"), None],
-        "freeze": ["boolean"],
-        "feature_cache": [str, os.PathLike, None],
         "image_loader": [ImageLoader, None],
-        "batch_norm": [StrOptions({"auto", "per_domain", "joint"}), None],
-        "alignment_weight": [Interval(Real, 0, None, closed="left"), None],
-        "alignment_schedule": [StrOptions(set(ALIGNMENT_SCHEDULES)), callable],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
@@ -83,16 +65,7 @@ class TrainingParameters(BaseDomainEstimator):
         "device": [str, torch.device],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
-        # Names are resolved, and kinds told apart, where the criteria are built.
-        "alignment": [str, callable, list, None],
     }
-
-    def _resolved_batch_norm(self, *, aligns):
-        """Return what batch_norm stands for in a fit, by whether it aligns now or later."""
-        if self.batch_norm != "auto":
-            return self.batch_norm
-        # The statistics of a target help its alignment; without it plain layers do better.
-        return "per_domain" if aligns else None
 
     def _check_schedules(self):
         """Raise an error where a schedule of the caller's does not return factors."""
@@ -115,6 +88,53 @@ class TrainingParameters(BaseDomainEstimator):
             # A folder that is not there yet is made, in one that is.
             there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
             _check_writable("feature_cache", self.feature_cache, there)
+
+
+@estimator
+class NetworkParameters(TrainingParameters):
+    """The parameters of an estimator that builds its network itself."""
+
+    hidden_layer_sizes: int | Sequence[int] | None = None
+    dropout: float = 0.0
+    backbone: nn.Module | None = None
+    backbone_rate: float | None = None
+    freeze: bool = False
+    feature_cache: FilePath | None = None
+    batch_norm: BatchNorm = "auto"
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **TrainingParameters._parameter_constraints,
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), None],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "backbone": [nn.Module, None],
+        "backbone_rate": [Interval(Real, 0, None, closed="left"), None],
+        "freeze": ["boolean"],
+        "feature_cache": [str, os.PathLike, None],
+        "batch_norm": [StrOptions({"auto", "per_domain", "joint"}), None],
+    }
+
+    def _resolved_batch_norm(self, *, aligns):
+        """Return what batch_norm stands for in a fit, by whether it aligns now or later."""
+        if self.batch_norm != "auto":
+            return self.batch_norm
+        # The statistics of a target help its alignment; without it plain layers do better.
+        return "per_domain" if aligns else None
+
+
+@estimator
+class AlignmentParameters(NetworkParameters):
+    """The parameters of an estimator that aligns domains."""
+
+    alignment_weight: float | None = None
+    alignment_schedule: Literal["dann", "linear", "constant"] | Schedule = "dann"
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **NetworkParameters._parameter_constraints,
+        "alignment_weight": [Interval(Real, 0, None, closed="left"), None],
+        "alignment_schedule": [StrOptions(set(ALIGNMENT_SCHEDULES)), callable],
+        # Names are resolved, and kinds told apart, where the criteria are built.
+        "alignment": [str, callable, list, None],
+    }
 
 
 def _check_writable(name, value, folder):

@@ -13,7 +13,7 @@ from domadapt.estimators._state import encode_fitted
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.reader import PRECISIONS, Reader
 from domadapt.nn.layers import as_first_domain, extract_features
-from domadapt.nn.networks import FeatureClassifier
+from domadapt.nn.networks import FeatureClassifier, build_network, check_layer_sizes
 
 
 class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainingParameters):
@@ -85,6 +85,17 @@ class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trainin
         if not isinstance(frozen, FrozenBackbone):
             return extractor, None
         return extractor.layers, frozen
+
+    def _make_network(self, sample, n_outputs, backbone, batch_norm):
+        """Return a network for samples like the given ones, and its copy of the backbone."""
+        return build_network(
+            sample,
+            n_outputs,
+            backbone=backbone,
+            hidden_layer_sizes=check_layer_sizes(self.hidden_layer_sizes),
+            batch_norm=batch_norm is not None,
+            dropout=self.dropout,
+        )
 
     def _to_file(self):
         check_is_fitted(self)

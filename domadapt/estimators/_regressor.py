@@ -8,16 +8,14 @@ import torch
 from domadapt.domains.base import estimator
 from domadapt.domains.scores import RegressorScore
 from domadapt.estimators._deep import BaseDeepEstimator
-from domadapt.estimators._parameters import BatchNorm, Optimizer
-from domadapt.training.step import Regression
+from domadapt.estimators._parameters import AlignmentParameters, BatchNorm, Optimizer
+from domadapt.training.tasks import Regression
 
 
 @estimator
-class BaseAlignmentRegressor(RegressorScore, BaseDeepEstimator):
-    """Everything of a deep regressor but the choice of its alignment criterion."""
+class BaseDeepRegressor(RegressorScore, BaseDeepEstimator):
+    """Everything of a deep regressor but how its network is built and aligned."""
 
-    # Batch normalisation takes the scale of samples away, which the values may depend on.
-    batch_norm: BatchNorm = None
     # The squared error has no bound on its gradient, under which plain SGD may run away.
     optimizer: Optimizer = "adam"
     learning_rate: float = 1e-3
@@ -87,3 +85,13 @@ class BaseAlignmentRegressor(RegressorScore, BaseDeepEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+@estimator
+class BaseAlignmentRegressor(AlignmentParameters, BaseDeepRegressor):
+    """Everything of a deep regressor but the choice of its alignment criterion."""
+
+    # Batch normalisation takes the scale of samples away, which the values may depend on.
+    batch_norm: BatchNorm = None
+    optimizer: Optimizer = BaseDeepRegressor.optimizer
+    learning_rate: float = BaseDeepRegressor.learning_rate

@@ -17,7 +17,7 @@ from domadapt.inputs.frozen import FrozenBackbone
 from domadapt.inputs.images import ImageLoader
 from domadapt.inputs.reader import resolve_device
 from domadapt.nn.layers import SplitBatchNorm, split_batch_norm
-from domadapt.nn.networks import FeatureClassifier, build_network, check_layer_sizes, stack_layers
+from domadapt.nn.networks import FeatureClassifier, check_layer_sizes, stack_layers
 from domadapt.nn.random_numbers import RandomNumbers
 
 ATTRIBUTES = ("batch_norm_", "n_features_in_", "feature_names_in_", "n_skipped_images_")
@@ -144,7 +144,6 @@ def _build_module(estimator, info, device):
     # Without a backbone a network takes its sizes from shapes alone.
     built_on = torch.device("meta") if backbone is None else device
     sample = torch.zeros((2, *info["input_shape"]), device=built_on, dtype=DTYPES[info["dtype"]])
-    hidden_layer_sizes = check_layer_sizes(estimator.hidden_layer_sizes)
     with (
         RandomNumbers(0, torch.device("cpu"), lends_global=backbone is not None).drawn(),
         built_on if built_on.type == "meta" else contextlib.nullcontext(),
@@ -152,14 +151,7 @@ def _build_module(estimator, info, device):
         if estimator.freeze:
             frozen, backbone = FrozenBackbone(backbone, sample), None
             sample = frozen(sample)
-        network, _ = build_network(
-            sample,
-            estimator._n_outputs,
-            backbone=backbone,
-            hidden_layer_sizes=hidden_layer_sizes,
-            batch_norm=batch_norm is not None,
-            dropout=estimator.dropout,
-        )
+        network, _ = estimator._make_network(sample, estimator._n_outputs, backbone, batch_norm)
     if built_on != device:
         network.to_empty(device=device)
     # Batch normalisation that takes no gradient was not split.

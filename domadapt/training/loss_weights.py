@@ -104,6 +104,25 @@ class UncertaintyWeights(nn.Module):
         alignment_loss = torch.stack(losses).sum() + (penalty - penalty.detach())
         return scale_gradient(task_loss, task_factor), alignment_loss, *losses
 
+    def weigh(self, losses, features):
+        """Weigh the losses of several tasks.
+
+        Parameters
+        ----------
+        losses : list of Tensor of shape ()
+            Of each task.
+        features : Tensor of shape (n_samples, n_features)
+            What they share; not needed here.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The sum of the losses as they are, with the gradient of the weighted ones.
+        """
+        factors = self.factors()
+        penalty = self.penalty(torch.stack(losses))
+        return _scaled_sum(losses, factors) + (penalty - penalty.detach())
+
     def penalty(self, losses):
         """Return what the weights learn by.
 
@@ -227,14 +246,35 @@ class GradNormWeights(nn.Module):
         current = [torch.ones_like(task_loss)] * len(factors)
         later = [functools.partial(current.__getitem__, i) for i in range(len(current))]
         losses = criteria(tensors, later, limited=False)
-        # The rehearsal of a step, in evaluation mode, is not to count.
-        if self.training and tensors.features.requires_grad and torch.is_grad_enabled():
-            both = [task_loss, *losses]
-            norms = [_gradient_norm(loss, tensors.features) for loss in both]
-            self.update(torch.stack(both).detach(), torch.stack(norms))
+        self._measure([task_loss, *losses], tensors.features)
         task_factor, *found = self.factors()
         current[:] = _multiplied(found, factors)
         return scale_gradient(task_loss, task_factor), torch.stack(losses).sum(), *losses
+
+    def weigh(self, losses, features):
+        """Weigh the losses of several tasks by their gradients at the features.
+
+        Parameters
+        ----------
+        losses : list of Tensor of shape ()
+            Of each task.
+        features : Tensor of shape (n_samples, n_features)
+            What they share.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+            The sum of the losses as they are, with the gradient of the weighted ones.
+        """
+        self._measure(losses, features)
+        return _scaled_sum(losses, self.factors())
+
+    def _measure(self, losses, features):
+        """Take one step by the gradients of losses at the features."""
+        # The rehearsal of a step, in evaluation mode, is not to count.
+        if self.training and features.requires_grad and torch.is_grad_enabled():
+            norms = [_gradient_norm(loss, features) for loss in losses]
+            self.update(torch.stack(losses).detach(), torch.stack(norms))
 
     @torch.no_grad()
     def update(self, losses, norms):
@@ -282,6 +322,12 @@ LOSS_WEIGHTS = {"uncertainty": UncertaintyWeights, "gradnorm": GradNormWeights}
 
 def _multiplied(found, factors):
     return [factor.to(weight) * weight for weight, factor in zip(found, factors, strict=True)]
+
+
+def _scaled_sum(losses, factors):
+    """Return the sum of losses as they are, the gradient of each times its factor."""
+    first, *others = (scale_gradient(loss, f) for loss, f in zip(losses, factors, strict=True))
+    return sum(others, start=first)
 
 
 def _gradient_norm(loss, features):

@@ -31,17 +31,22 @@ def make_optimizer(name, groups, weight_decay):
     return OPTIMIZERS[name](groups, weight_decay=weight_decay, fused=True)
 
 
-def parameter_groups(module, backbone=None, backbone_factor=1.0):
+def parameter_groups(module, rates=()):
     """Return what is trained, as groups with a factor of the learning rate each.
 
-    That of a backbone, a part of the module, is ``backbone_factor``. Parameters that need
-    no gradient are in no group.
+    ``rates`` holds pairs of a part of the module and its factor, a number or a callable from
+    progress to one. What is in no part has the factor 1, and what is in several that of the
+    first. Parameters that need no gradient are in no group.
     """
-    slow = {id(p) for p in backbone.parameters()} if backbone is not None else set()
+    place: dict[int, int] = {}
+    for number, (part, _) in enumerate(rates, start=1):
+        for parameter in part.parameters():
+            place.setdefault(id(parameter), number)
+    factors = [1.0, *(factor for _, factor in rates)]
     trained = [p for p in module.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in trained if id(p) not in slow], "factor": 1.0},
-        {"params": [p for p in trained if id(p) in slow], "factor": backbone_factor},
+        {"params": [p for p in trained if place.get(id(p), 0) == number], "factor": factor}
+        for number, factor in enumerate(factors)
     ]
     return [group for group in groups if group["params"]]
 

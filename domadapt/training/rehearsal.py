@@ -17,8 +17,7 @@ def rehearse(step, inputs, index, scalars):
     if step.loss_weights is not None:
         step.loss_weights.train()
     step.zero_grad()  # Where a criterion has called backward.
-    names = [] if step.criteria is None else step.criteria.names
-    constant = [name for name, own in zip(names, losses, strict=True) if not own.requires_grad]
+    constant = [n for n, own in zip(step.names, losses, strict=True) if not own.requires_grad]
     # Features of which nothing is trained give no criterion a gradient.
     if constant and any(p.requires_grad for p in step.network.feature_extractor.parameters()):
         warn(

@@ -6,7 +6,6 @@ from numbers import Real
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -42,12 +41,13 @@ class TrainingStep(nn.Module):
         What is trained.
     criteria : WeightedCriteria or None
         The alignment term; None trains on the task alone.
-    task : Classification, Regression or None
-        What is learnt from labels; None trains on the alignment alone.
+    task : Task or None
+        What is learnt from labels; None trains on the alignment alone. Several tasks go
+        without criteria.
     share_sizes : dict of str to int
         Samples of each part in every mini-batch of this process, in the order in which they
         stand there: ``"source"``, ``"labelled"`` samples of the target and ``"target"``,
-        where they are there.
+        where they are there. Any part but ``"target"``, which comes last, is labelled.
     precision : torch.dtype
         What the feature extractor computes in; float32 and float64 stand for that of
         its weights.
@@ -82,8 +82,8 @@ class TrainingStep(nn.Module):
         inputs : Tensor of shape (sum of share_sizes, ...)
             This process's share of the mini-batch, in the order of ``share_sizes``.
         index : dict of str to Tensor of shape (n,), int64
-            Samples of each part of the whole mini-batch; ``"labelled"`` ones are counted as
-            the task counts them, after the source's.
+            Samples of each part of the whole mini-batch; labelled ones are counted as the
+            task counts them, one part after the other.
         scalars : Tensor of shape (1 + n_criteria,), float64
             The progress of training, and what multiplies the gradient of each criterion
             into the network.
@@ -91,8 +91,9 @@ class TrainingStep(nn.Module):
         Returns
         -------
         losses : tuple of Tensor of shape ()
-            That of the task, that of the alignment, and those of each criterion. The first
-            two, which are None where there is none, are what is trained on.
+            That of the task, that of the alignment, and those of each criterion, or of each
+            of several tasks. The first two, which are None where there is none, are what is
+            trained on.
         """
         features = extract_features(self.network.feature_extractor, inputs, self.precision)
         features = self._gather(features)
@@ -101,9 +102,10 @@ class TrainingStep(nn.Module):
         source_index = index.get("source", nothing)
         task, task_loss = self.task, None
         if task is not None:
-            parts = [index[part] for part in ("source", "labelled") if part in index]
-            supervised = parts[0] if len(parts) == 1 else torch.cat(parts)
-            task_loss = task.loss(outputs[: len(supervised)], supervised)
+            task_losses = task.losses(outputs, [n for part, n in index.items() if part != "target"])
+            task_loss = task_losses[0]
+            if len(task_losses) > 1:
+                return self._weighed(task_losses, features), None, *task_losses
         if self.criteria is None:
             return task_loss, None
         has_weight = task is not None and task.weight is not None
@@ -128,6 +130,19 @@ class TrainingStep(nn.Module):
             return self.loss_weights(task_loss, self.criteria, tensors, factors)
         losses = self.criteria(tensors, factors)
         return task_loss, sum(losses[1:], start=losses[0]), *losses
+
+    def _weighed(self, losses, features):
+        """Return the loss of several tasks together."""
+        if self.loss_weights is None:
+            return sum(losses[1:], start=losses[0])
+        return self.loss_weights.weigh(losses, features)
+
+    @property
+    def names(self):
+        """Those of the losses that are noted beside that of the task and of the alignment."""
+        if self.criteria is not None:
+            return self.criteria.names
+        return [] if self.task is None else self.task.names
 
     def _gather(self, rows):
         return rows if n_processes() == 1 else gather_rows(rows, self.share_sizes)
@@ -185,56 +200,6 @@ class EagerRunner:
         self.optimizer.step()
         self.optimizer.zero_grad()
         return torch.stack([self.none if loss is None else loss.detach() for loss in losses])
-
-
-class Classification:
-    """Cross-entropy with the classes of the labelled samples.
-
-    Parameters
-    ----------
-    labels : Tensor of shape (n_samples,), int64
-        Classes from 0: the source's, then those of labelled samples of the target.
-    weight : Tensor of shape (n_samples,) or None, default=None
-        Weight of each sample, of mean 1 over the source.
-    label_smoothing : float, default=0.0
-        Share of each label that is spread evenly over all classes.
-    """
-
-    def __init__(self, labels, weight=None, label_smoothing=0.0):
-        self.labels, self.weight, self.label_smoothing = labels, weight, label_smoothing
-
-    def loss(self, logits, index):
-        """Return the mean cross-entropy in nats of the samples that the index names."""
-        smoothing = self.label_smoothing
-        if self.weight is None:
-            return F.cross_entropy(logits, self.labels[index], label_smoothing=smoothing)
-        losses = F.cross_entropy(
-            logits, self.labels[index], reduction="none", label_smoothing=smoothing
-        )
-        return torch.dot(self.weight[index], losses) / len(losses)
-
-
-class Regression:
-    """Mean squared error with the values of the labelled samples.
-
-    Parameters
-    ----------
-    labels : Tensor of shape (n_samples, n_outputs)
-        The source's values, then those of labelled samples of the target.
-    weight : Tensor of shape (n_samples,) or None, default=None
-        Weight of each sample, of mean 1 over the source.
-    """
-
-    def __init__(self, labels, weight=None):
-        self.labels, self.weight = labels, weight
-
-    def loss(self, predictions, index):
-        """Return the mean over samples and outputs, in squared units of the values."""
-        values = self.labels[index]
-        if self.weight is None:
-            return F.mse_loss(predictions, values)
-        losses = F.mse_loss(predictions, values, reduction="none").mean(1)
-        return torch.dot(self.weight[index], losses) / len(losses)
 
 
 class WeightedCriteria(nn.Module):

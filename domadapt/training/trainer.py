@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -17,7 +18,7 @@ from domadapt.training.orders import EndlessPermutations, steps_in_epoch
 from domadapt.training.rehearsal import rehearse
 from domadapt.training.step import EagerRunner, TrainingStep
 
-# The parts of a mini-batch; each draws its samples from a seed of its own.
+# Each part of a mini-batch draws its samples from a seed of its own; others come after these.
 PARTS = ("source", "target", "labelled")
 
 
@@ -37,8 +38,6 @@ class TrainingSettings:
         As in :func:`domadapt.training.optimization.make_optimizer`.
     learning_rate, weight_decay : float
         As in :func:`domadapt.training.optimization.make_optimizer`.
-    backbone_factor : float
-        What the learning rate of a backbone is multiplied by.
     batch_norm : {"per_domain", "joint"} or None
         Whether each domain is normalised by its own statistics.
     alignment_weight : float
@@ -55,7 +54,6 @@ class TrainingSettings:
     optimizer: str
     learning_rate: float
     weight_decay: float
-    backbone_factor: float
     batch_norm: str | None
     alignment_weight: float
     alignment_schedule: Callable[[float], float]
@@ -101,6 +99,10 @@ def check_batch_norm(network, criteria, n_samples, batch_size):
         )
 
 
+def _place_of(part, parts):
+    return PARTS.index(part) if part in PARTS else len(PARTS) + list(parts).index(part)
+
+
 class Trainer:
     """Trains a network epoch by epoch.
 
@@ -116,7 +118,7 @@ class Trainer:
         The alignment term, trained in place where it has parameters.
     batches : ArrayBatches or ImageBatches
         Samples of both domains, or of one alone.
-    task : Classification, Regression or None
+    task : Task or None
         What is learnt from labels, on the device of the network; None trains on the
         alignment alone.
     settings : TrainingSettings
@@ -125,8 +127,9 @@ class Trainer:
         Draws the order of samples.
     random_numbers : RandomNumbers
         What else is drawn, such as dropout.
-    backbone : nn.Module or None, default=None
-        The part of the network that learns at ``backbone_factor`` of the rate.
+    rates : list of (nn.Module, float or callable), default=()
+        Parts of the network, each with what multiplies its learning rate: a number, or a
+        callable from progress to one.
     source_domains : Tensor of shape (n_samples, n_sources) or None, default=None
         For every source sample a one in the column of its domain.
     loss_weights : nn.Module or None, default=None
@@ -140,7 +143,7 @@ class Trainer:
     history : dict of str to list of float
         For each epoch the means of ``task_loss`` and ``alignment_loss``, 0 where there is
         none, the ``alignment_weight`` and ``learning_rate`` of its last step, and the mean
-        loss of each criterion by its name.
+        loss of each criterion, or of each of several tasks, by its name.
     n_steps : int
         Updates so far.
     """
@@ -155,7 +158,7 @@ class Trainer:
         seed,
         random_numbers,
         *,
-        backbone=None,
+        rates=(),
         source_domains=None,
         loss_weights=None,
         see_target=None,
@@ -166,7 +169,8 @@ class Trainer:
         self.batch_sizes = {part: self._batch_size(n) for part, n in n_samples.items()}
         self.share_sizes = {part: n // n_processes() for part, n in self.batch_sizes.items()}
         self.orders = {
-            part: EndlessPermutations(n, seed + PARTS.index(part)) for part, n in n_samples.items()
+            part: EndlessPermutations(n, seed + _place_of(part, n_samples))
+            for part, n in n_samples.items()
         }
         self.steps_per_epoch = settings.steps_per_epoch or steps_in_epoch(
             n_samples.values(), settings.batch_size
@@ -187,14 +191,14 @@ class Trainer:
         # The criteria's initial weights have been drawn by now. What is drawn during
         # training, such as dropout, must not depend on whether there was a criterion.
         random_numbers.seed(seed)
-        groups = parameter_groups(self.step, backbone, settings.backbone_factor)
+        groups = parameter_groups(self.step, rates)
         self.rate_factors = [group["factor"] for group in groups]
         self.runner = EagerRunner(
             self.step,
             partial(make_optimizer, settings.optimizer, groups, settings.weight_decay),
         )
         names = ["task_loss", "alignment_loss", "alignment_weight", "learning_rate"]
-        names += [] if criteria is None else criteria.names
+        names += self.step.names
         self.history: dict[str, list[float]] = {name: [] for name in names}
         self.n_steps = 0
 
@@ -241,8 +245,10 @@ class Trainer:
             )
 
     def _as_task_counts(self, index):
-        """Return indices on the device, those of labelled target samples after the source's."""
-        first = {"labelled": self.batches.n_samples.get("source", 0)}
+        """Return indices on the device, those of labelled samples one part after the other."""
+        labelled = [part for part in index if part != "target"]
+        before = accumulate([0, *(self.batches.n_samples[part] for part in labelled)])
+        first = dict(zip(labelled, before, strict=False))
         return {part: rows.to(self.device) + first.get(part, 0) for part, rows in index.items()}
 
     def _share(self, index):
@@ -314,7 +320,7 @@ class Trainer:
             self.n_steps = first_step
             raise NonFiniteLossError(problem)
         task_mean, alignment_mean, *means = losses_of_steps.mean(0).tolist()
-        names = [] if self.criteria is None else self.criteria.names
+        names = self.step.names
         epoch = {"task_loss": task_mean, "alignment_loss": alignment_mean} | last
         # A function of a person's own may be called alignment_loss: the sum stands there.
         for name, value in (dict(zip(names, means, strict=True)) | epoch).items():
@@ -329,7 +335,8 @@ class Trainer:
             rate = settings.learning_rate * settings.learning_rate_schedule(progress)
             own = [] if self.criteria is None else self.criteria.own_weights(progress)
             scalars.append([progress, *(weight * w for w in own)])
-            rates.append([rate * factor for factor in self.rate_factors])
+            factors = [f(progress) if callable(f) else f for f in self.rate_factors]
+            rates.append([rate * factor for factor in factors])
         both = (torch.tensor(v, dtype=torch.float64).to(self.device) for v in (scalars, rates))
         return *both, {"alignment_weight": weight, "learning_rate": rate}
 

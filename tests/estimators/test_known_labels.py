@@ -13,7 +13,7 @@ from domadapt import (
     SHOTClassifier,
     pack,
 )
-from domadapt.training.step import Classification
+from domadapt.training.tasks import Classification
 
 SMALL = {"hidden_layer_sizes": (16,), "max_epochs": 3, "batch_size": 32, "random_state": 0}
 

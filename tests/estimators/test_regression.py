@@ -17,7 +17,7 @@ from domadapt import (
     DANRegressor,
     DeepJDOTRegressor,
 )
-from domadapt.training.step import Regression
+from domadapt.training.tasks import Regression
 from domadapt.training.trainer import Trainer
 
 # A criterion that sees features alone, and one to which the shape of the values matters.

@@ -60,7 +60,7 @@ def test_a_backbone_is_in_a_group_of_its_own_and_what_takes_no_gradient_in_none(
     backbone, head = torch.nn.Linear(3, 2), torch.nn.Linear(2, 1)
     backbone.bias.requires_grad_(False)
     network = torch.nn.Sequential(backbone, head)
-    groups = parameter_groups(network, backbone, 0.1)
+    groups = parameter_groups(network, [(backbone, 0.1)])
     assert [group["factor"] for group in groups] == [1.0, 0.1]
     assert [[*map(id, group["params"])] for group in groups] == [
         [id(head.weight), id(head.bias)],

@@ -14,7 +14,8 @@ from domadapt.alignment import MMD, Criterion, MeanTeacher, PseudoLabels
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head, split_batch_norm
 from domadapt.training import GradNormWeights, UncertaintyWeights, WeightedCriteria
 from domadapt.training.rehearsal import rehearse
-from domadapt.training.step import Classification, Regression, TrainingStep
+from domadapt.training.step import TrainingStep
+from domadapt.training.tasks import Classification, Regression
 
 N_SOURCE, N_TARGET, N_CLASSES = 8, 6, 3
 NAMES = [name for name in alignment.__all__ if name not in ("Criterion", "declared_names")]

@@ -10,7 +10,8 @@ from domadapt.methods import METHODS
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head, split_batch_norm
 from domadapt.training import WeightedCriteria
 from domadapt.training.optimization import make_optimizer, parameter_groups
-from domadapt.training.step import Classification, EagerRunner, TrainingStep
+from domadapt.training.step import EagerRunner, TrainingStep
+from domadapt.training.tasks import Classification
 
 N_SOURCE, N_TARGET, N_COLUMNS, N_CLASSES = 12, 10, 6, 3
 WEIGHTS = (0.0, 0.3, 2.0)

@@ -15,13 +15,12 @@ from domadapt.nn.random_numbers import RandomNumbers
 from domadapt.training import NonFiniteLossError, Trainer, TrainingSettings, WeightedCriteria
 from domadapt.training.optimization import dann_alignment, dann_learning_rate
 from domadapt.training.orders import EndlessPermutations
-from domadapt.training.step import Classification
+from domadapt.training.tasks import Classification
 
 SETTINGS = {
     "batch_size": 4,
     "max_epochs": 3,
     "steps_per_epoch": 3,
-    "backbone_factor": 1.0,
     "precision": torch.float32,
     "optimizer": "sgd",
     "learning_rate": 0.05,

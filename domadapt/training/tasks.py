@@ -1,0 +1,114 @@
+"""What is learnt from labels: the losses of labelled samples, by their outputs."""
+
+from itertools import accumulate, pairwise
+
+import torch
+import torch.nn.functional as F
+
+
+class Task:
+    """Base of the tasks: one loss of all labelled samples of a mini-batch together."""
+
+    # Of several losses, as they are noted.
+    names: tuple[str, ...] = ()
+
+    def losses(self, outputs, parts):
+        """Return the losses of a mini-batch.
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (n_samples, n_outputs)
+            Of all samples, the labelled ones first.
+        parts : list of Tensor of shape (n,), int64
+            The labelled samples of each part of the mini-batch, one part after the other.
+
+        Returns
+        -------
+        losses : list of Tensor of shape ()
+        """
+        index = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return [self.loss(outputs[: len(index)], index)]
+
+    def loss(self, outputs, index):
+        """Return the mean loss of the samples that the index names."""
+        raise NotImplementedError
+
+
+class Classification(Task):
+    """Cross-entropy with the classes of the labelled samples.
+
+    Parameters
+    ----------
+    labels : Tensor of shape (n_samples,), int64
+        Classes from 0: the source's, then those of labelled samples of the target.
+    weight : Tensor of shape (n_samples,) or None, default=None
+        Weight of each sample, of mean 1 over the source.
+    label_smoothing : float, default=0.0
+        Share of each label that is spread evenly over all classes.
+    """
+
+    def __init__(self, labels, weight=None, label_smoothing=0.0):
+        self.labels, self.weight, self.label_smoothing = labels, weight, label_smoothing
+
+    def loss(self, logits, index):
+        """Return the mean cross-entropy in nats of the samples that the index names."""
+        smoothing = self.label_smoothing
+        if self.weight is None:
+            return F.cross_entropy(logits, self.labels[index], label_smoothing=smoothing)
+        losses = F.cross_entropy(
+            logits, self.labels[index], reduction="none", label_smoothing=smoothing
+        )
+        return torch.dot(self.weight[index], losses) / len(losses)
+
+
+class Regression(Task):
+    """Mean squared error with the values of the labelled samples.
+
+    Parameters
+    ----------
+    labels : Tensor of shape (n_samples, n_outputs)
+        The source's values, then those of labelled samples of the target.
+    weight : Tensor of shape (n_samples,) or None, default=None
+        Weight of each sample, of mean 1 over the source.
+    """
+
+    def __init__(self, labels, weight=None):
+        self.labels, self.weight = labels, weight
+
+    def loss(self, predictions, index):
+        """Return the mean over samples and outputs, in squared units of the values."""
+        values = self.labels[index]
+        if self.weight is None:
+            return F.mse_loss(predictions, values)
+        losses = F.mse_loss(predictions, values, reduction="none").mean(1)
+        return torch.dot(self.weight[index], losses) / len(losses)
+
+
+class SeveralTasks(Task):
+    """Tasks learnt at once, each from a part of the mini-batch and by outputs of its own.
+
+    Parameters
+    ----------
+    tasks : dict of str to Task
+        By name, in the order of the parts; samples of each are counted from 0.
+    n_samples : list of int
+        Samples of each in all.
+    n_outputs : list of int
+        Columns of each in the outputs, one task after the other.
+    """
+
+    def __init__(self, tasks, n_samples, n_outputs):
+        self.tasks, self.names = list(tasks.values()), tuple(tasks)
+        self.first = [0, *accumulate(n_samples)]
+        self.columns = [slice(*pair) for pair in pairwise([0, *accumulate(n_outputs)])]
+
+    def losses(self, outputs, parts):
+        """Return the mean loss of each task over the samples of its part."""
+        sizes = [len(index) for index in parts]
+        own = outputs[: sum(sizes)].split(sizes)
+        return [
+            task.loss(rows[:, columns], index - first)
+            for task, rows, columns, index, first in zip(
+                self.tasks, own, self.columns, parts, self.first, strict=False
+            )
+        ]
