@@ -7,8 +7,7 @@ from typing import Any
 from domadapt._storage.files import read_tensors
 from domadapt._storage.objects import restore_object
 from domadapt.domains.base import MODEL
-from domadapt.estimators._building import build_estimator
-from domadapt.estimators._state import restore_fitted
+from domadapt.estimators._building import read_estimator
 from domadapt.inputs.tables import behind_columns
 from domadapt.methods import WRAPPERS
 from domadapt.model_selection.auto._members import restore_members
@@ -76,9 +75,7 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> Any:
             estimator = _read_wrapper(path, tensors, info, parameters, "leaderboard_")
             estimator._members = restore_members(path, tensors, info["members"])
             return behind_columns(estimator, info)
-        estimator = build_estimator(path, info, parameters)
-        own = "backbone" in parameters
-        restore_fitted(estimator, tensors, info, has_own_backbone=own)
+        estimator = read_estimator(path, tensors, info, parameters)
         estimator = behind_columns(estimator, info)
     except (
         AssertionError,

@@ -15,6 +15,7 @@ FLOORS = (
     "experiments",
     "saving",
     "model_selection",
+    "inductive",
     "shallow",
     "estimators",
     "methods",

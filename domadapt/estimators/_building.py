@@ -1,4 +1,4 @@
-"""An estimator, unfitted, with the parameters that a file holds."""
+"""A deep estimator out of what a file holds: its class, its parameters, what it has learnt."""
 
 import warnings
 
@@ -11,13 +11,24 @@ from domadapt.methods import CLASSES
 NEEDED = ("backbone", "hidden_layer_sizes", "image_loader")
 
 
-def build_estimator(path, info, given):
+# The deep estimators, by name.
+DEEP = {name: getattr(estimators, name) for name in CLASSES}
+
+
+def read_estimator(path, tensors, info, given, kinds=DEEP):
+    """Return the fitted estimator that a file holds, which is of one of the kinds."""
+    estimator = _build_estimator(path, info, given, kinds)
+    estimator._restore(tensors, info, has_own_backbone="backbone" in given)
+    return estimator
+
+
+def _build_estimator(path, info, given, kinds):
     """Return the estimator, unfitted, with the parameters of the file and those given."""
-    if info["class"] not in CLASSES:
+    if info["class"] not in kinds:
         raise ValueError(f"{str(path)!r} holds a {info['class']!r}, which is not known here.")
     if not isinstance(info["parameters"], dict):
         raise TypeError(f"parameters {info['parameters']!r}")
-    estimator = getattr(estimators, info["class"])()
+    estimator = kinds[info["class"]]()
     known = set(estimator.get_params(deep=False))
     unknown = (set(given) | set(info["parameters"])) - known
     if unknown:
@@ -34,7 +45,7 @@ def build_estimator(path, info, given):
         warnings.warn(
             f"{name}={what} was not saved and has its default. That does not matter for "
             "predictions; set it before you fit again.",
-            stacklevel=3,
+            stacklevel=4,
         )
     estimator.set_params(**{name: decode(name, value) for name, value in saved.items()}, **given)
     estimator._validate_params()

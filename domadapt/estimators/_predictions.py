@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from domadapt.domains.samples import Samples, read_numbers
 from domadapt.domains.splitting import check_samples
 from domadapt.estimators._parameters import TrainingParameters
-from domadapt.estimators._state import encode_fitted
+from domadapt.estimators._state import encode_fitted, restore_fitted
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.reader import PRECISIONS, Reader
 from domadapt.nn.layers import as_first_domain, extract_features
@@ -100,6 +100,10 @@ class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trainin
     def _to_file(self):
         check_is_fitted(self)
         return encode_fitted(self)
+
+    def _restore(self, tensors, info, *, has_own_backbone):
+        """Take what :meth:`_to_file` returned."""
+        restore_fitted(self, tensors, info, has_own_backbone=has_own_backbone)
 
     @property
     def _n_features_out(self):

@@ -9,8 +9,7 @@ import torch
 from domadapt._storage.files import read_tensors, write_tensors
 from domadapt._storage.fingerprints import describe, digest_of, digest_of_array
 from domadapt._storage.objects import encode_object, restore_object
-from domadapt.estimators._building import build_estimator
-from domadapt.estimators._state import restore_fitted
+from domadapt.estimators._building import read_estimator
 from domadapt.model_selection.auto._candidates import Candidate
 from domadapt.model_selection.auto._training import Trained, is_deep
 
@@ -34,9 +33,7 @@ def restore_member(path, tensors, info):
     """Return the fitted estimator that :func:`encode_member` was called on."""
     if info["class"] == "object":
         return restore_object(tensors["object"])
-    estimator = build_estimator(path, info, {})
-    restore_fitted(estimator, tensors, info, has_own_backbone=False)
-    return estimator
+    return read_estimator(path, tensors, info, {})
 
 
 def describe_member(member):

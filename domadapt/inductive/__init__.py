@@ -1,0 +1,1 @@
+"""The neighbours of adaptation: fine-tuning, several tasks, chains of tasks, few shots."""
