@@ -53,7 +53,10 @@ def test_the_right_prior_is_preferred_to_a_uniform_one():
 
 def test_a_prior_that_lacks_a_class_leaves_the_score_finite():
     found = information_maximization_score(GOOD, [0.5, 0.5, 0.0])
-    assert np.isfinite(found)
+    lifted = np.array([0.5, 0.5, 1e-4]) / 1.0001
+    divergence = sum(m * np.log(m / p) for m, p in zip(GOOD.mean(axis=0), lifted, strict=True))
+    entropies = sum(entropy(row) for row in GOOD) / 30
+    assert found == pytest.approx((np.log(3) - divergence - entropies) / np.log(3), rel=1e-12)
     assert found < information_maximization_score(GOOD, [0.4, 0.4, 0.2])
 
 
@@ -94,8 +97,14 @@ def test_collapse_and_doubt_are_worse_where_a_score_claims_to_see_them():
     assert nuclear_norm_score(COLLAPSED) == pytest.approx(1 / np.sqrt(3))
 
 
+def test_a_single_class_is_sure_and_says_nothing():
+    one = np.ones((3, 1))
+    assert [score(one) for score in SCORES[:3]] == [0, 1, 1]
+
+
 def test_entropy_prefers_collapse_and_mano_is_blind_to_it():
     assert entropy_score(COLLAPSED) == 0 > entropy_score(GOOD)
+    assert not np.signbit(entropy_score(COLLAPSED))
     sure = np.eye(3)[np.arange(30) % 3]
     assert mano_score(COLLAPSED) == pytest.approx(mano_score(sure))
 
@@ -142,7 +151,9 @@ def test_other_bad_input_is_named():
         information_maximization_score(GOOD, [0.5, 0.5])
     with pytest.raises(ValueError, match=r"prior is .*, and numbers of at least 0"):
         information_maximization_score(GOOD, [1.5, -0.5, 0.0])
-    with pytest.raises(ValueError, match="p is 0"):
+    with pytest.raises(ValueError, match="prior must hold numbers"):
+        information_maximization_score(GOOD, ["a", "b", "c"])
+    with pytest.raises(ValueError, match=r"'p' parameter of mano_score .* Got 0"):
         mano_score(GOOD, p=0)
     with pytest.raises(ValueError, match="target_logits has shape"):
         mano_score([[1.0], [2.0]])
