@@ -68,9 +68,11 @@ def test_the_nuclear_norm_is_the_sum_of_the_roots_of_eigenvalues():
     assert nuclear_norm_score(np.eye(3)[:2]) == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("scale", "is_sure"), [(1.0, False), (30.0, True)])
+@pytest.mark.parametrize(
+    ("scale", "is_sure"), [(1.0, False), (4.8, False), (5.0, True), (30.0, True)]
+)
 def test_mano_is_that_of_loops_on_both_sides_of_its_switch(scale, is_sure):
-    logits = RNG.normal(size=(20, 4)) * scale
+    logits = np.random.default_rng(5).normal(size=(20, 4)) * scale
     phi = total = 0.0
     for row in logits:
         normalizer = sum(np.exp(z - max(row)) for z in row)
@@ -87,6 +89,10 @@ def test_mano_takes_probabilities_for_such():
     logits = np.log(PROBA)
     logits -= logits.mean(axis=1, keepdims=True)
     assert mano_score(PROBA) == pytest.approx(mano_score(logits), rel=1e-9)
+    assert mano_score(PROBA * 1.0005) == pytest.approx(mano_score(PROBA), rel=1e-9)
+    # Logits may have the sum 1, too: 1 + 2 + 2 and 1 - 1 + 1 / 2.
+    assert mano_score([[2.0, -1.0]], p=1) == pytest.approx(1 / 2)
+    assert mano_score([[2.0, -1.0]], p=2) == pytest.approx(np.hypot(5, 0.5) / 5.5 / np.sqrt(2))
 
 
 def test_collapse_and_doubt_are_worse_where_a_score_claims_to_see_them():
