@@ -8,16 +8,17 @@ from domadapt.domains.labels import has_label
 from domadapt.shallow.label_shift._proportions import check_probabilities
 
 
+def as_floats(name, values):
+    """Return an array in float64, of any shape."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers, as many in each row: {error}") from error
+
+
 def read_probabilities(name, proba, n_classes=None, n_samples=None):
     """Return probabilities in float64, whose rows have the sum 1 but for rounding."""
-    try:
-        proba = np.asarray(proba, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name} must hold numbers, in the shape (n_samples, n_classes) that predict_proba "
-            f"returns: {error}"
-        ) from error
-    proba = check_probabilities(name, proba, n_classes)
+    proba = check_probabilities(name, as_floats(name, proba), n_classes)
     check_length(name, proba, n_samples)
     # Those of float32 are off by some 1e-7.
     return proba / proba.sum(axis=1, keepdims=True)
@@ -25,10 +26,19 @@ def read_probabilities(name, proba, n_classes=None, n_samples=None):
 
 def check_length(name, value, n_samples):
     """Check that an array has as many rows as the one that it goes with."""
-    if n_samples is not None and len(value) != n_samples:
+    if n_samples is not None and value.shape[0] != n_samples:
         raise ValueError(
-            f"{name} has {len(value)} rows, and {n_samples} were expected: one for each sample."
+            f"{name} has {value.shape[0]} rows, and {n_samples} were expected: one for each sample."
         )
+
+
+def has_columns(name, values):
+    """Tell probabilities from labels, by whether each row has several numbers."""
+    try:
+        shape = np.shape(values)
+    except ValueError as error:
+        raise ValueError(f"{name} must have rows of one length: {error}") from error
+    return len(shape) == 2 and shape[1] > 1
 
 
 def read_labels(name, labels, n_samples=None):
@@ -52,13 +62,25 @@ def read_labels(name, labels, n_samples=None):
     return np.array(labels.tolist()) if labels.dtype == object else labels
 
 
+def check_same_kind(name, labels, other_name, others):
+    """Check that labels can be equal to others, as text and numbers never are."""
+    if (labels.dtype.kind in "biuf") != (others.dtype.kind in "biuf"):
+        raise ValueError(
+            f"{name} holds labels such as {labels.tolist()[0]!r}, and {other_name} such as "
+            f"{others.tolist()[0]!r}: labels of one kind were expected, text or numbers. Convert "
+            "one of them."
+        )
+
+
 def read_codes(name, codes, shape):
     """Return labels as columns of probabilities of a shape, which they must be already."""
     codes = read_labels(name, codes, shape[0])
-    if codes.dtype.kind not in "biuf" or (codes != np.round(codes)).any():
+    wrong = codes if codes.dtype.kind not in "biuf" else codes[codes != np.round(codes)]
+    if len(wrong):
         raise ValueError(
-            f"{name} holds {codes.dtype} labels such as {codes[0]!r}, and columns of the "
-            "probabilities were expected. Pass np.searchsorted(classes, labels), or classes=."
+            f"{name} holds labels such as {wrong.tolist()[0]!r}, and columns of the probabilities "
+            f"were expected, 0 to {shape[1] - 1}. Pass np.searchsorted(classes, labels), or "
+            "classes= where there is that parameter."
         )
     codes = codes.astype(np.int64)
     if codes.min() < 0 or codes.max() >= shape[1]:
@@ -86,11 +108,16 @@ def codes_of(name, y, shape, classes=None):
 
 
 def check_classes(classes, n_classes):
-    """Check that each column of probabilities has a label."""
+    """Check that each column of probabilities has a label of its own."""
     if classes.shape != (n_classes,):
         raise ValueError(
             f"classes has shape {classes.shape}, and ({n_classes},) was expected: the label of "
-            "each column."
+            "each column of the probabilities."
+        )
+    if len(set(classes.tolist())) < n_classes:
+        raise ValueError(
+            f"classes is {classes.tolist()}, which holds a label twice: a different one for each "
+            "column of the probabilities was expected."
         )
 
 
@@ -116,11 +143,7 @@ def read_features(name, features, n_samples=None, n_columns=None):
             "are images, texts or tables with categories or missing values, pass what a "
             f"transformer or the transform of a network makes of them. {error}"
         ) from error
-    if n_samples is not None and features.shape[0] != n_samples:
-        raise ValueError(
-            f"{name} has {features.shape[0]} rows, and {n_samples} were expected: one for each "
-            "sample."
-        )
+    check_length(name, features, n_samples)
     if n_columns is not None and features.shape[1] != n_columns:
         raise ValueError(
             f"{name} has {features.shape[1]} columns, and {n_columns} were expected: those of the "
@@ -140,10 +163,7 @@ def read_both_features(source_features, target_features):
 
 def read_weights(name, weights, n_samples):
     """Return weights of samples in float64: finite, at least 0, and not all 0."""
-    try:
-        weights = np.asarray(weights, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold numbers: {error}") from error
+    weights = as_floats(name, weights)
     if weights.shape != (n_samples,):
         raise ValueError(
             f"{name} has shape {weights.shape}, and ({n_samples},) was expected: a weight for "
@@ -159,7 +179,7 @@ def read_weights(name, weights, n_samples):
 
 def read_proportions(name, proportions, n_classes):
     """Return proportions of classes in float64, with sum 1."""
-    proportions = np.asarray(proportions, dtype=np.float64)
+    proportions = as_floats(name, proportions)
     if proportions.shape != (n_classes,):
         raise ValueError(
             f"{name} has shape {proportions.shape}, and ({n_classes},) was expected: a proportion "

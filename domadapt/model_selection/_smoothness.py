@@ -27,7 +27,9 @@ class Neighborhood:
         kept = X[self.rows]
         n_components = min(N_COMPONENTS, kept.shape[1], len(kept) - 1)
         seed = generator.randint(np.iinfo(np.int32).max)
-        self.reduction = PCA(n_components, random_state=seed).fit(kept)
+        # Shares of the variance, which nothing needs, are no numbers where all is constant.
+        with np.errstate(invalid="ignore"):
+            self.reduction = PCA(n_components, random_state=seed).fit(kept)
         self.components = self.reduction.transform(kept)
         # One more, since each sample is its own nearest neighbour.
         n_neighbors = min(N_NEIGHBORS + 1, len(kept))
@@ -60,7 +62,7 @@ def roughness(codes, neighbors):
 
 
 def class_roughness(codes, neighbors, n_classes):
-    """Return the same by class, averaged over all classes; a class without samples counts 1.
+    """Return the same by class, averaged over all; a class of fewer than two samples counts 1.
 
     So labels that lump classes together are no smoother than the true ones.
     """

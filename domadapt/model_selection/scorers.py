@@ -4,43 +4,21 @@ import copy
 import difflib
 import inspect
 from collections.abc import Callable
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils._metadata_requests import _MetadataRequester
-from sklearn.utils._param_validation import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    validate_parameter_constraints,
-)
 from sklearn.utils.metadata_routing import UNUSED
 
 from domadapt.model_selection import scores
 from domadapt.model_selection._answers import Answers, all_labels, labels_of
 from domadapt.model_selection._calibration import fit_temperature, tempered
 from domadapt.model_selection._other_models import mixes, source_model_proba, trained_anew
-from domadapt.model_selection.scores.accuracy import CONFIDENCES
+from domadapt.model_selection.scores._parameters import check_parameters
 from domadapt.shallow.label_shift import EMProportions
 
 __all__ = ["domain_scorer_names", "get_domain_scorer"]
 
-CONSTRAINTS: dict[str, list[Any]] = {
-    "class_proportions": ["array-like", None],
-    "clip": [Interval(Real, 1, None, closed="left"), None],
-    "confidence": [StrOptions(set(CONFIDENCES))],
-    "delta": [Interval(Real, 0, 1, closed="neither")],
-    "ensemble": [list, tuple],
-    "larger_part": [Interval(Real, 0.5, 1, closed="neither")],
-    "loss": [StrOptions({"zero_one", "log_loss"})],
-    "other": [HasMethods(["predict"]), None],
-    "p": [Interval(Real, 0, None, closed="neither")],
-    "prior": [StrOptions({"uniform", "source", "estimated"}), "array-like"],
-    "random_state": ["random_state"],
-    "source_model": [HasMethods(["predict"]), None],
-    "temperature": [Interval(Real, 0, None, closed="neither")],
-}
 SCORERS: dict[str, Callable[..., float]] = {}
 OF_VALUES: set[str] = set()
 
@@ -170,8 +148,7 @@ def get_domain_scorer(name: str, **parameters: Any) -> "_DomainScorer":
             f"Scorer {name!r} needs {lacking[0]}=: pass "
             f"get_domain_scorer({name!r}, {lacking[0]}=[...]) with fitted estimators."
         )
-    constraints = {given: CONSTRAINTS[given] for given in parameters}
-    validate_parameter_constraints(constraints, parameters, caller_name=f"scorer {name!r}")
+    check_parameters(f"scorer {name!r}", **parameters)
     if not parameters.get("ensemble", True):
         raise ValueError(f"ensemble of scorer {name!r} is empty: pass a list of fitted estimators.")
     return _DomainScorer(name, parameters)

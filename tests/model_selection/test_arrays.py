@@ -2,9 +2,19 @@
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import sparse, special
 
-from domadapt.model_selection._arrays import codes_of, read_features, read_labels, read_values
+from domadapt.model_selection._arrays import (
+    codes_of,
+    has_columns,
+    read_both_features,
+    read_features,
+    read_labels,
+    read_probabilities,
+    read_proportions,
+    read_values,
+    read_weights,
+)
 from domadapt.model_selection._calibration import fit_temperature, tempered
 
 
@@ -65,3 +75,37 @@ def test_values_and_features_that_are_no_numbers_are_named():
         read_features("X", [["a"]])
     with pytest.raises(ValueError, match="X has 1 rows, and 2"):
         read_features("X", [[1.0]], n_samples=2)
+
+
+def test_what_is_nearly_of_sum_one_has_it_afterwards():
+    np.testing.assert_allclose(read_probabilities("p", [[0.5, 0.5005]]).sum(axis=1), 1, rtol=1e-12)
+    assert read_proportions("pi", [1, 3], 2).tolist() == [0.25, 0.75]
+    with pytest.raises(ValueError, match="p has 1 rows, and 2 were expected"):
+        read_probabilities("p", [[0.5, 0.5]], n_samples=2)
+
+
+def test_probabilities_are_told_from_labels_by_their_columns():
+    assert [has_columns("y", y) for y in ([0, 1], [[0], [1]], [[0.5, 0.5]])] == [False, False, True]
+
+
+@pytest.mark.parametrize("codes", [[-2, 0], [0, 3], [0, 0.5]])
+def test_codes_are_columns(codes):
+    with pytest.raises(ValueError, match="0 to 2"):
+        codes_of("y", codes, (2, 3))
+    assert codes_of("y", [2.0, 0.0], (2, 3)).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("numbers", [[np.inf, 1], [np.nan, 1], [-1, 3], [0, 0], [1]])
+def test_weights_and_proportions_are_finite_not_negative_and_not_all_zero(numbers):
+    for read in (read_weights, read_proportions):
+        with pytest.raises(ValueError, match=r"w (must hold|is|has)"):
+            read("w", numbers, 2)
+
+
+def test_features_of_both_domains_become_of_one_kind():
+    rows = np.eye(2)
+    kinds = [sparse.issparse(z) for z in read_both_features(sparse.csr_array(rows), rows)]
+    assert kinds == [False, False]
+    assert all(map(sparse.issparse, read_both_features(*[sparse.csr_array(rows)] * 2)))
+    with pytest.raises(ValueError, match="target_features has 3 columns, and 2"):
+        read_both_features(rows, np.eye(3))

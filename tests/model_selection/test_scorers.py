@@ -19,6 +19,7 @@ from sklearn.model_selection import (
 
 from domadapt import has_label, pack
 from domadapt.model_selection import domain_scorer_names, get_domain_scorer, scorers
+from domadapt.model_selection.scores._parameters import CONSTRAINTS
 from domadapt.shallow import AdaptedClassifier
 
 NAMES = domain_scorer_names()
@@ -241,4 +242,4 @@ def test_every_parameter_of_a_scorer_has_a_constraint():
 
     for function in scorers.SCORERS.values():
         names = list(inspect.signature(function).parameters)[1:]
-        assert set(names) <= set(scorers.CONSTRAINTS)
+        assert set(names) <= set(CONSTRAINTS)

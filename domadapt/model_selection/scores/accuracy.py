@@ -6,14 +6,13 @@ import numpy as np
 from scipy import special
 
 from domadapt.model_selection._arrays import codes_of, read_probabilities, read_proportions
+from domadapt.model_selection.scores._parameters import check_parameters
 
 __all__ = [
     "average_thresholded_confidence_score",
     "confidence_optimal_transport_score",
     "difference_of_confidences_score",
 ]
-
-CONFIDENCES = ("maximum", "negative_entropy")
 
 
 def average_thresholded_confidence_score(
@@ -26,8 +25,9 @@ def average_thresholded_confidence_score(
 ) -> float:
     r"""Average thresholded confidence (ATC): an estimate of the accuracy on the target.
 
-    The threshold t is such that as many held-out source samples are less confident as are
-    predicted wrongly, and the estimate is :math:`\frac1n \sum_j [c(p_j) \ge t]` over the target.
+    The threshold t is the largest confidence for which no more held-out source samples are less
+    confident than are predicted wrongly, so that the share of the others is their accuracy. The
+    estimate is the same share of the target, :math:`\frac1n \sum_j [c(p_j) \ge t]`.
 
     Cost: n C, and sorting.
 
@@ -72,10 +72,7 @@ def average_thresholded_confidence_score(
     >>> average_thresholded_confidence_score([0, 0, 1, 1], source, target)
     0.5
     """
-    if confidence not in CONFIDENCES:
-        raise ValueError(
-            f"confidence is {confidence!r}, and one of {', '.join(CONFIDENCES)} was expected."
-        )
+    check_parameters("average_thresholded_confidence_score", confidence=confidence)
     source, target, right = _read(y_source, source_proba, target_proba, classes)
     ordered, of_target = np.sort(_confidence(source, confidence)), _confidence(target, confidence)
     n_wrong = int((~right).sum())
@@ -138,10 +135,10 @@ def difference_of_confidences_score(
 def confidence_optimal_transport_score(target_proba: Any, class_proportions: Any) -> float:
     r"""Confidence optimal transport (COT): what it costs to make labels of the predictions.
 
-    :math:`1 - W(\{p_j\}, \pi)`, the exact transport cost between the rows of probabilities
-    and one-hot labels in the proportions :math:`\pi` of the source, under
-    :math:`\|p - e_k\|_\infty = 1 - p_k`. An estimate of the accuracy on the target, at most the
-    mean confidence.
+    Each target sample is given a label, so that labels have the proportions :math:`\pi` of the
+    source, and pays :math:`\|p - e_k\|_\infty = 1 - p_k` for label k. The score is
+    :math:`1 - W(\{p_j\}, \pi)` with the least mean cost W, that of exact optimal transport
+    (samples may be split). An estimate of the accuracy on the target, at most the mean confidence.
 
     Cost: exact transport of n samples to C classes, about n^2 C at worst.
 
@@ -181,12 +178,9 @@ def confidence_optimal_transport_score(target_proba: Any, class_proportions: Any
 
     proba = read_probabilities("target_proba", target_proba)
     proportions = read_proportions("class_proportions", class_proportions, proba.shape[1])
-    there = proportions > 0
-    mass = np.full(len(proba), 1 / len(proba))
-    cost = np.ascontiguousarray(1 - proba[:, there])
-    # Both masses are to agree to the last digit.
-    needed = proportions[there] / proportions[there].sum() * mass.sum()
-    return float(np.clip(1 - ot.emd2(mass, needed, cost, numItermax=10**7), 0, 1))
+    shares = np.full(len(proba), 1 / len(proba))
+    cost = ot.emd2(shares, proportions, 1 - proba, numItermax=10**7)
+    return float(np.clip(1 - cost, 0, 1))
 
 
 def _read(y, source_proba, target_proba, classes):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from domadapt.model_selection._arrays import codes_of, read_probabilities, read_weights
+from domadapt.model_selection.scores._parameters import check_parameters
 
 __all__ = ["importance_weighted_aggregation", "importance_weighted_aggregation_score"]
 
@@ -74,15 +75,20 @@ def importance_weighted_aggregation(
     >>> found.round(2)
     array([1., 0.])
     """
-    if not (np.isfinite(ridge) and ridge >= 0):
-        raise ValueError(f"ridge is {ridge!r}, and a finite number of at least 0 was expected.")
+    check_parameters("importance_weighted_aggregation", ridge=ridge)
     source, target = list(source_probas), list(target_probas)
     if not source or len(source) != len(target):
         raise ValueError(
             f"source_probas are of {len(source)} candidates, and target_probas of {len(target)}: "
             "as many were expected, one at least."
         )
-    G, g = _products(y_source, source, target, weights, classes)
+    G, g = _products(
+        y_source,
+        {f"source_probas[{i}]": proba for i, proba in enumerate(source)},
+        {f"target_probas[{i}]": proba for i, proba in enumerate(target)},
+        weights,
+        classes,
+    )
     scale = np.trace(G) / len(g)
     # Candidates that are the same share what one would get, where ridge is 0 too.
     return np.linalg.lstsq(G + ridge * scale * np.eye(len(g)), g, rcond=None)[0]
@@ -140,27 +146,27 @@ def importance_weighted_aggregation_score(
     >>> importance_weighted_aggregation_score([0, 1], right, right, [1.0, 1.0])
     0.0
     """
-    G, g = _products(y_source, [source_proba], [target_proba], weights, classes)
+    given = {"source_proba": source_proba}, {"target_proba": target_proba}
+    G, g = _products(y_source, *given, weights, classes)
     return float(2 * g[0] - G[0, 0] - 1)
 
 
 def _products(y, source_probas, target_probas, weights, classes):
     """Return products of all candidates on the target, and with the labels of the source."""
-    names = [("source_proba", "target_proba")]
-    if len(source_probas) > 1:
-        names = [(f"source_probas[{i}]", f"target_probas[{i}]") for i in range(len(source_probas))]
-    source: list[np.ndarray] = []
-    target: list[np.ndarray] = []
-    for (of_source, of_target), ours, theirs in zip(
-        names, source_probas, target_probas, strict=True
-    ):
-        shape = (None, None) if not source else (source[0].shape[1], len(source[0]))
-        source.append(read_probabilities(of_source, ours, *shape))
-        n_target = None if not target else len(target[0])
-        target.append(read_probabilities(of_target, theirs, source[0].shape[1], n_target))
+    source = _read_alike(source_probas)
+    target = _read_alike(target_probas, source[0].shape[1])
     codes = codes_of("y_source", y, source[0].shape, classes)
     weights = read_weights("weights", weights, len(codes))
     flat = np.stack([p.ravel() for p in target])
     G = flat @ flat.T / len(target[0])
     g = np.array([weights @ p[np.arange(len(codes)), codes] for p in source]) / weights.sum()
     return G, g
+
+
+def _read_alike(probas, n_classes=None):
+    """Return probabilities, given by name, which are all of the same samples and classes."""
+    read: list[np.ndarray] = []
+    for name, proba in probas.items():
+        n_samples, n_classes = read[0].shape if read else (None, n_classes)
+        read.append(read_probabilities(name, proba, n_classes, n_samples))
+    return read

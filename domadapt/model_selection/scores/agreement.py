@@ -5,12 +5,19 @@ from typing import Any
 import numpy as np
 
 from domadapt.model_selection._arrays import (
-    check_length,
+    check_classes,
+    check_same_kind,
+    has_columns,
     read_labels,
     read_probabilities,
     read_values,
 )
-from domadapt.model_selection.scores._losses import as_score, check_loss, sample_losses
+from domadapt.model_selection.scores._losses import (
+    LOSSES_OF_LABELS,
+    as_score,
+    check_loss,
+    sample_losses,
+)
 
 __all__ = [
     "circular_validation_score",
@@ -66,7 +73,7 @@ def ensemble_agreement_score(
     >>> ensemble_agreement_score(candidates[0], candidates)
     0.5
     """
-    check_loss(loss)
+    check_loss(loss, LOSSES_OF_LABELS)
     candidates = list(candidates_predicted)
     if not candidates:
         raise ValueError("candidates_predicted is empty, and one candidate at least was expected.")
@@ -92,7 +99,7 @@ def disagreement_score(first: Any, second: Any, *, loss: str = "zero_one") -> fl
 
     :math:`1 - \frac1n \sum_j [h(x_j) \ne h'(x_j)]` on target samples, with h and h' trained
     from different seeds or on different samples; for values minus the mean squared difference.
-    For ensembles that are calibrated it is the accuracy, in expectation.
+    Where the mean over many such trainings is calibrated, it is the accuracy in expectation.
 
     Cost: n, and a second training.
 
@@ -130,7 +137,8 @@ def disagreement_score(first: Any, second: Any, *, loss: str = "zero_one") -> fl
     >>> disagreement_score(["a", "b", "a", "a"], ["a", "b", "b", "a"])
     0.75
     """
-    losses = sample_losses(first, second, loss, names=("first", "second"))
+    names = "first", "second"
+    losses = sample_losses(first, second, loss, names=names, losses=LOSSES_OF_LABELS)
     return as_score(losses.mean(), loss)
 
 
@@ -179,7 +187,8 @@ def circular_validation_score(y_source: Any, labels_back: Any, *, loss: str = "z
     >>> circular_validation_score([0, 1, 1, 0], [0, 1, 1, 1])
     0.75
     """
-    losses = sample_losses(y_source, labels_back, loss, names=("y_source", "labels_back"))
+    names = "y_source", "labels_back"
+    losses = sample_losses(y_source, labels_back, loss, names=names, losses=LOSSES_OF_LABELS)
     return as_score(losses.mean(), loss)
 
 
@@ -229,14 +238,15 @@ def contradiction_score(target_labels: Any, source_proba: Any, *, classes: Any =
     -0.375
     """
     proba = read_probabilities("source_proba", source_proba)
-    said = np.asarray(target_labels)
     expected = proba.argmax(axis=1)
-    if said.ndim == 2 and said.shape[1] > 1:
-        own = read_probabilities("target_labels", said, proba.shape[1], len(proba))
+    if has_columns("target_labels", target_labels):
+        own = read_probabilities("target_labels", target_labels, proba.shape[1], len(proba))
         differs = own.argmax(axis=1) != expected
     else:
+        classes = np.arange(proba.shape[1]) if classes is None else np.array(list(classes))
+        check_classes(classes, proba.shape[1])
+        said = read_labels("target_labels", target_labels, len(proba))
+        check_same_kind("target_labels", said, "classes", classes)
         # A label that the source model does not know contradicts it.
-        classes = np.arange(proba.shape[1]) if classes is None else np.asarray(classes)
-        check_length("classes", classes, proba.shape[1])
-        differs = read_labels("target_labels", said, len(proba)) != classes[expected]
+        differs = said != classes[expected]
     return -float(np.mean(proba.max(axis=1) * differs)) + 0.0

@@ -6,7 +6,8 @@ import numpy as np
 from scipy import optimize, sparse, special
 from sklearn.preprocessing import StandardScaler
 
-from domadapt.model_selection._arrays import read_both_features, read_labels
+from domadapt.model_selection._arrays import check_same_kind, read_both_features, read_labels
+from domadapt.model_selection.scores._parameters import check_parameters
 
 __all__ = ["disagreement_discrepancy_score"]
 
@@ -32,8 +33,10 @@ def disagreement_discrepancy_score(
     .. math:: \hat\epsilon_S(h) + [\hat\epsilon_T(h, h') - \hat\epsilon_S(h, h')]_+
         + \sqrt{\frac{(n_S + 4 n_T) \log(1 / \delta)}{2 n_S n_T}}
 
-    with probability :math:`1 - \delta`, if the true labels are no worse for h than this critic:
-    no theorem says that, practice nearly always does. On the source the loss is the
+    with probability :math:`1 - \delta`, provided that h' disagrees with h on the target, compared
+    with the source, as much as the true labels do. That is an assumption, which held nearly
+    always in practice. Both are counted on the samples that the critic was trained on, where it
+    disagrees more than on others, so that the bound is the looser. On the source the loss is the
     cross-entropy over :math:`\log C`, on the target
     :math:`\log(1 + \exp(z_h - \frac{1}{C-1} \sum_{k \ne h} z_k)) / \log 2`, both convex.
     The score is 1 minus the bound, and below 0 where that says nothing.
@@ -88,12 +91,13 @@ def disagreement_discrepancy_score(
     >>> score(Xt) > 0.8 > 0.6 > score(Xt + [1, 0])
     True
     """
-    if not 0 < delta < 1:
-        raise ValueError(f"delta is {delta!r}, and a number between 0 and 1 was expected.")
+    check_parameters("disagreement_discrepancy_score", delta=delta)
     source, target = read_both_features(source_features, target_features)
     y = read_labels("y_source", y_source, source.shape[0])
     of_source = read_labels("source_labels", source_labels, source.shape[0])
     of_target = read_labels("target_labels", target_labels, target.shape[0])
+    check_same_kind("source_labels", of_source, "y_source", y)
+    check_same_kind("target_labels", of_target, "y_source", y)
     error = np.mean(y != of_source)
     discrepancy = _largest_discrepancy(y, of_source, of_target, source, target)
     n_s, n_t = source.shape[0], target.shape[0]

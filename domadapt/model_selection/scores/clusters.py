@@ -6,10 +6,10 @@ import numpy as np
 from scipy import special
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score
-from sklearn.utils import check_random_state
 
 from domadapt.domains.cautions import warn
-from domadapt.model_selection._arrays import read_features, read_labels
+from domadapt.model_selection._arrays import check_same_kind, read_features, read_labels
+from domadapt.model_selection.scores._parameters import check_parameters
 
 __all__ = ["class_ami_score", "mixval_score", "soft_neighborhood_density_score"]
 
@@ -21,8 +21,8 @@ def soft_neighborhood_density_score(target_proba: Any, *, temperature: float = 0
     r"""Soft neighborhood density (SND): how many neighbours target samples have.
 
     With rows :math:`u_j` of length 1, :math:`P_{jk} \propto \exp(u_j^\top u_k / \tau)` over all
-    other rows k, and the score is the mean of their entropies,
-    :math:`\frac1n \sum_j H(P_j) / \log(n - 1)`.
+    other rows k is how near they are. Its entropy is large where many are about as near, and the
+    score is the mean, :math:`\frac1n \sum_j H(P_j) / \log(n - 1)`.
 
     Cost: n^2 C, a part of the rows at a time.
 
@@ -75,15 +75,12 @@ def soft_neighborhood_density_score(target_proba: Any, *, temperature: float = 0
         "worst (skada-bench). Use information_maximization together with ensemble_agreement or "
         "contradiction instead."
     )
+    check_parameters("soft_neighborhood_density_score", temperature=temperature)
     rows = read_features("target_proba", target_proba)
     rows = rows if isinstance(rows, np.ndarray) else rows.toarray()
     n = len(rows)
     if n < 3:
         raise ValueError(f"target_proba has {n} rows, and three at least were expected.")
-    if not (np.isfinite(temperature) and temperature > 0):
-        raise ValueError(
-            f"temperature is {temperature!r}, and a finite number above 0 was expected."
-        )
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     rows = rows / np.where(norms > 0, norms, 1.0)
     total, size = 0.0, max(1, ENTRIES // n)
@@ -159,15 +156,13 @@ def class_ami_score(
             f"n_clusters is {n_clusters}, and 2 to {len(labels)}, the number of target samples, "
             "was expected."
         )
+    # A single class says nothing, although it is the same partition as a single cluster.
+    if len(np.unique(labels)) == 1:
+        return 0.0
     # Fewer different samples than clusters, which k-means warns of, are no mistake here.
     distinct = len(np.unique(features, axis=0)) if isinstance(features, np.ndarray) else n_clusters
-    if distinct == 1:
-        return 0.0
-    kmeans = KMeans(
-        min(n_clusters, distinct), n_init=3, random_state=check_random_state(random_state)
-    )
-    # Rounding leaves some 1e-16 where labels say nothing.
-    return float(round(adjusted_mutual_info_score(labels, kmeans.fit_predict(features)), 12)) + 0.0
+    kmeans = KMeans(min(n_clusters, distinct), n_init=3, random_state=random_state)
+    return float(adjusted_mutual_info_score(labels, kmeans.fit_predict(features)))
 
 
 def mixval_score(first_labels: Any, second_labels: Any, mixed_labels: Any) -> float:
@@ -218,6 +213,8 @@ def mixval_score(first_labels: Any, second_labels: Any, mixed_labels: Any) -> fl
     """
     first = read_labels("first_labels", first_labels)
     second = read_labels("second_labels", second_labels, len(first))
-    right = read_labels("mixed_labels", mixed_labels, len(first)) == first
-    alike = first == second
+    mixed = read_labels("mixed_labels", mixed_labels, len(first))
+    check_same_kind("second_labels", second, "first_labels", first)
+    check_same_kind("mixed_labels", mixed, "first_labels", first)
+    right, alike = mixed == first, first == second
     return float(np.mean([right[part].mean() if part.any() else 0.0 for part in (alike, ~alike)]))

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from domadapt.model_selection._arrays import read_probabilities, read_proportions
+from domadapt.model_selection._arrays import as_floats, read_probabilities, read_proportions
 from domadapt.model_selection.scores._losses import TINY
+from domadapt.model_selection.scores._parameters import check_parameters
 
 __all__ = [
     "entropy_score",
@@ -60,7 +61,7 @@ def entropy_score(target_proba: Any) -> float:
     -0.5
     """
     proba = read_probabilities("target_proba", target_proba)
-    return -_mean_entropy(proba) / _log_classes(proba)
+    return -_mean_entropy(proba) / _log_classes(proba) + 0.0
 
 
 def information_maximization_score(target_proba: Any, prior: Any = None) -> float:
@@ -100,9 +101,6 @@ def information_maximization_score(target_proba: Any, prior: Any = None) -> floa
 
     References
     ----------
-    Musgrave, Belongie, Lim (2022). "Three new validators and a large-scale benchmark ranking for
-    unsupervised domain adaptation". arXiv:2208.07360.
-
     Shi, Sha (2012). "Information-theoretical learning of discriminative clusters for unsupervised
     domain adaptation". ICML.
 
@@ -127,7 +125,8 @@ def information_maximization_score(target_proba: Any, prior: Any = None) -> floa
 def nuclear_norm_score(target_proba: Any) -> float:
     r"""Nuclear norm of the matrix of target predictions, which is large for sure and varied ones.
 
-    :math:`\|P\|_* / \sqrt{n \min(n, C)}`: 1 for sure predictions of all classes equally often.
+    :math:`\|P\|_* / \sqrt{n \min(n, C)}`, with the sum of the singular values of the matrix of
+    probabilities: 1 for sure predictions of all classes equally often.
 
     Cost: n C^2.
 
@@ -219,9 +218,8 @@ def mano_score(target_logits: Any, *, p: float = 4.0) -> float:
     >>> mano_score([[9.0, -9.0], [-9.0, 9.0]]) > mano_score([[1.0, -1.0], [-1.0, 1.0]])
     True
     """
+    check_parameters("mano_score", p=p)
     logits = _read_logits(target_logits)
-    if not (np.isfinite(p) and p > 0):
-        raise ValueError(f"p is {p!r}, and a finite number above 0 was expected.")
     log_proba = special.log_softmax(logits, axis=1)
     if -log_proba.mean() > UNSURE:
         q = np.exp(log_proba)
@@ -233,10 +231,7 @@ def mano_score(target_logits: Any, *, p: float = 4.0) -> float:
 
 def _read_logits(logits):
     """Return logits in float64, those of probabilities where these came."""
-    try:
-        logits = np.asarray(logits, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"target_logits must hold numbers: {error}") from error
+    logits = as_floats("target_logits", logits)
     if logits.ndim != 2 or logits.shape[1] < 2 or not np.isfinite(logits).all() or not len(logits):
         raise ValueError(
             f"target_logits has shape {logits.shape}, and finite numbers of shape (n_target, "

@@ -1,5 +1,7 @@
 """Scores from source samples whose labels are known, weighted or not."""
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
@@ -12,6 +14,7 @@ from domadapt.domains.cautions import warn
 from domadapt.model_selection._arrays import read_both_features, read_weights
 from domadapt.model_selection._calibration import fit_temperature, tempered
 from domadapt.model_selection.scores._losses import as_score, sample_losses
+from domadapt.model_selection.scores._parameters import check_parameters
 
 __all__ = [
     "deep_embedded_validation_score",
@@ -24,7 +27,9 @@ __all__ = [
 FOLDS = 5
 
 
-def source_validation_score(y, predicted, *, loss="zero_one", classes=None):
+def source_validation_score(
+    y: Any, predicted: Any, *, loss: str = "zero_one", classes: Any = None
+) -> float:
     r"""Score on held-out source samples.
 
     :math:`1 - \frac1n \sum_i [\hat y_i \ne y_i]`, the accuracy; minus the mean loss for the
@@ -61,8 +66,7 @@ def source_validation_score(y, predicted, *, loss="zero_one", classes=None):
 
     References
     ----------
-    Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand, Lempitsky (2016).
-    "Domain-adversarial training of neural networks". Journal of Machine Learning Research 17.
+    Ganin, Lempitsky (2015). "Unsupervised domain adaptation by backpropagation". ICML.
 
     Examples
     --------
@@ -74,8 +78,13 @@ def source_validation_score(y, predicted, *, loss="zero_one", classes=None):
 
 
 def importance_weights(
-    source_features, target_features, *, clip=20.0, normalize=True, random_state=None
-):
+    source_features: Any,
+    target_features: Any,
+    *,
+    clip: float | None = 20.0,
+    normalize: bool = True,
+    random_state: Any = None,
+) -> np.ndarray:
     r"""Ratios of the densities of target and source at source samples, from features.
 
     With :math:`q(x)` the probability that a balanced, calibrated domain classifier gives to
@@ -130,6 +139,7 @@ def importance_weights(
     >>> bool(weights[Xs[:, 0] > 1].mean() > 3 * weights[Xs[:, 0] < 0].mean())
     True
     """
+    check_parameters("importance_weights", clip=clip)
     source, target = read_both_features(source_features, target_features)
     sizes = source.shape[0], target.shape[0]
     if min(sizes) < 2:
@@ -137,8 +147,6 @@ def importance_weights(
             "importance_weights needs two samples of each domain at least, and there are "
             f"{sizes[0]} of the source and {sizes[1]} of the target."
         )
-    if clip is not None and not clip >= 1:
-        raise ValueError(f"clip is {clip!r}, and a number of at least 1 or None was expected.")
     X = (sparse.vstack if sparse.issparse(source) else np.vstack)([source, target])
     is_target = np.repeat([0, 1], sizes)
     classifier = make_pipeline(
@@ -156,7 +164,9 @@ def importance_weights(
     return weights / weights.mean() if normalize else weights
 
 
-def importance_weighted_score(y, predicted, weights, *, loss="zero_one", classes=None):
+def importance_weighted_score(
+    y: Any, predicted: Any, weights: Any, *, loss: str = "zero_one", classes: Any = None
+) -> float:
     r"""Score on source samples weighted by how much more likely they are in the target.
 
     :math:`1 - \sum_i w_i [\hat y_i \ne y_i] / \sum_i w_i`, importance-weighted validation;
@@ -208,7 +218,9 @@ def importance_weighted_score(y, predicted, weights, *, loss="zero_one", classes
     return as_score(weights @ losses / weights.sum(), loss)
 
 
-def deep_embedded_validation_score(y, predicted, weights, *, loss="zero_one", classes=None):
+def deep_embedded_validation_score(
+    y: Any, predicted: Any, weights: Any, *, loss: str = "zero_one", classes: Any = None
+) -> float:
     r"""Importance-weighted score with a control variate, deep embedded validation (DEV).
 
     With weighted losses :math:`l_i w_i` and :math:`\eta = -\mathrm{Cov}(lw, w) / \mathrm{Var}(w)`,
@@ -277,5 +289,7 @@ def deep_embedded_validation_score(y, predicted, weights, *, loss="zero_one", cl
     weighted = weights * losses
     apart = weights - weights.mean()
     variance = apart @ apart
-    eta = -(apart @ (weighted - weighted.mean())) / variance if variance > 0 else 0.0
+    # Rounding leaves weights that are all the same some 1e-33 of their squares.
+    varies = variance > 1e-24 * (weights @ weights)
+    eta = -(apart @ (weighted - weighted.mean())) / variance if varies else 0.0
     return as_score(weighted.mean() + eta * weights.mean() - eta, loss)

@@ -39,8 +39,8 @@ def test_a_collapsed_candidate_agrees_less_than_good_ones():
 
 
 def test_values_agree_by_squared_differences():
-    found = ensemble_agreement_score([1.0, 2.0], [[1.0, 2.0], [3.0, 2.0]], loss="squared_error")
-    assert found == pytest.approx(-(1 + 0) / 2)
+    found = ensemble_agreement_score([1.0, 2.0], [[1.0, 2.0], [5.0, 2.0]], loss="squared_error")
+    assert found == pytest.approx(-(4 + 0) / 2)
     assert disagreement_score([1.0, 2.0], [2.0, 2.0], loss="squared_error") == -0.5
     assert circular_validation_score([1.0, 2.0], [2.0, 2.0], loss="squared_error") == -0.5
 
@@ -88,6 +88,11 @@ def test_bad_input_is_named():
         ensemble_agreement_score(CANDIDATES[0], [CANDIDATES[0] * 2])
     with pytest.raises(ValueError, match="loss is 'other'"):
         ensemble_agreement_score(CANDIDATES[0], CANDIDATES, loss="other")
+    for score in (ensemble_agreement_score, disagreement_score, circular_validation_score):
+        with pytest.raises(ValueError, match="loss is 'log_loss', and one of zero_one, squared"):
+            score(CANDIDATES[0], CANDIDATES, loss="log_loss")
+    with pytest.raises(ValueError, match="target_labels holds labels such as 'a', and classes"):
+        contradiction_score(["a", "b"], CANDIDATES[0][:2])
     with pytest.raises(ValueError, match="second has 1 rows"):
         disagreement_score([0, 1], [0])
     with pytest.raises(ValueError, match="labels_back has 1 rows"):
@@ -98,5 +103,5 @@ def test_bad_input_is_named():
         contradiction_score([0], [[2.0, 0.0]])
     with pytest.raises(ValueError, match="target_labels has 2 rows"):
         contradiction_score([0, 1], [[1.0, 0.0]])
-    with pytest.raises(ValueError, match="classes has 3 rows, and 2"):
+    with pytest.raises(ValueError, match=r"classes has shape \(3,\), and \(2,\)"):
         contradiction_score([0], [[1.0, 0.0]], classes=[0, 1, 2])

@@ -37,13 +37,16 @@ def snd_by_loops(rows, temperature):
 def test_snd_is_that_of_loops_in_any_parts(temperature, monkeypatch):
     expected = snd_by_loops(PROBA, temperature)
     assert snd(PROBA, temperature=temperature) == pytest.approx(expected, rel=1e-9)
-    monkeypatch.setattr(clusters, "ENTRIES", 25)
-    assert snd(PROBA, temperature=temperature) == pytest.approx(expected, rel=1e-9)
+    for entries in (25, 5):
+        monkeypatch.setattr(clusters, "ENTRIES", entries)
+        assert snd(PROBA, temperature=temperature) == pytest.approx(expected, rel=1e-9)
 
 
 def test_snd_prefers_collapse_as_it_is_known_to():
     good, collapsed = np.eye(3)[np.arange(30) % 3], np.eye(3)[np.zeros(30, dtype=int)]
     assert snd(collapsed) == pytest.approx(1)
+    # Rounding takes none above it.
+    assert max(snd(collapsed[:n]) for n in range(3, 30)) <= 1
     assert snd(good) < 0.8
 
 
@@ -83,6 +86,12 @@ def test_class_ami_is_that_of_counts():
     assert class_ami_score(labels, features, random_state=0) == pytest.approx(expected, abs=1e-9)
 
 
+def test_class_ami_draws_from_the_random_state_that_is_passed():
+    drawn = np.random.RandomState(0)
+    class_ami_score([0, 1, 0, 1], RNG.normal(size=(4, 2)), random_state=drawn)
+    assert drawn.randint(2**31) != np.random.RandomState(0).randint(2**31)
+
+
 def test_class_ami_prefers_predictions_that_are_clusters():
     y = np.arange(60) % 3
     features = np.eye(3)[y] * 10 + RNG.normal(size=(60, 3))
@@ -99,6 +108,8 @@ def test_class_ami_of_constant_features_is_no_agreement():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert class_ami_score([0, 1, 0, 1], np.ones((4, 2)), random_state=0) == 0.0
+        for one in (np.ones((4, 2)), sparse.csr_array((4, 2))):
+            assert class_ami_score([1, 1, 1, 1], one, random_state=0) == 0.0
         few = class_ami_score([0, 1, 2, 2], [[0.0], [0.0], [1.0], [1.0]], random_state=0)
     assert 0 < few < 1
 
@@ -120,7 +131,7 @@ def test_mixval_counts_collapsed_predictions_as_half():
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="has 2 rows, and three"), WARNS:
         soft_neighborhood_density_score(PROBA[:2])
-    with pytest.raises(ValueError, match="temperature is 0"), WARNS:
+    with pytest.raises(ValueError, match=r"'temperature' parameter of .* Got 0"), WARNS:
         soft_neighborhood_density_score(PROBA, temperature=0)
     with pytest.raises(ValueError, match="n_clusters is 9"):
         class_ami_score([0, 1], [[0.0], [1.0]], n_clusters=9)
@@ -128,3 +139,7 @@ def test_bad_input_is_named():
         class_ami_score([0, 1], [[0.0]])
     with pytest.raises(ValueError, match="mixed_labels has 1 rows"):
         mixval_score([0, 1], [0, 1], [0])
+    with pytest.raises(ValueError, match="second_labels holds labels such as 'a'"):
+        mixval_score([0, 1], ["a", "b"], [0, 1])
+    with pytest.raises(ValueError, match="mixed_labels holds labels such as 'a'"):
+        mixval_score([0, 1], [0, 1], ["a", "b"])

@@ -53,7 +53,10 @@ def test_the_right_prior_is_preferred_to_a_uniform_one():
 
 def test_a_prior_that_lacks_a_class_leaves_the_score_finite():
     found = information_maximization_score(GOOD, [0.5, 0.5, 0.0])
-    assert np.isfinite(found)
+    lifted = np.array([0.5, 0.5, 1e-4]) / 1.0001
+    divergence = sum(m * np.log(m / p) for m, p in zip(GOOD.mean(axis=0), lifted, strict=True))
+    entropies = sum(entropy(row) for row in GOOD) / 30
+    assert found == pytest.approx((np.log(3) - divergence - entropies) / np.log(3), rel=1e-12)
     assert found < information_maximization_score(GOOD, [0.4, 0.4, 0.2])
 
 
@@ -65,9 +68,11 @@ def test_the_nuclear_norm_is_the_sum_of_the_roots_of_eigenvalues():
     assert nuclear_norm_score(np.eye(3)[:2]) == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("scale", "is_sure"), [(1.0, False), (30.0, True)])
+@pytest.mark.parametrize(
+    ("scale", "is_sure"), [(1.0, False), (4.8, False), (5.0, True), (30.0, True)]
+)
 def test_mano_is_that_of_loops_on_both_sides_of_its_switch(scale, is_sure):
-    logits = RNG.normal(size=(20, 4)) * scale
+    logits = np.random.default_rng(5).normal(size=(20, 4)) * scale
     phi = total = 0.0
     for row in logits:
         normalizer = sum(np.exp(z - max(row)) for z in row)
@@ -84,6 +89,10 @@ def test_mano_takes_probabilities_for_such():
     logits = np.log(PROBA)
     logits -= logits.mean(axis=1, keepdims=True)
     assert mano_score(PROBA) == pytest.approx(mano_score(logits), rel=1e-9)
+    assert mano_score(PROBA * 1.0005) == pytest.approx(mano_score(PROBA), rel=1e-9)
+    # Logits may have the sum 1, too: 1 + 2 + 2 and 1 - 1 + 1 / 2.
+    assert mano_score([[2.0, -1.0]], p=1) == pytest.approx(1 / 2)
+    assert mano_score([[2.0, -1.0]], p=2) == pytest.approx(np.hypot(5, 0.5) / 5.5 / np.sqrt(2))
 
 
 def test_collapse_and_doubt_are_worse_where_a_score_claims_to_see_them():
@@ -94,8 +103,14 @@ def test_collapse_and_doubt_are_worse_where_a_score_claims_to_see_them():
     assert nuclear_norm_score(COLLAPSED) == pytest.approx(1 / np.sqrt(3))
 
 
+def test_a_single_class_is_sure_and_says_nothing():
+    one = np.ones((3, 1))
+    assert [score(one) for score in SCORES[:3]] == [0, 1, 1]
+
+
 def test_entropy_prefers_collapse_and_mano_is_blind_to_it():
     assert entropy_score(COLLAPSED) == 0 > entropy_score(GOOD)
+    assert not np.signbit(entropy_score(COLLAPSED))
     sure = np.eye(3)[np.arange(30) % 3]
     assert mano_score(COLLAPSED) == pytest.approx(mano_score(sure))
 
@@ -142,7 +157,9 @@ def test_other_bad_input_is_named():
         information_maximization_score(GOOD, [0.5, 0.5])
     with pytest.raises(ValueError, match=r"prior is .*, and numbers of at least 0"):
         information_maximization_score(GOOD, [1.5, -0.5, 0.0])
-    with pytest.raises(ValueError, match="p is 0"):
+    with pytest.raises(ValueError, match="prior must hold numbers"):
+        information_maximization_score(GOOD, ["a", "b", "c"])
+    with pytest.raises(ValueError, match=r"'p' parameter of mano_score .* Got 0"):
         mano_score(GOOD, p=0)
     with pytest.raises(ValueError, match="target_logits has shape"):
         mano_score([[1.0], [2.0]])

@@ -41,6 +41,8 @@ def test_doc_is_that_of_loops():
     found = difference_of_confidences_score(Y, SOURCE, TARGET)
     assert found == pytest.approx(min(max(accuracy + moved, 0), 1))
     assert difference_of_confidences_score(Y, SOURCE, SOURCE) == pytest.approx(accuracy)
+    assert difference_of_confidences_score([0], [[0.6, 0.4]], [[1.0, 0.0]]) == 1
+    assert difference_of_confidences_score([1], [[0.6, 0.4]], [[0.5, 0.5]]) == 0
 
 
 def test_estimates_take_labels_by_name():
@@ -58,6 +60,7 @@ def test_models_that_are_wholly_right_or_wrong_have_estimates():
         average_thresholded_confidence_score(Y, right, TARGET) == (TARGET.max(axis=1) >= 1).mean()
     )
     assert average_thresholded_confidence_score(Y, wrong, TARGET) == 0
+    assert average_thresholded_confidence_score(Y, wrong, COLLAPSED) == 0
     assert difference_of_confidences_score(Y, right, COLLAPSED) == 1
 
 
@@ -67,7 +70,11 @@ def test_confidence_estimates_are_blind_to_collapse_as_they_are_known_to_be():
 
 
 def test_transport_is_that_of_a_linear_program():
-    n, proportions = 6, np.array([0.5, 0.3, 0.2])
+    for proportions in (np.array([0.5, 0.3, 0.2]), np.array([0.7, 0.0, 0.3])):
+        check_transport(6, proportions)
+
+
+def check_transport(n, proportions):
     proba = TARGET[:n]
     cost = [[max(abs(p - e)) for e in np.eye(3)] for p in proba]
     rows = np.kron(np.eye(n), np.ones(3))
@@ -140,7 +147,33 @@ def test_the_loss_of_the_critic_is_that_of_loops_and_the_least(monkeypatch):
     assert value == pytest.approx(loss(at), rel=1e-9)
     np.testing.assert_allclose(gradient, optimize.approx_fprime(at, loss, 1e-7), atol=1e-5)
     found = np.vstack([weights, bias]).ravel()
-    assert all(loss(found) < loss(found + RNG.normal(size=15) * 0.3) for _ in range(5))
+    assert abs(optimize.approx_fprime(found, loss, 1e-6)).max() < 1e-3
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_bound_adds_what_loops_count(sign, monkeypatch):
+    rng = np.random.default_rng(3)
+    Xs, Xt = rng.normal(size=(40, 2)) * [5, 1], rng.normal(size=(25, 2)) * [5, 1] + [9, 1]
+    y, of_source = rng.integers(0, 3, (2, 40))
+    weights, bias = rng.normal(size=(2, 3)), rng.normal(size=3)
+    both = np.vstack([Xs, Xt])
+
+    def disagrees(x, code):
+        z = (x - both.mean(axis=0)) / both.std(axis=0)
+        return np.argmax([z @ weights[:, k] + bias[k] for k in range(3)]) != code
+
+    # Labels with which the critic disagrees more on the target, or more on the source.
+    agreed = [next(k for k in range(3) if disagrees(x, k) == (sign > 0)) for x in Xt]
+    of_target = np.where(rng.random(25) < 0.9, agreed, 0)
+    on_source = sum(disagrees(x, k) for x, k in zip(Xs, of_source, strict=True)) / 40
+    on_target = sum(disagrees(x, k) for x, k in zip(Xt, of_target, strict=True)) / 25
+    assert sign * (on_target - on_source) > 0.1
+    error = sum(a != b for a, b in zip(y, of_source, strict=True)) / 40
+    by_chance = np.sqrt((40 + 4 * 25) * np.log(1 / 0.05) / (2 * 40 * 25))
+    expected = 1 - error - max(on_target - on_source, 0) - by_chance
+    monkeypatch.setattr(bounds, "_critic", lambda *given: (weights, bias))
+    found = disagreement_discrepancy_score(y, of_source, of_target, Xs, Xt, delta=0.05)
+    assert found == pytest.approx(expected)
 
 
 def test_the_bound_is_finite_on_edges():
@@ -188,7 +221,7 @@ def test_candidates_that_are_the_same_share_and_a_wrong_one_gets_little():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="confidence is 'margin'"):
+    with pytest.raises(ValueError, match=r"'confidence' .* Got 'margin'"):
         average_thresholded_confidence_score(Y, SOURCE, TARGET, confidence="margin")
     with pytest.raises(ValueError, match="target_proba has 2 columns, and 3"):
         difference_of_confidences_score(Y, SOURCE, TARGET[:, :2])
@@ -196,7 +229,7 @@ def test_bad_input_is_named():
         difference_of_confidences_score(Y[1:], SOURCE, TARGET)
     with pytest.raises(ValueError, match="class_proportions has shape"):
         confidence_optimal_transport_score(TARGET, [0.5, 0.5])
-    with pytest.raises(ValueError, match="delta is 0"):
+    with pytest.raises(ValueError, match=r"'delta' parameter of disagreement_.* Got 0"):
         bound_score(0, delta=0)
     with pytest.raises(ValueError, match="source_labels has 1 rows"):
         disagreement_discrepancy_score([0, 1], [0], [0], [[0.0], [1.0]], [[0.0]])
@@ -204,7 +237,15 @@ def test_bad_input_is_named():
         importance_weighted_aggregation(Y, PROBAS_S, PROBAS_T[:2], WEIGHTS)
     with pytest.raises(ValueError, match="of 0 candidates"):
         importance_weighted_aggregation(Y, [], [], WEIGHTS)
-    with pytest.raises(ValueError, match="ridge is -1"):
+    with pytest.raises(ValueError, match=r"'ridge' parameter of importance_.* Got -1"):
         importance_weighted_aggregation(Y, PROBAS_S, PROBAS_T, WEIGHTS, ridge=-1)
     with pytest.raises(ValueError, match=r"source_probas\[1\] has 2 columns, and 3"):
         importance_weighted_aggregation(Y, [SOURCE, SOURCE[:, :2]], [TARGET, TARGET], WEIGHTS)
+    with pytest.raises(ValueError, match=r"target_probas\[1\] has 39 rows, and 40"):
+        importance_weighted_aggregation(Y, [SOURCE, SOURCE], [TARGET, TARGET[1:]], WEIGHTS)
+    with pytest.raises(ValueError, match=r"target_probas\[0\] has 2 columns, and 3"):
+        importance_weighted_aggregation(Y, [SOURCE], [np.eye(2)[[0] * 40]], WEIGHTS)
+    with pytest.raises(ValueError, match=r"source_probas\[0\] holds rows"):
+        importance_weighted_aggregation(Y, [2 * SOURCE], [TARGET], WEIGHTS)
+    with pytest.raises(ValueError, match="target_labels holds labels such as 'a'"):
+        disagreement_discrepancy_score([0, 1], [0, 1], ["a"], [[0.0], [1.0]], [[0.0]])

@@ -4,7 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy import sparse
+from scipy import optimize, sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
 
 from domadapt.model_selection import (
     deep_embedded_validation_score,
@@ -45,23 +47,32 @@ def test_scores_are_those_of_loops(loss):
 
 
 @pytest.mark.parametrize("loss", ["zero_one", "log_loss"])
-def test_dev_is_that_of_loops(loss):
+@pytest.mark.parametrize("weights", [WEIGHTS, 1 + WEIGHTS / 100])
+def test_dev_is_that_of_loops(loss, weights):
     values = losses(loss)
-    products = [w * v for w, v in zip(WEIGHTS, values, strict=True)]
-    mean_w, mean_p = sum(WEIGHTS) / 40, sum(products) / 40
-    pairs = list(zip(WEIGHTS, products, strict=True))
+    products = [w * v for w, v in zip(weights, values, strict=True)]
+    mean_w, mean_p = sum(weights) / 40, sum(products) / 40
+    pairs = list(zip(weights, products, strict=True))
     covariance = sum((w - mean_w) * (p - mean_p) for w, p in pairs) / 39
-    variance = sum((w - mean_w) ** 2 for w in WEIGHTS) / 39
+    variance = sum((w - mean_w) ** 2 for w in weights) / 39
     eta = -covariance / variance
     risk = mean_p + eta * mean_w - eta
     expected = 1 - risk if loss == "zero_one" else -risk
-    assert dev(Y, PROBA, WEIGHTS, loss=loss) == pytest.approx(expected, rel=1e-9)
+    assert dev(Y, PROBA, weights, loss=loss) == pytest.approx(expected, rel=1e-9)
 
 
 def test_with_weights_of_mean_one_dev_is_the_importance_weighted_score():
     weights = WEIGHTS / WEIGHTS.mean()
     assert dev(Y, PROBA, weights) == pytest.approx(importance_weighted_score(Y, PROBA, weights))
     assert dev(Y, PROBA, WEIGHTS) != pytest.approx(importance_weighted_score(Y, PROBA, WEIGHTS))
+
+
+@pytest.mark.parametrize("weight", [0.1, 0.7, 1 / 3, 3.3])
+def test_dev_of_weights_that_are_all_the_same_needs_no_control_variate(weight):
+    for n in (7, 10, 100):
+        y = np.arange(n) % 3
+        found = dev(y, np.zeros(n, dtype=int), np.full(n, weight))
+        assert found == pytest.approx(1 - weight * np.mean(y != 0))
 
 
 def test_labels_probabilities_and_values_are_taken():
@@ -95,6 +106,34 @@ def test_weights_follow_the_ratio_of_the_densities():
     np.testing.assert_array_equal(found, importance_weights(Xs, Xt, random_state=0))
 
 
+def test_weights_are_those_of_classifiers_that_have_not_seen_the_samples():
+    rng = np.random.default_rng(5)
+    # Columns of unlike size, domains of unlike size, and more noise than signal.
+    scale = np.array([100.0] + [0.01] * 11)
+    Xs, Xt = rng.normal(size=(400, 12)) * scale, (rng.normal(size=(60, 12)) + 0.4) * scale
+    X, is_target = np.vstack([Xs, Xt]), np.repeat([0, 1], [400, 60])
+    share = np.where(is_target, 1 / 120, 1 / 800)
+    logits = np.zeros(460)
+    for seen, held in StratifiedKFold(5, shuffle=True, random_state=0).split(X, is_target):
+        mean, spread = X[seen].mean(axis=0), X[seen].std(axis=0)
+        weight = np.where(is_target[seen], len(seen) / 96, len(seen) / 640)
+        classifier = LogisticRegression().fit((X[seen] - mean) / spread, is_target[seen], weight)
+        logits[held] = classifier.decision_function((X[held] - mean) / spread)
+
+    def loss(temperature):
+        return share @ np.logaddexp(0, np.where(is_target, -logits, logits) / temperature)
+
+    temperature = optimize.minimize_scalar(loss, (1, 2)).x
+    assert temperature > 1.2
+    expected = np.exp(logits[:400] / temperature)
+    found = importance_weights(Xs, Xt, clip=None, normalize=False, random_state=0)
+    np.testing.assert_allclose(found, expected, rtol=0.02)
+    normalized = importance_weights(Xs, Xt, clip=None, random_state=0)
+    np.testing.assert_allclose(normalized, found / found.mean())
+    held_back = importance_weights(Xs, Xt, clip=1.5, normalize=False, random_state=0)
+    np.testing.assert_allclose(held_back, np.minimum(found, 1.5 * found.mean()))
+
+
 def test_weights_of_identical_domains_are_about_one():
     X = np.random.default_rng(2).normal(size=(400, 3))
     assert abs(importance_weights(X, X, random_state=0) - 1).max() < 0.3
@@ -106,10 +145,13 @@ def test_weights_of_identical_domains_are_about_one():
         (np.ones((20, 2)), np.ones((10, 2))),
         (np.zeros((20, 1)), np.ones((20, 1))),
         (np.arange(12.0)[:, None], np.arange(2.0)[:, None] + 100),
+        (np.arange(3.0)[:, None], np.arange(4.0)[:, None]),
     ],
 )
 def test_weights_are_finite_on_constant_and_separate_domains(Xs, Xt):
-    found = importance_weights(Xs, Xt, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = importance_weights(Xs, Xt, random_state=0)
     assert np.isfinite(found).all()
     assert (found > 0).all()
 
@@ -144,7 +186,10 @@ def test_dev_warns_each_time_and_says_what_to_use():
     [
         (([0, 1], [0, 1, 1]), "predicted has 3 rows, and 2 were expected"),
         (([0, 2], [[0.5, 0.5]] * 2), "y goes from 0 to 2"),
-        ((["a", "b"], [[0.5, 0.5]] * 2), "y holds .* labels such as .*classes="),
+        ((["a", "b"], [[0.5, 0.5]] * 2), "y holds labels such as 'a', .*classes="),
+        (([0, 1.5], [[0.5, 0.5]] * 2), "y holds labels such as 1.5, .*, 0 to 1"),
+        (([0, 1], [[0.5, 0.5], [1.0]]), "predicted must have rows of one length"),
+        ((["0", "1"], [0, 1]), "predicted holds labels such as 0, and y such as '0'"),
         (([0, 1], [[0.5, 0.6]] * 2), "predicted holds rows that are no probabilities"),
         (([0, None], [0, 1]), "y holds no label for 1 samples"),
         (([], []), "y has shape"),
@@ -164,6 +209,8 @@ def test_other_bad_input_is_named():
         source_validation_score(["z"], [[0.5, 0.5]], classes=["a", "b"])
     with pytest.raises(ValueError, match="classes has shape"):
         source_validation_score(["a"], [[0.5, 0.5]], classes=["a"])
+    with pytest.raises(ValueError, match=r"classes is .*, which holds a label twice"):
+        source_validation_score(["a"], [[0.5, 0.5]], classes=["a", "a"])
     with pytest.raises(ValueError, match="predicted has 2 outputs, and y has 1"):
         source_validation_score([0.0], [[0.5, 0.5]], loss="squared_error")
     with pytest.raises(ValueError, match="weights has shape"):
@@ -172,7 +219,7 @@ def test_other_bad_input_is_named():
         importance_weighted_score([0, 1], [0, 1], [1, -1])
     with pytest.raises(ValueError, match="weights must hold finite numbers"):
         importance_weighted_score([0, 1], [0, 1], [0, 0])
-    with pytest.raises(ValueError, match=r"clip is 0\.5"):
+    with pytest.raises(ValueError, match=r"'clip' parameter of .* Got 0\.5"):
         importance_weights([[0.0]] * 3, [[1.0]] * 3, clip=0.5)
     with pytest.raises(ValueError, match="two samples of each domain"):
         importance_weights([[0.0]] * 3, [[1.0]])
