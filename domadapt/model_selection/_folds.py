@@ -13,7 +13,7 @@ from domadapt.domains.samples import check_same_length, read_numbers
 
 def check_folds(n_splits, shuffle, random_state):
     """Check the parameters of K folds, as scikit-learn does when they are given."""
-    if not isinstance(n_splits, Integral) or isinstance(n_splits, bool) or n_splits < 2:
+    if not isinstance(n_splits, Integral) or n_splits < 2:
         raise ValueError(f"n_splits={n_splits!r}, and an integer of at least 2 was expected.")
     if not isinstance(shuffle, (bool, np.bool_)):
         raise TypeError(f"shuffle={shuffle!r}, and True or False was expected.")

@@ -103,8 +103,9 @@ def test_domains_are_told_by_missing_labels_too(blobs, labels):
 def test_numbers_to_predict_are_stratified_by_domain_alone(blobs):
     Xs, _, Xt, _ = blobs
     X, y, d = pack(Xs, Xs[:, 0].astype(float), Xt)
-    for _, test in StratifiedDomainKFold(3).split(X, y, groups=d):
-        assert ((d[test] > 0).sum(), (d[test] < 0).sum()) == (30, 25)
+    for values in (y, np.where(d > 0, y.astype(object), None)):
+        for _, test in StratifiedDomainKFold(3).split(X, values, groups=d):
+            assert ((d[test] > 0).sum(), (d[test] < 0).sum()) == (30, 25)
 
 
 def test_source_samples_without_a_label_are_spread_too(stacked):
