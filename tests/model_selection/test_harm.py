@@ -196,6 +196,26 @@ def test_plausible_shares_hold_the_true_ones():
     assert (largest >= 1 / 3).all()
 
 
+def test_a_class_that_the_source_model_never_names_is_not_missed(balanced):
+    y, beliefs = balanced
+    target = np.tile([0.5, 0.1, 0.4], (300, 1))
+    checks = classifier_checks(np.zeros_like(y), replace(beliefs, target=target))
+    assert {c.name: c.value for c in checks}["erased classes"] == 0
+
+
+def test_where_the_source_models_never_agree_the_limit_is_the_least_one(balanced):
+    _, beliefs = balanced
+    beliefs = replace(beliefs, agreed=np.zeros(300, dtype=bool), excess_roughness=0.5)
+    assert contradiction_limit(np.ones(3) / 3, beliefs) == LIMITS["contradiction"]
+
+
+def test_one_output_without_spread_is_enough(values):
+    yt, beliefs = values
+    two = SourceValues(*(np.hstack([v, v]) for v in (beliefs.values, beliefs.held_out, yt)))
+    checks = regressor_checks(np.hstack([yt, np.full_like(yt, yt.mean())]), two)
+    assert against(checks) == {"spread of predictions"}
+
+
 def test_every_estimate_counts_for_what_is_plausible():
     y = np.repeat([0, 1, 2], [270, 20, 10])
     beliefs = beliefs_of(np.arange(300) % 3, y, sure=0.5)
