@@ -295,7 +295,7 @@ def table_of(name):
         another method. ``adapters``, ``adapter classes``, ``adapters of FAMILY`` and
         ``shallow accuracy`` and
         ``shallow accuracy of FAMILY`` are those of the methods without a network, and
-        ``diagnosis`` those of ``diagnose``.
+        ``diagnosis`` those of ``diagnose``, ``harm`` that of ``adaptation_report``.
 
     Returns
     -------
@@ -370,6 +370,7 @@ WHOLE = {
     "accuracy": lambda: summaries(measured_cells()),
     "selection": lambda: (RESULTS / "selection.md").read_text().strip().replace("## ", "### "),
     "diagnosis": lambda: diagnosis().strip(),
+    "harm": lambda: (RESULTS / "harm.md").read_text().strip(),
     "batch normalisation": lambda: (RESULTS / "batch_norm.md").read_text().strip(),
 }
 

@@ -305,3 +305,24 @@ def test_other_settings_fits_every_method_where_its_setting_is_there(
                 assert cell["unknown"] == 0.0
     assert "| OSBP |" in output.with_suffix(".md").read_text()
     assert "several sources, tiny: three done" in capsys.readouterr().out
+
+
+def test_harm_counts_marked_fits_and_labels_that_were_spoilt(benchmark):
+    harm = benchmark("harm")
+    codes = np.array([0, 0, 0, 1, 1, 2])
+    found = harm.spoilt(codes, 3, np.random.default_rng(0))
+    assert found["all of one class"].tolist() == [0] * 6
+    assert found["two classes exchanged"].tolist() == [1, 1, 1, 0, 0, 2]
+    assert found["a class lost"].tolist() == [0, 0, 0, 0, 0, 2]
+    assert sorted(found["permuted"]) == codes.tolist()
+    gains = {"MCC": 0.1, "DAN": -0.02, "DANN": -0.05, "spoilt: permuted": -0.1}
+    cells = [
+        {"group": "digits", "model": name, "gain": gain, "against": ["contradiction"][: gain < 0]}
+        for name, gain in gains.items()
+    ]
+    assert harm.text_of([*cells, {**cells[-1], "gain": -0.09}]).splitlines()[2:] == [
+        "| lost at most two points | 1 of 2 |",
+        "| lost up to ten | 1 of 1 |",
+        "| lost ten and more | 0 of 0 |",
+        "| spoilt: permuted | 1 of 1 |",
+    ]

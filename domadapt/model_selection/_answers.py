@@ -5,7 +5,6 @@ from functools import cached_property
 
 import numpy as np
 from scipy import special
-from sklearn import config_context
 from sklearn.base import is_regressor
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
@@ -34,9 +33,8 @@ def ask(estimator, method, X, sample_domain=None):
     """Return what a method says of samples, by their domain where it knows of domains."""
     estimator = unwrapped(estimator)
     if isinstance(estimator, Pipeline):
-        # Asked itself, it would have to be told by metadata routing what its last step wants.
-        if len(estimator.steps) > 1:
-            X = transformed(estimator, X)
+        # Asked itself, it would have to be told by metadata routing what its steps want.
+        X = transformed(estimator, X, sample_domain)
         return ask(estimator.steps[-1][1], method, X, sample_domain)
     answering = getattr(estimator, method)
     if sample_domain is None or "sample_domain" not in inspect.signature(answering).parameters:
@@ -44,10 +42,12 @@ def ask(estimator, method, X, sample_domain=None):
     return answering(X, sample_domain=sample_domain)
 
 
-def transformed(pipeline, X):
-    """Return what the steps before the last of a pipeline make of samples."""
-    with config_context(enable_metadata_routing=False):
-        return pipeline[:-1].transform(X)
+def transformed(pipeline, X, sample_domain=None):
+    """Return what the steps before the last of a pipeline make of samples, by their domain."""
+    for _, step in pipeline.steps[:-1]:
+        if step is not None and step != "passthrough":
+            X = ask(step, "transform", X, sample_domain)
+    return X
 
 
 def labels_of(estimator):
@@ -154,8 +154,7 @@ class Answers:
     @cached_property
     def codes(self):
         """Columns of the labels of source samples."""
-        column = {label: code for code, label in enumerate(self.classes.tolist())}
-        return np.array([column[label] for label in self.y_source.tolist()], dtype=np.int64)
+        return columns_of(self.y_source, self.classes)
 
     @cached_property
     def source_proportions(self):
@@ -201,8 +200,8 @@ class Answers:
         """Return what the estimator makes of samples, or the steps before it, or the samples."""
         if hasattr(self.estimator, "transform"):
             return ask(self.estimator, "transform", X, sample_domain)
-        if isinstance(self.estimator, Pipeline) and len(self.estimator.steps) > 1:
-            return transformed(self.estimator, X)
+        if isinstance(self.estimator, Pipeline):
+            return transformed(self.estimator, X, sample_domain)
         return X
 
 
@@ -210,6 +209,12 @@ def all_labels(several):
     """Return the labels of several classifiers, each once, those of the first first."""
     labels = dict.fromkeys(label for classes in several for label in classes.tolist())
     return np.array(list(labels))
+
+
+def columns_of(labels, classes):
+    """Return for each label its place among the classes, -1 where it is none of them."""
+    column = {label: place for place, label in enumerate(classes.tolist())}
+    return np.array([column.get(label, -1) for label in labels.tolist()], dtype=np.int64)
 
 
 def in_columns(proba, labels, classes):
@@ -220,7 +225,6 @@ def in_columns(proba, labels, classes):
             "column for each was expected. Pass decision_function_shape='ovr' where there is that "
             "parameter."
         )
-    column = {label: code for code, label in enumerate(classes.tolist())}
     filled = np.zeros((len(proba), len(classes)))
-    filled[:, [column[label] for label in labels.tolist()]] = proba
+    filled[:, columns_of(labels, classes)] = proba
     return filled

@@ -23,7 +23,7 @@ class Run:
 class EpochCallback(ABC):
     """A callback of scikit-learn's kind that ends a fit with the weights of one of its epochs.
 
-    Subclasses have ``_begin(estimator, predictions)``, called before the first epoch,
+    Subclasses have ``_begin(estimator)``, called before the first epoch,
     ``_score(estimator, predictions)`` and ``_is_better(run)``, which says whether the epoch
     whose score came last is to be kept.
     """
@@ -47,7 +47,7 @@ class EpochCallback(ABC):
         """Return whether the last epoch is to be kept."""
 
     @abstractmethod
-    def _begin(self, estimator, predictions):
+    def _begin(self, estimator):
         """Prepare a fit, and find what does not go together before it."""
 
     def setup(self, estimator: Any, context: Any) -> None:
@@ -104,7 +104,9 @@ class EpochCallback(ABC):
             The whole fit, or an epoch.
         """
         if context.task_name != "epoch":
-            self._begin(estimator, predicted(estimator, self.X_target))
+            # Samples that the network does not take are told before training.
+            predicted(estimator, self.X_target)
+            self._begin(estimator)
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> None:
         """Score an epoch; after the last one, put back the weights of the one that is kept.

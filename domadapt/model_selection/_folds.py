@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _num_samples
 
@@ -12,7 +13,7 @@ from domadapt.domains.samples import check_same_length, read_numbers
 
 def check_folds(n_splits, shuffle, random_state):
     """Check the parameters of K folds, as scikit-learn does when they are given."""
-    if not isinstance(n_splits, Integral) or isinstance(n_splits, bool) or n_splits < 2:
+    if not isinstance(n_splits, Integral) or n_splits < 2:
         raise ValueError(f"n_splits={n_splits!r}, and an integer of at least 2 was expected.")
     if not isinstance(shuffle, (bool, np.bool_)):
         raise TypeError(f"shuffle={shuffle!r}, and True or False was expected.")
@@ -33,15 +34,16 @@ def read_domain(splitter, X, y, given, name="groups"):
     elif y is None:
         raise ValueError(
             f"{type(splitter).__name__} was given neither {name} nor y, and cannot tell the "
-            f"domains apart. Pass {name}=sample_domain."
+            f"domains apart. Pass {name}, positive for source samples and negative for target "
+            "samples."
         )
     else:
         domain = np.where(has_label(y), 1, -1)
     if given is None and (domain > 0).all():
         raise ValueError(
             f"All {n_samples} samples have a label, so there are no target samples: without "
-            f"{name}, those count as target for which pack has filled in no label. Pass "
-            f"{name}=sample_domain, positive for source samples and negative for target samples."
+            f"{name}, those count as target for which pack has filled in no label. Pass {name}, "
+            "positive for source samples and negative for target samples."
         )
     check_target(domain)
     if not (domain > 0).any():
@@ -70,13 +72,17 @@ def check_target(domain):
 
 
 def class_codes(y, rows):
-    """Return the classes of some samples as numbers, None where ``y`` holds numbers to predict."""
+    """Return classes of some samples as numbers, -1 for no label, None for values to predict."""
     if y is None:
         return None
-    labels = np.asarray(y)[rows]
+    # Without what stands at other samples, whose kind could change that of all labels.
+    labels = np.asarray(_safe_indexing(y, rows))
+    known = has_label(labels)
+    there = labels[known]
     if labels.dtype == object:
-        # Beside missing labels of target samples, numbers may have become objects.
-        labels = np.array(labels.tolist())
-    if labels.ndim > 1 or type_of_target(labels).startswith("continuous"):
+        there = np.array(there.tolist())
+    if labels.ndim > 1 or type_of_target(there).startswith("continuous"):
         return None
-    return np.unique(labels, return_inverse=True)[1]
+    codes = np.full(len(labels), -1)
+    codes[known] = np.unique(there, return_inverse=True)[1]
+    return codes

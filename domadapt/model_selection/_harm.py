@@ -20,13 +20,17 @@ LIMITS = {
     "erased classes": 0.05,
     "source accuracy lost": 0.2,
     "effective rank": 1.5,
-    "contradiction": 0.15,
+    "contradiction": 0.1,
     "disagreement of seeds": 0.35,
     "source R^2 lost": 0.3,
     "implausible values": 0.05,
     "spread of predictions": 0.1,
     "agreement in order": 0.0,
 }
+# Plain models whose labels are rougher than true ones by more than this err while they are sure:
+ROUGH = 0.1
+# then labels must contradict them as much as this part of what labels without relation would.
+UNRELATED = 0.7
 
 
 class HarmWarning(UserWarning):
@@ -137,9 +141,25 @@ def contradiction(codes, beliefs):
     return float(np.mean(confidence * beliefs.agreed * (differs - (1 - confidence))))
 
 
-def check(name, value, words, *, below=False):
+def contradiction_limit(share, beliefs):
+    """Return the contradiction from which on it speaks against labels with these shares.
+
+    The least limit, or what chance makes of few samples. Where the source models' own labels are
+    too rough, UNRELATED times the contradiction of labels of these shares without any relation
+    to the samples, if that is more.
+    """
+    confidence, expected = beliefs.target.max(axis=1), beliefs.target.argmax(axis=1)
+    weight = confidence * beliefs.agreed
+    chance = np.sqrt(np.mean(weight**2 * confidence * (1 - confidence)) / len(weight))
+    limit = max(LIMITS["contradiction"], N_ERRORS * float(chance))
+    if beliefs.excess_roughness <= ROUGH:
+        return limit
+    return max(limit, UNRELATED * float(np.mean(weight * (confidence - share[expected]))))
+
+
+def check(name, value, words, *, limit=None, below=False):
     """Return a check against its limit; ``below`` where small values speak against a model."""
-    limit, value = LIMITS[name], float(value)
+    limit, value = LIMITS[name] if limit is None else limit, float(value)
     is_bad = value < limit if below else value > limit
     return HarmCheck(name, value, limit, bool(is_bad), words)
 
@@ -150,30 +170,8 @@ def classifier_checks(codes, beliefs, *, source_codes=None, features=None, other
     ``source_codes`` are its labels of the source samples, ``features`` those of target samples,
     ``other_codes`` the labels of target samples by fits with other seeds; -1 for other labels.
     """
-    n_classes, n_samples = len(beliefs.classes), len(codes)
-    share, largest = label_shares(codes, n_classes), plausible_shares(beliefs)[1]
-    top = int(np.argmax(share - largest))
-    names = beliefs.classes.tolist()
-    checks = [
-        check(
-            "concentration",
-            excess_share(share, largest),
-            f"{share[top]:.0%} of the target samples are predicted as {names[top]!r}; estimates "
-            f"of its share go up to {largest[top]:.0%}.",
-        )
-    ]
-    # By all three, so that a source model that sees one class everywhere makes none missing.
-    least = [beliefs.target.mean(axis=0), shares(beliefs.target), beliefs.proportions]
-    expected = np.min(least, axis=0)
-    erased = erased_classes(share, expected, n_samples)
-    told = f"Hardly ever predicted: {[names[i] for i in erased]}, " if len(erased) else "None, "
-    checks.append(
-        check(
-            "erased classes",
-            expected[erased].sum() - share[erased].sum(),
-            told + "among those that the source model predicts for ten target samples or more.",
-        )
-    )
+    n_samples, share = len(codes), label_shares(codes, len(beliefs.classes))
+    checks = [_concentration_check(share, beliefs), _erased_check(share, beliefs)]
     if source_codes is not None:
         ours = float(np.mean(source_codes == beliefs.codes))
         checks.append(
@@ -188,18 +186,48 @@ def classifier_checks(codes, beliefs, *, source_codes=None, features=None, other
         rank = effective_rank(features)
         words = f"Features of target samples spread over {rank:.1f} directions."
         checks.append(check("effective rank", rank, words, below=True))
+    checks.append(_contradiction_check(codes, share, beliefs))
+    if len(other_codes):
+        value = np.mean([np.mean(other != codes) for other in other_codes])
+        words = f"Fits with other seeds predict {value:.0%} of the target samples otherwise."
+        checks.append(check("disagreement of seeds", value, words))
+    return checks
+
+
+def _concentration_check(share, beliefs):
+    largest, names = plausible_shares(beliefs)[1], beliefs.classes.tolist()
+    top = int(np.argmax(share - largest))
+    return check(
+        "concentration",
+        excess_share(share, largest),
+        f"{share[top]:.0%} of the target samples are predicted as {names[top]!r}; estimates "
+        f"of its share go up to {largest[top]:.0%}.",
+    )
+
+
+def _erased_check(share, beliefs):
+    # By all three, so that a source model that sees one class everywhere makes none missing.
+    least = [beliefs.target.mean(axis=0), shares(beliefs.target), beliefs.proportions]
+    expected, names = np.min(least, axis=0), beliefs.classes.tolist()
+    erased = erased_classes(share, expected, len(beliefs.target))
+    told = f"Hardly ever predicted: {[names[i] for i in erased]}, " if len(erased) else "None, "
+    return check(
+        "erased classes",
+        expected[erased].sum() - share[erased].sum(),
+        told + "among those that the source model predicts for ten target samples or more.",
+    )
+
+
+def _contradiction_check(codes, share, beliefs):
     excess = contradiction(codes, beliefs)
     differs = float(np.mean(codes != beliefs.target.argmax(axis=1)))
     words = (
         f"{differs:.0%} of the target labels differ from the source model's; where it is sure, "
         f"{max(excess, 0.0):.2f} more than its calibration explains."
     )
-    checks.append(check("contradiction", excess, words))
-    if len(other_codes):
-        value = np.mean([np.mean(other != codes) for other in other_codes])
-        words = f"Fits with other seeds predict {value:.0%} of the target samples otherwise."
-        checks.append(check("disagreement of seeds", value, words))
-    return checks
+    if beliefs.excess_roughness > ROUGH:
+        words += " But it labels neighbours too differently to be right, so much is let pass."
+    return check("contradiction", excess, words, limit=contradiction_limit(share, beliefs))
 
 
 def regressor_checks(values, beliefs, *, source_values=None, other_values=()):

@@ -13,7 +13,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
 from domadapt.domains.stacking import pack
-from domadapt.model_selection._answers import all_labels, in_columns, labels_of
+from domadapt.model_selection._answers import all_labels, columns_of, in_columns, labels_of
 from domadapt.model_selection._arrays import read_features
 from domadapt.model_selection._calibration import fit_temperature, tempered
 
@@ -21,15 +21,18 @@ from domadapt.model_selection._calibration import fit_temperature, tempered
 FOLDS = 5
 
 
-def domain_keyword(estimator):
-    """Return the keyword by which ``fit`` takes sample_domain, None where it takes none."""
+def domain_keywords(estimator):
+    """Return the keywords by which ``fit`` takes sample_domain, one for each step that does."""
     if isinstance(estimator, Pipeline):
-        name, last = estimator.steps[-1]
-        inner = domain_keyword(last) if hasattr(last, "fit") else None
-        return None if inner is None else f"{name}__{inner}"
+        steps = {name: step for name, step in estimator.steps if hasattr(step, "fit")}
+        found = {name: domain_keywords(step) for name, step in steps.items()}
+        if not found.get(estimator.steps[-1][0]):
+            # A last step that knows no domains would take target samples for labelled ones.
+            return []
+        return [f"{name}__{keyword}" for name, several in found.items() for keyword in several]
     if isinstance(estimator, BaseSearchCV):
-        return domain_keyword(estimator.estimator)
-    return "sample_domain" if has_fit_parameter(estimator, "sample_domain") else None
+        return domain_keywords(estimator.estimator)
+    return ["sample_domain"] if has_fit_parameter(estimator, "sample_domain") else []
 
 
 def trained_anew(estimator, X, y, X_target, seed=None):
@@ -41,13 +44,13 @@ def trained_anew(estimator, X, y, X_target, seed=None):
         names = [n for n in sorted(parameters) if n.rpartition("__")[2] == "random_state"]
         seeds = {n: int(generator.randint(np.iinfo(np.int32).max)) for n in names}
         estimator.set_params(**seeds)
-    keyword = domain_keyword(estimator)
-    # With metadata routing a pipeline would have to be told what its last step wants.
+    keywords = domain_keywords(estimator)
+    # With metadata routing a pipeline would have to be told what its steps want.
     with config_context(enable_metadata_routing=False):
-        if keyword is None:
+        if not keywords:
             return estimator.fit(X, y)
         X, y, sample_domain = pack(X, y, X_target)
-        return estimator.fit(X, y, **{keyword: sample_domain})
+        return estimator.fit(X, y, **dict.fromkeys(keywords, sample_domain))
 
 
 def source_model_proba(answers, source_model, random_state):
@@ -58,18 +61,15 @@ def source_model_proba(answers, source_model, random_state):
     """
     y = answers.y_source
     if source_model is None:
-        labels, held_out, of_target = _plain_model(answers, y, random_state)
-        classes = labels
+        classes, held_out, of_target = _plain_model(answers, y, random_state)
     else:
-        labels = labels_of(source_model)
-        classes = all_labels([labels, np.unique(y)])
+        classes = all_labels([labels_of(source_model), np.unique(y)])
         held_out = answers.probabilities(
             source_model, answers.X_source, classes, answers.source_domain
         )
         of_target = answers.probabilities(source_model, answers.X_target, classes)
-    column = {label: code for code, label in enumerate(classes.tolist())}
-    codes = np.array([column[label] for label in y.tolist()])
-    return tempered(of_target, fit_temperature(held_out, codes)), classes
+    temperature = fit_temperature(held_out, columns_of(y, classes))
+    return tempered(of_target, temperature), classes
 
 
 def _plain_model(answers, y, random_state):

@@ -1,6 +1,7 @@
 """How smooth labels are over neighbouring samples, and how smooth they should be."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
@@ -23,16 +24,19 @@ class Neighborhood:
     """Nearest samples of a domain by its principal components."""
 
     def __init__(self, X, generator):
-        self.rows = some_rows(len(X), MOST_SAMPLES, generator)
+        self.rows = some_rows(X.shape[0], MOST_SAMPLES, generator)
         kept = X[self.rows]
-        n_components = min(N_COMPONENTS, kept.shape[1], len(kept) - 1)
+        if sparse.issparse(kept) and kept.shape[1] <= N_COMPONENTS:
+            # As many components as columns there are of dense arrays alone.
+            kept = kept.toarray()
+        n_components = min(N_COMPONENTS, kept.shape[1], len(self.rows) - 1)
         seed = generator.randint(np.iinfo(np.int32).max)
         # Shares of the variance, which nothing needs, are no numbers where all is constant.
         with np.errstate(invalid="ignore"):
             self.reduction = PCA(n_components, random_state=seed).fit(kept)
         self.components = self.reduction.transform(kept)
         # One more, since each sample is its own nearest neighbour.
-        n_neighbors = min(N_NEIGHBORS + 1, len(kept))
+        n_neighbors = min(N_NEIGHBORS + 1, len(self.rows))
         self.index = NearestNeighbors(n_neighbors=n_neighbors).fit(self.components)
 
     def of(self, X):

@@ -1,6 +1,6 @@
 """What plain source models are sure of: held-out, calibrated, and asked about the target."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse, special
@@ -11,9 +11,10 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, check_random_state
 
 from domadapt.model_selection._calibration import fit_temperature, tempered
+from domadapt.model_selection._smoothness import Neighborhood, compare_roughness
 from domadapt.shallow._scores import class_scores
 
 N_FOLDS = 5
@@ -25,7 +26,9 @@ class SourceBeliefs:
 
     ``held_out`` are probabilities of source samples by classifiers that have not seen them,
     ``target`` those of target samples, ``codes`` columns of the source labels; ``agreed`` are
-    the target samples that all of the classifiers give the same label.
+    the target samples that all of the classifiers give the same label. ``excess_roughness`` is
+    by how much oftener their labels differ between neighbouring target samples than true labels
+    do in the source; 0 where that is not known.
     """
 
     classes: np.ndarray
@@ -33,6 +36,7 @@ class SourceBeliefs:
     held_out: np.ndarray
     target: np.ndarray
     agreed: np.ndarray
+    excess_roughness: float = 0.0
 
     @property
     def accuracy(self):
@@ -123,6 +127,21 @@ def source_beliefs(models, Xs, ys, Xt, random_state):
         tempered(target, temperature),
         (labels == labels[0]).all(axis=0),
     )
+
+
+def with_roughness(beliefs, Xs, Xt, random_state):
+    """Return beliefs together with how rough the labels are that they give to scaled samples."""
+    generator = check_random_state(random_state)
+    source, target = Neighborhood(Xs, generator), Neighborhood(Xt, generator)
+    found, expected = compare_roughness(
+        source,
+        beliefs.codes[source.rows],
+        target,
+        beliefs.target[target.rows].argmax(axis=1),
+        len(beliefs.classes),
+        generator,
+    )
+    return replace(beliefs, excess_roughness=found - expected)
 
 
 def _probabilities(fitted, X, classes):

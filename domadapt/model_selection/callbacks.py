@@ -105,7 +105,7 @@ default="information_maximization"
             )
         self.score = score
 
-    def _begin(self, estimator, predictions):
+    def _begin(self, estimator):
         if not callable(self.score) and not hasattr(estimator, "predict_proba"):
             raise ValueError(
                 f"score={self.score!r} is of probabilities, which {type(estimator).__name__} does "
@@ -223,7 +223,7 @@ class RollBack(EpochCallback):
         self.limit = limit
         self._sure: Any = None
 
-    def _begin(self, estimator, predictions):
+    def _begin(self, estimator):
         if self._sure is None:
             self._sure = self._calibrated()
         ours = np.asarray(self.source_model.classes_).tolist()

@@ -142,7 +142,9 @@ class DomainGroupKFold(GroupsConsumerMixin, BaseCrossValidator):
             )
         X = np.zeros(len(groups))
         seed = generator.randint(np.iinfo(np.int32).max) if self.shuffle else None
-        kinds = [GroupKFold] if labels is None else [StratifiedGroupKFold, GroupKFold]
+        kinds = [GroupKFold]
+        if labels is not None and np.unique(labels, return_counts=True)[1].max() >= self.n_splits:
+            kinds.insert(0, StratifiedGroupKFold)
         for kind in kinds:
             splitter = kind(self.n_splits, shuffle=self.shuffle, random_state=seed)
             fold = np.empty(len(groups), dtype=np.int64)

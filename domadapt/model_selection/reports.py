@@ -5,22 +5,22 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone, is_classifier, is_regressor
-from sklearn.pipeline import Pipeline
+from sklearn.base import is_classifier, is_regressor
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from domadapt.domains.base import BaseDomainEstimator
 from domadapt.domains.samples import check_same_length
-from domadapt.domains.stacking import pack
+from domadapt.model_selection._answers import ask, columns_of, last_step, unwrapped
 from domadapt.model_selection._arrays import read_labels, read_values
 from domadapt.model_selection._harm import HarmCheck, classifier_checks, regressor_checks
+from domadapt.model_selection._other_models import trained_anew
 from domadapt.model_selection._source_model import (
     plain_classifiers,
     plain_regressors,
     scaled_tables,
     source_beliefs,
     source_values,
+    with_roughness,
 )
 
 __all__ = ["AdaptationReport", "adaptation_report"]
@@ -121,17 +121,19 @@ def adaptation_report(
     - effective rank of the target features, where the model has ``transform``:
       :math:`\exp(-\sum_i p_i \log p_i)` of its normalised singular values;
     - contradiction of what the plain models agree on and are sure of, above what their
-      calibration explains;
+      calibration explains. The limit is higher where few samples leave more to chance, and, but
+      for a ``source_model``, where plain labels differ so often between neighbours in the target
+      that the plain models cannot be right;
     - disagreement of fits with other seeds, with ``n_seeds``.
 
     For a regressor they are values out of any plausible range, predictions without spread or in
     another order than those of the plain models, and R^2 lost on the source.
 
-    Cost: ten fits of the plain models, or six of ``source_model``; and ``n_seeds`` fits of the
-    estimator.
+    Cost: twelve fits of plain models and neighbours in both domains, or six fits of
+    ``source_model``; and ``n_seeds`` fits of the estimator.
 
-    What speaks against a model is no proof. Where sure plain models are wrong, as on digits of
-    another kind, contradiction speaks against models that are right; and a model that is only
+    What speaks against a model is no proof: where sure plain models are wrong, contradiction
+    can speak against models that are right. And no mark is no proof: a model that is only
     somewhat worse everywhere passes. Where the target lacks classes, they are rightly erased.
 
     Parameters
@@ -193,24 +195,18 @@ def adaptation_report(
     _check(estimator, Xs, ys, Xt, n_seeds)
     generator = check_random_state(random_state)
     seed = int(generator.randint(np.iinfo(np.int32).max))
-    others = [
-        _fitted(estimator, Xs, ys, Xt, int(generator.randint(np.iinfo(np.int32).max)))
-        for _ in range(n_seeds)
-    ]
-    predictions = [np.asarray(model.predict(Xt)) for model in (estimator, *others)]
-    on_source = np.asarray(_predicted_as_source(estimator, Xs))
-    kind, plain = (
-        (_classifier_checks, plain_classifiers)
-        if is_classifier(estimator)
-        else (_regressor_checks, plain_regressors)
-    )
-    models = [source_model]
-    samples = (Xs, Xt)
-    if source_model is None:
-        models, samples = plain(seed), scaled_tables(Xs, Xt)
-    features = _features(estimator, Xt) if is_classifier(estimator) else None
-    checks = kind(models, samples, ys, seed, predictions, on_source, features)
-    return AdaptationReport(type(_last(estimator)).__name__, tuple(checks))
+    classifies = is_classifier(estimator)
+    beliefs = (_classes if classifies else _values)(source_model, Xs, ys, Xt, seed)
+    others = [trained_anew(estimator, Xs, ys, Xt, generator) for _ in range(n_seeds)]
+    target = [np.asarray(ask(model, "predict", Xt)) for model in (estimator, *others)]
+    source = np.asarray(ask(estimator, "predict", Xs, np.ones(_num_samples(Xs))))
+    if classifies:
+        has_features = hasattr(unwrapped(estimator), "transform")
+        features = ask(estimator, "transform", Xt) if has_features else None
+        checks = _classifier_checks(beliefs, source, target, features)
+    else:
+        checks = _regressor_checks(beliefs, source, target)
+    return AdaptationReport(type(last_step(unwrapped(estimator))).__name__, tuple(checks))
 
 
 def _check(estimator, Xs, ys, Xt, n_seeds):
@@ -230,63 +226,35 @@ def _check(estimator, Xs, ys, Xt, n_seeds):
         raise ValueError(f"n_seeds={n_seeds!r}, and an integer of at least 0 was expected.")
 
 
-def _classifier_checks(models, samples, ys, seed, predictions, on_source, features):
+def _classes(source_model, Xs, ys, Xt, seed):
+    """Return what source classifiers say of both domains."""
     labels = read_labels("ys", ys)
-    beliefs = source_beliefs(models, samples[0], labels, samples[1], seed)
-    target, *others = (_codes(beliefs.classes, p) for p in predictions)
-    source = _codes(beliefs.classes, on_source)
+    if source_model is not None:
+        return source_beliefs([source_model], Xs, labels, Xt, seed)
+    Xs, Xt = scaled_tables(Xs, Xt)
+    beliefs = source_beliefs(plain_classifiers(seed), Xs, labels, Xt, seed)
+    return with_roughness(beliefs, Xs, Xt, seed)
+
+
+def _values(source_model, Xs, ys, Xt, seed):
+    """Return what source regressors say of both domains."""
+    values = read_values("ys", ys)
+    values = values[:, 0] if values.shape[1] == 1 else values
+    if source_model is not None:
+        return source_values([source_model], Xs, values, Xt, seed)
+    Xs, Xt = scaled_tables(Xs, Xt)
+    return source_values(plain_regressors(seed), Xs, values, Xt, seed)
+
+
+def _classifier_checks(beliefs, source, target, features):
+    target, *others = (columns_of(labels, beliefs.classes) for labels in target)
+    source = columns_of(source, beliefs.classes)
     return classifier_checks(
         target, beliefs, source_codes=source, features=features, other_codes=others
     )
 
 
-def _regressor_checks(models, samples, ys, seed, predictions, on_source, features):
-    values = read_values("ys", ys)
-    values = values[:, 0] if values.shape[1] == 1 else values
-    beliefs = source_values(models, samples[0], values, samples[1], seed)
-    target, *others = (p.reshape(len(p), -1) for p in predictions)
-    source = on_source.reshape(len(on_source), -1)
+def _regressor_checks(beliefs, source, target):
+    target, *others = (values.reshape(len(values), -1) for values in target)
+    source = source.reshape(len(source), -1)
     return regressor_checks(target, beliefs, source_values=source, other_values=others)
-
-
-def _codes(classes, labels):
-    """Return labels as columns, -1 for those that the source does not have."""
-    column = {label: code for code, label in enumerate(classes.tolist())}
-    return np.array([column.get(label, -1) for label in labels.tolist()], dtype=np.int64)
-
-
-def _last(estimator):
-    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-
-
-def _predicted_as_source(estimator, X):
-    """Return predictions for source samples, normalised as such where a model can do that."""
-    last = _last(estimator)
-    if not isinstance(last, BaseDomainEstimator):
-        return estimator.predict(X)
-    if last is not estimator:
-        X = estimator[:-1].transform(X)
-    return last.predict(X, sample_domain=np.ones(_num_samples(X)))
-
-
-def _features(estimator, X):
-    """Return features of target samples, None where a model has none."""
-    if isinstance(estimator, Pipeline):
-        X = estimator[:-1].transform(X)
-        estimator = _last(estimator)
-    return estimator.transform(X) if hasattr(estimator, "transform") else None
-
-
-def _fitted(estimator, Xs, ys, Xt, seed):
-    """Return a clone with another seed, fitted as domadapt's estimators or any other are."""
-    fitted = clone(estimator)
-    seeds = [n for n in fitted.get_params() if n.rpartition("__")[2] == "random_state"]
-    fitted.set_params(**dict.fromkeys(seeds, seed))
-    last = _last(fitted)
-    if not isinstance(last, BaseDomainEstimator):
-        takes_target = has_fit_parameter(fitted, "X_target")
-        return fitted.fit(Xs, ys, X_target=Xt) if takes_target else fitted.fit(Xs, ys)
-    if last is fitted:
-        return fitted.fit(Xs, ys, X_target=Xt)
-    X, y, domain = pack(Xs, ys, Xt)
-    return fitted.fit(X, y, **{f"{fitted.steps[-1][0]}__sample_domain": domain})

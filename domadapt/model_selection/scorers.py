@@ -11,7 +11,7 @@ from sklearn.utils._metadata_requests import _MetadataRequester
 from sklearn.utils.metadata_routing import UNUSED
 
 from domadapt.model_selection import scores
-from domadapt.model_selection._answers import Answers, all_labels, labels_of
+from domadapt.model_selection._answers import Answers, all_labels, columns_of, labels_of
 from domadapt.model_selection._calibration import fit_temperature, tempered
 from domadapt.model_selection._other_models import mixes, source_model_proba, trained_anew
 from domadapt.model_selection.scores._parameters import check_parameters
@@ -260,12 +260,9 @@ def _named_prior(answers, prior, source_model, random_state):
     if prior == "source":
         return answers.source_proportions
     proba, classes = source_model_proba(answers, source_model, random_state)
-    column = {label: code for code, label in enumerate(answers.classes.tolist())}
-    there = [
-        k for k, label in enumerate(classes.tolist()) if label in set(answers.y_source.tolist())
-    ]
+    there = columns_of(np.unique(answers.y_source), classes)
     proba = proba[:, there] / proba[:, there].sum(axis=1, keepdims=True)
-    columns = [column[classes.tolist()[k]] for k in there]
+    columns = columns_of(classes[there], answers.classes)
     found = np.zeros(len(answers.classes))
     found[columns] = EMProportions().estimate(proba, answers.source_proportions[columns])
     return found

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
 from sklearn.model_selection._split import GroupsConsumerMixin
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from domadapt.domains.samples import check_same_length
@@ -243,11 +244,13 @@ def _strata(splitter, domain, y):
         number = pairs[fewest][0]
         first = int(np.flatnonzero(strata == fewest)[0])
         what = "the target" if number < 0 else f"source {number:g}"
-        if number > 0 and codes is not None:
-            what = f"class {np.asarray(y)[[first]].tolist()[0]!r} in {what}"
+        if label[first] < 0:
+            what = f"{what} without a label"
+        elif number > 0 and codes is not None:
+            what = f"class {np.asarray(_safe_indexing(y, [first])).tolist()[0]!r} in {what}"
         raise ValueError(
             f"There are {counts[fewest]} samples of {what}, fewer than n_splits="
-            f"{splitter.n_splits}: each fold needs one at least. Lower n_splits, or leave the "
-            "class out."
+            f"{splitter.n_splits}: each fold needs one at least. Lower n_splits, or leave "
+            "them out."
         )
     return strata

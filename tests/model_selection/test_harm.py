@@ -1,14 +1,17 @@
 """Signs of harm, from arrays: against loops, on cases worked out by hand, and at the edges."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from domadapt.model_selection._harm import (
     LIMITS,
     classifier_checks,
     contradiction,
+    contradiction_limit,
     effective_rank,
     erased_classes,
     excess_share,
@@ -16,7 +19,7 @@ from domadapt.model_selection._harm import (
     plausible_shares,
     regressor_checks,
 )
-from domadapt.model_selection._source_model import SourceBeliefs, SourceValues
+from domadapt.model_selection._source_model import SourceBeliefs, SourceValues, with_roughness
 
 
 def beliefs_of(y_source, y_target, sure=0.9, n_classes=3, seed=0):
@@ -115,6 +118,54 @@ def test_contradiction_is_that_of_a_loop(balanced):
     assert contradiction(codes, beliefs) == pytest.approx(total / 300)
 
 
+def test_the_limit_of_contradiction_is_that_of_a_loop():
+    rng = np.random.default_rng(4)
+    proba = rng.dirichlet(np.ones(3) / 2, 400)
+    agreed, share = rng.random(400) < 0.7, np.array([0.6, 0.3, 0.1])
+    codes = rng.integers(0, 3, 400)
+
+    def limit(n=400, excess_roughness=0.0):
+        given = codes, proba, proba[:n], agreed[:n]
+        return contradiction_limit(share, SourceBeliefs(np.arange(3), *given, excess_roughness))
+
+    assert limit() == limit(excess_roughness=0.1) == LIMITS["contradiction"]
+    total, variance = 0.0, 0.0
+    for j in range(400):
+        if agreed[j]:
+            c, label = max(proba[j]), list(proba[j]).index(max(proba[j]))
+            # Of labels that are drawn, all but a share differ.
+            total += c * ((1 - share[label]) - (1 - c))
+            variance += c**2 * c * (1 - c) if j < 10 else 0
+    assert limit(excess_roughness=0.11) == pytest.approx(0.7 * total / 400)
+    assert limit(n=10) == pytest.approx(3 * math.sqrt(variance) / 10)
+    assert limit(n=10) > LIMITS["contradiction"]
+
+
+def test_rough_labels_of_plain_models_are_told_and_let_pass(balanced):
+    y, beliefs = balanced
+    codes = np.where(np.arange(300) % 5 < 2, (y + 1) % 3, y)
+    *_, trusted = classifier_checks(codes, beliefs)
+    *_, doubted = classifier_checks(codes, replace(beliefs, excess_roughness=0.2))
+    assert trusted.value == doubted.value
+    assert trusted.speaks_against
+    assert not doubted.speaks_against
+    assert "let pass" in doubted.words
+    assert "let pass" not in trusted.words
+    *_, unrelated = classifier_checks((y + 1) % 3, replace(beliefs, excess_roughness=0.2))
+    assert unrelated.speaks_against
+
+
+def test_labels_that_are_rougher_than_true_ones_have_an_excess():
+    rng = np.random.default_rng(0)
+    y = np.arange(200) % 2
+    X = rng.normal(size=(200, 3)) + 6 * y[:, None]
+    for agreed, excess in ((y, 0.0), (rng.integers(0, 2, 200), 0.5)):
+        beliefs = SourceBeliefs(np.arange(2), y, np.eye(2)[y], np.eye(2)[agreed], y == y)
+        for kind in (np.asarray, sparse.csr_array):
+            found = with_roughness(beliefs, kind(X), kind(X + 1), 0)
+            assert found.excess_roughness == pytest.approx(excess, abs=0.05)
+
+
 def test_what_calibrated_models_err_in_is_no_contradiction():
     y = np.arange(3000) % 3
     for sure in (0.5, 0.7, 0.95):
@@ -143,6 +194,35 @@ def test_plausible_shares_hold_the_true_ones():
     # Those of the source are plausible too.
     assert (lowest <= 1 / 3).all()
     assert (largest >= 1 / 3).all()
+
+
+def test_a_class_that_the_source_model_never_names_is_not_missed(balanced):
+    y, beliefs = balanced
+    target = np.tile([0.5, 0.1, 0.4], (300, 1))
+    checks = classifier_checks(np.zeros_like(y), replace(beliefs, target=target))
+    assert {c.name: c.value for c in checks}["erased classes"] == 0
+
+
+def test_where_the_source_models_never_agree_the_limit_is_the_least_one(balanced):
+    _, beliefs = balanced
+    beliefs = replace(beliefs, agreed=np.zeros(300, dtype=bool), excess_roughness=0.5)
+    assert contradiction_limit(np.ones(3) / 3, beliefs) == LIMITS["contradiction"]
+
+
+def test_one_output_without_spread_is_enough(values):
+    yt, beliefs = values
+    two = SourceValues(*(np.hstack([v, v]) for v in (beliefs.values, beliefs.held_out, yt)))
+    checks = regressor_checks(np.hstack([yt, np.full_like(yt, yt.mean())]), two)
+    assert against(checks) == {"spread of predictions"}
+
+
+def test_every_estimate_counts_for_what_is_plausible():
+    y = np.repeat([0, 1, 2], [270, 20, 10])
+    beliefs = beliefs_of(np.arange(300) % 3, y, sure=0.5)
+    _, largest = plausible_shares(beliefs)
+    # Of a model that is so unsure, one by regularised BBSE alone, the other by EM alone.
+    assert largest[0] > 0.85
+    assert largest[1] > 0.65
 
 
 def test_effective_rank_is_that_of_a_loop_and_has_its_limits():

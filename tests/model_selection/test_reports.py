@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -12,6 +13,7 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -20,7 +22,7 @@ from sklearn.svm import LinearSVC
 from domadapt import DANClassifier, DANNClassifier, DANNRegressor, pack
 from domadapt.model_selection import AdaptationReport, HarmCheck, adaptation_report
 from domadapt.model_selection._source_model import scaled_tables
-from domadapt.shallow import AdaptedClassifier, AdaptedRegressor
+from domadapt.shallow import AdaptedClassifier, AdaptedRegressor, PerDomainScaler
 
 QUICK = {"max_epochs": 20, "hidden_layer_sizes": (32,), "batch_norm": None, "random_state": 0}
 
@@ -84,6 +86,46 @@ def test_the_default_source_model_judges(moved):
         "source accuracy lost",
         "contradiction",
     }
+
+
+def test_sure_plain_models_are_doubted_where_their_labels_are_rough(moved):
+    Xs, ys, _, _ = moved
+    # What tells the classes apart in the source is noise in the target.
+    Xt = np.random.default_rng(0).normal(size=Xs.shape)
+    model = LogisticRegression().fit(Xs, ys)
+
+    def contradiction(source_model):
+        checks = report(model, (Xs, ys, Xt, None), source_model=source_model).checks
+        return next(check for check in checks if check.name == "contradiction")
+
+    assert contradiction(None).limit > 0.2
+    assert contradiction(GaussianNB()).limit == 0.1
+
+
+def test_a_search_and_a_pipeline_of_mappings_are_reported_on(moved):
+    Xs, ys, Xt, _ = moved
+    # Without its own scale in each domain nothing is right.
+    Xt = Xt * 3 + 40
+    X, y, d = pack(Xs, ys, Xt)
+    pipe = make_pipeline(PerDomainScaler(), AdaptedClassifier(ExtraTreesClassifier(20), "coral"))
+    domains = {f"{name}__sample_domain": d for name, _ in pipe.steps}
+    search = GridSearchCV(pipe, {}, cv=2).fit(X, y, **domains)
+    for routing in (False, True):
+        with sklearn.config_context(enable_metadata_routing=routing):
+            for model in (pipe.fit(X, y, **domains) if not routing else pipe, search):
+                found = report(model, (Xs, ys, Xt, None), n_seeds=1)
+                assert found.model == "AdaptedClassifier"
+                values = {check.name: check.value for check in found.checks}
+                assert values["source accuracy lost"] < 0
+                assert 0 < values["disagreement of seeds"] < 0.2
+
+
+def test_what_is_wrong_is_told_before_clones_are_fitted(moved, monkeypatch):
+    Xs, ys, Xt, _ = moved
+    clf = LogisticRegression().fit(Xs, ys)
+    monkeypatch.setattr(LogisticRegression, "fit", lambda *given: pytest.fail("It was fitted."))
+    with pytest.raises(ValueError, match="at least two samples each"):
+        report(clf, (Xs, np.where(np.arange(200) == 5, 7, ys), Xt, None), n_seeds=1)
 
 
 def test_seeds_are_compared_where_asked_for(moved):

@@ -16,9 +16,16 @@ from sklearn.model_selection import (
     StratifiedKFold,
     cross_validate,
 )
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from domadapt import has_label, pack
-from domadapt.model_selection import domain_scorer_names, get_domain_scorer, scorers
+from domadapt.model_selection import (
+    StratifiedDomainKFold,
+    domain_scorer_names,
+    get_domain_scorer,
+    scorers,
+)
 from domadapt.model_selection.scores._parameters import CONSTRAINTS
 from domadapt.shallow import AdaptedClassifier
 
@@ -148,6 +155,27 @@ def test_all_searches_and_several_scorers_at_once(data):
             *(routed, X, y), cv=2, scoring=scoring, params={"sample_domain": d}, error_score="raise"
         )
     np.testing.assert_array_equal(again["test_contradiction"], found["test_contradiction"])
+
+
+@pytest.mark.parametrize("search", [GridSearchCV, HalvingGridSearchCV])
+def test_pipelines_are_searched_with_and_without_routing(search, data):
+    X, y, d, truth = data
+    scoring = get_domain_scorer("contradiction")
+    cv = StratifiedDomainKFold(2, shuffle=True, random_state=0)
+    more = {"min_resources": 120, "random_state": 0} if search is HalvingGridSearchCV else {}
+    grid = {f"adaptedclassifier__{name}": values for name, values in GRID.items()}
+    found = []
+    for routing, labels in ((False, y), (True, y), (True, truth)):
+        with sklearn.config_context(enable_metadata_routing=routing):
+            last = adapted().set_fit_request(sample_domain=True) if routing else adapted()
+            pipe, name = make_pipeline(StandardScaler(), last), "sample_domain"
+            tried = search(pipe, grid, cv=cv, scoring=scoring, error_score="raise", **more)
+            keyword = name if routing else f"adaptedclassifier__{name}"
+            tried.fit(X, labels, groups=d, **{keyword: d})
+        found.append(tried.cv_results_["mean_test_score"])
+    assert np.isfinite(found[0]).all()
+    np.testing.assert_array_equal(found[1], found[2])
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 def test_target_rows_are_those_of_sample_domain_where_it_comes(data, fitted):

@@ -20,9 +20,9 @@ from sklearn.svm import SVC
 from domadapt import AlignmentRegressor, DANClassifier, OSBPClassifier, pack
 from domadapt.model_selection import domain_scorer_names, get_domain_scorer
 from domadapt.model_selection._answers import Answers
-from domadapt.model_selection._other_models import mixes
+from domadapt.model_selection._other_models import domain_keywords, mixes
 from domadapt.model_selection.scorers import OF_VALUES
-from domadapt.shallow import AdaptedClassifier, AdaptedRegressor
+from domadapt.shallow import AdaptedClassifier, AdaptedRegressor, PerDomainScaler
 
 NAMES = [name for name in domain_scorer_names() if name != "ensemble_agreement"]
 SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 2, "steps_per_epoch": 2, "random_state": 0}
@@ -140,6 +140,26 @@ def test_source_samples_are_asked_as_source_and_features_are_those_of_transform(
     )
     alone = LogisticRegression().fit(X[source], y[source])
     np.testing.assert_array_equal(Answers("it", alone, X, y, None).target_features, X[target])
+
+
+def test_steps_of_a_pipeline_take_samples_by_their_domain(packed):
+    X, y, d = packed
+    X = np.where(d[:, None] > 0, X, 5 * X + 30).astype(np.float64)
+    last = AdaptedClassifier(SVC(), "coral")
+    pipe = make_pipeline(PerDomainScaler(), "passthrough", PCA(4), last)
+    domains = {f"{name}__sample_domain": d for name in ("perdomainscaler", "adaptedclassifier")}
+    pipe.fit(X, y, **domains)
+    source = pipe["pca"].transform(pipe[0].transform(X[d > 0], sample_domain=d[d > 0]))
+    found = Answers("it", pipe, X, y, None)
+    np.testing.assert_array_equal(found.source_features, source)
+    expected = pipe[-1].predict(source, sample_domain=d[d > 0])
+    np.testing.assert_array_equal(found.source_labels, expected)
+    np.testing.assert_array_equal(found.target_labels, pipe.predict(X[d < 0]))
+    assert domain_keywords(pipe) == list(domains)
+    assert domain_keywords(make_pipeline(PerDomainScaler(), SVC())) == []
+    # Trained back, each domain has its own scale again.
+    assert get_domain_scorer("circular_validation")(pipe, X, y) > 0.5
+    assert get_domain_scorer("disagreement")(pipe, X, y) > 0.9
 
 
 def test_transform_treats_rows_by_their_domain(packed):

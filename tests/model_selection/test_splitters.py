@@ -103,8 +103,58 @@ def test_domains_are_told_by_missing_labels_too(blobs, labels):
 def test_numbers_to_predict_are_stratified_by_domain_alone(blobs):
     Xs, _, Xt, _ = blobs
     X, y, d = pack(Xs, Xs[:, 0].astype(float), Xt)
+    for values in (y, np.where(d > 0, y.astype(object), None)):
+        for _, test in StratifiedDomainKFold(3).split(X, values, groups=d):
+            assert ((d[test] > 0).sum(), (d[test] < 0).sum()) == (30, 25)
+
+
+def test_source_samples_without_a_label_are_spread_too(stacked):
+    X, y, d = stacked
+    d, known = np.sign(d), y.copy()
+    hidden = np.flatnonzero(d > 0)[:12]
+    known[hidden] = y[d < 0][0]
+    group = np.arange(len(y)) // 3
+    kinds = {
+        "int": known,
+        "float": np.where(has_label(known), known.astype(float), np.nan),
+        "filled float": known.astype(float),
+        "object": np.where(has_label(known), known.astype(object), None),
+    }
+    found = {}
+    for name, labels in kinds.items():
+        splits = [test for _, test in StratifiedDomainKFold(3).split(X, labels, groups=d)]
+        assert [np.isin(hidden, test).sum() for test in splits] == [4, 4, 4]
+        groups = DomainGroupKFold(3).split(X, labels, group, sample_domain=d)
+        found[name] = [test.tolist() for test in splits], [test.tolist() for _, test in groups]
+    assert all(splits == found["int"] for splits in found.values())
+    with pytest.raises(ValueError, match="12 samples of source 1 without a label, fewer"):
+        list(StratifiedDomainKFold(13).split(X, known, groups=d))
+
+
+def test_the_kind_of_target_labels_does_not_change_that_of_the_source(stacked):
+    X, y, d = stacked
+    values = [float(v) for v in np.linspace(0, 1, len(y))]
+    told = [value if of > 0 else "unknown" for value, of in zip(values, d, strict=True)]
+    for a, b in zip(
+        StratifiedDomainKFold(3).split(X, values, groups=d),
+        StratifiedDomainKFold(3).split(X, told, groups=d),
+        strict=True,
+    ):
+        assert all(np.array_equal(i, j) for i, j in zip(a, b, strict=True))
+
+
+def test_groups_are_kept_where_all_classes_have_fewer_samples_than_folds():
+    X, y, d = pack(np.zeros((6, 1)), [0, 0, 1, 1, 2, 2], np.zeros((6, 1)))
+    for _, test in DomainGroupKFold(3).split(X, y, np.arange(12)):
+        assert ((d[test] > 0).sum(), (d[test] < 0).sum()) == (2, 2)
+
+
+def test_several_targets_are_spread_each(stacked):
+    X, y, d = stacked
+    d = d.copy()
+    d[np.flatnonzero(d < 0)[:15]] = -2
     for _, test in StratifiedDomainKFold(3).split(X, y, groups=d):
-        assert ((d[test] > 0).sum(), (d[test] < 0).sum()) == (30, 25)
+        assert (d[test] == -2).sum() == 5
 
 
 def test_shuffling_depends_on_the_seed_alone(stacked):

@@ -192,6 +192,7 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
             np.tensordot(weights, held_out, axes=1),
             vote,
             (labels == labels[0]).all(axis=0),
+            self.roughness_[0] - self.roughness_[1],
         )
         self._note(trained, fitted, proba, vote, is_plain, beliefs, known)
         self._warn_of_harm(mixed.argmax(axis=1), beliefs)
