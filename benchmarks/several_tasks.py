@@ -6,7 +6,8 @@
 ten rows of each class and group. ``digits``: digits of MNIST and of USPS are two tasks of ten
 classes, and whether a digit of MNIST is even, on other rows, is a third, with five rows of each
 digit. Columns are standardised by all training rows; accuracies are on all rows that are left,
-or 1,000 of them. Everything else has its default.
+or 1,000 of them. Everything else has its
+default.
 """
 
 import argparse
@@ -33,10 +34,10 @@ WAYS = {
     "hierarchical": {"sharing": "hierarchical"},
     "shared and private": {"sharing": "shared_private"},
     "drawn to the mean, 0.01": {"sharing": "mean_regularised", "sharing_weight": 0.01},
-    "drawn to the mean, 0.1": {"sharing": "mean_regularised"},
+    "drawn to the mean, 0.1": {"sharing": "mean_regularised", "sharing_weight": 0.1},
     "drawn to the mean, 1": {"sharing": "mean_regularised", "sharing_weight": 1.0},
     "joint features, 0.001": {"sharing": "joint_features", "sharing_weight": 0.001},
-    "joint features, 0.01": {"sharing": "joint_features"},
+    "joint features, 0.01": {"sharing": "joint_features", "sharing_weight": 0.01},
 }
 
 

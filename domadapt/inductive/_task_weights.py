@@ -110,4 +110,4 @@ def penalty_of(sharing, network, strength):
 
 
 # What the penalty of a way of sharing is multiplied by, where nothing else is asked for.
-STRENGTHS = {"mean_regularised": 0.1, "joint_features": 0.01}
+STRENGTHS = {"mean_regularised": 1.0, "joint_features": 0.01}

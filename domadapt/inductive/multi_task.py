@@ -206,7 +206,7 @@ class MultiTaskClassifier(MultiTask):
         extractor for each, whose first layers :math:`W_k` are to use the same few columns of
         ``X``, :math:`\Omega = \sum_j (\sum_k \|W_{k, \cdot j}\|^2)^{1/2}`.
     sharing_weight : float, default=None
-        The factor :math:`\lambda` of the penalty. None stands for 0.1 with
+        The factor :math:`\lambda` of the penalty. None stands for 1 with
         ``"mean_regularised"`` and 0.01 with ``"joint_features"``; the others have none.
     learns : dict of str to {"classes", "values"}, default=None
         What is learnt in a task, where it is not what the others learn. By default all tasks of
