@@ -369,6 +369,9 @@ WHOLE = {
     "shallow accuracy": lambda: shallow_tables(None),
     "accuracy": lambda: summaries(measured_cells()),
     "selection": lambda: (RESULTS / "selection.md").read_text().strip().replace("## ", "### "),
+    "several_tasks": lambda: (
+        (RESULTS / "several_tasks.md").read_text().strip().replace("## ", "### ")
+    ),
     "diagnosis": lambda: diagnosis().strip(),
     "harm": lambda: (RESULTS / "harm.md").read_text().strip(),
     "batch normalisation": lambda: (RESULTS / "batch_norm.md").read_text().strip(),

@@ -92,6 +92,7 @@ PAGES = [
     "docs/diagnosing_a_shift.md",
     "docs/scores_without_target_labels.md",
     "docs/several_gpus.md",
+    "docs/several_tasks.md",
     "docs/when_adapting_harms.md",
     "docs/without_a_network.md",
     "docs/write_your_own_criterion.md",
@@ -262,6 +263,12 @@ def test_the_example_of_choosing_tells_what_it_did(run, few_digits):
     printed = run("examples/choosing_without_labels.py")
     assert len(re.findall(r"adapts: (?:True|False), right: \d+\.\d %", printed)) == 2
     assert printed.count("What speaks against the choice") == 2
+
+
+@pytest.mark.usefixtures("short_fits")
+def test_the_example_of_several_tasks_runs(run):
+    printed = run("examples/several_tasks.py")
+    assert len(re.findall(r"digit \d+\.\d %, parity \d+\.\d %, ink R\^2", printed)) == 6
 
 
 @pytest.mark.usefixtures("short_fits")

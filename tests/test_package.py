@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 import domadapt
 import domadapt.alignment
 import domadapt.datasets
+import domadapt.inductive
 import domadapt.methods
 import domadapt.model_selection
 import domadapt.nn
@@ -25,6 +26,7 @@ MODULES = [
     domadapt,
     domadapt.alignment,
     domadapt.datasets,
+    domadapt.inductive,
     domadapt.methods,
     domadapt.model_selection,
     domadapt.nn,

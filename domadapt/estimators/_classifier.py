@@ -204,7 +204,7 @@ class BaseAlignmentClassifier(AlignmentParameters, BaseDeepClassifier):
                 numbers,
                 self.batch_norm_,
             )
-            self._run_alignment(ALIGN, training, criteria, Watch(), checkpoint=None)
+            self._run_later(ALIGN, training, criteria, Watch(), checkpoint=None)
         self._transduce(samples, are_features=True)
         return self
 

@@ -27,13 +27,12 @@ from domadapt.estimators._cautions import (
     warn_of_idle_criteria,
     warn_of_no_target,
 )
-from domadapt.estimators._predictions import DeepPredictions
+from domadapt.estimators._predictions import DeepPredictions, features_and_outputs
 from domadapt.estimators._stages import TOGETHER, Stage, Training, parts_of
-from domadapt.estimators._state import fingerprint_of_fit
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.images import leave_out_unreadable
 from domadapt.inputs.reader import NUMPY_DTYPES, PRECISIONS, Reader, n_processes, resolve_device
-from domadapt.nn.layers import extract_features, one_domain, without_gradient
+from domadapt.nn.layers import one_domain, without_gradient
 from domadapt.nn.networks import FeatureClassifier, stack_layers, training_dtype
 from domadapt.nn.random_numbers import RandomNumbers
 from domadapt.training.finite import NonFiniteLossError
@@ -206,9 +205,8 @@ class BaseDeepEstimator(DeepPredictions):
         training.task = self._make_task(learnt, reader)
         training.source_domain = domains.source_domain
         if self.checkpoint is not None:
-            training.fingerprint = fingerprint_of_fit(self, domains, batch_norm)
-        first, *later = self._stages if criteria is not None else self._stages[:1]
-        later = later if self._alignment_weight(criteria) > 0 else []
+            training.fingerprint = self._fingerprint(domains, batch_norm)
+        first, *later = self._stages_of_fit(learnt, criteria)
         for stage in later:
             # Not after a first stage that took hours.
             n_samples = {n: len(p) for n, p in parts_of(stage, parts, criteria).items()}
@@ -223,13 +221,16 @@ class BaseDeepEstimator(DeepPredictions):
             self._run(first, trainer, watch, self._checkpoint_of(first), training.fingerprint)
             for stage in later:
                 if not watch.ended:
-                    self._run_alignment(
-                        stage, training, criteria, watch, self._checkpoint_of(stage)
-                    )
+                    self._run_later(stage, training, criteria, watch, self._checkpoint_of(stage))
         if domains.target is not None:
             self._transduce(training.parts["target"], are_features=self.freeze)
         if not watch.ended:
             warn_of_few_updates(self)
+
+    def _stages_of_fit(self, learnt, criteria):
+        """Return the stages that a fit runs, the first of which learns."""
+        aligns = criteria is not None and self._alignment_weight(criteria) > 0
+        return self._stages if aligns else self._stages[:1]
 
     def _transduce(self, samples, *, are_features):
         """Predict the target that was trained on, and look at what is predicted."""
@@ -291,18 +292,16 @@ class BaseDeepEstimator(DeepPredictions):
         if criteria is None and training.batch_norm is None:
             # It would run through the network, and add to statistics in a backbone, for nothing.
             parts = {name: part for name, part in parts.items() if name != "target"}
-        loss_weights = source_domains = None
+        source_domains = None
         if criteria is not None:
             criteria = criteria.to(reader.device, reader.dtype)
-            if self.loss_weights != "fixed" and task is not None:
-                kind = LOSS_WEIGHTS[self.loss_weights]
-                loss_weights = kind(1 + len(criteria.terms)).to(reader.device, reader.dtype)
+        loss_weights = self._make_loss_weights(stage, training, criteria)
         if training.source_domain is not None and stage.learns:
             number = training.source_domain
             source_domains = torch.eye(number.max() + 1)[number].to(reader.device, reader.dtype)
 
         def see_target():
-            values = reader.apply(_both(network, reader.precision), parts["target"])
+            values = reader.apply(features_and_outputs(network, reader.precision), parts["target"])
             n_features = network.classifier[0].in_features
             return torch.from_numpy(values).to(reader.device).tensor_split([n_features], dim=1)
 
@@ -319,6 +318,13 @@ class BaseDeepEstimator(DeepPredictions):
             loss_weights=loss_weights,
             see_target=see_target,
         )
+
+    def _make_loss_weights(self, stage, training, criteria):
+        """Return what finds the weights of the task and the criteria, or None."""
+        if criteria is None or not stage.learns or self.loss_weights == "fixed":
+            return None
+        weights = LOSS_WEIGHTS[self.loss_weights](1 + len(criteria.terms))
+        return weights.to(training.reader.device, training.reader.dtype)
 
     def _checkpoint_of(self, stage):
         return None if self.checkpoint is None else Path(f"{self.checkpoint}{stage.ending}")
@@ -368,7 +374,7 @@ class BaseDeepEstimator(DeepPredictions):
         if trainer.criteria is not None:
             warn_of_idle_criteria(trainer.history, trainer.criteria.names)
 
-    def _run_alignment(self, stage, training, criteria, watch, checkpoint):
+    def _run_later(self, stage, training, criteria, watch, checkpoint):
         """Align the domains, or move to the target alone, with the classifier as it is."""
         network = training.network
         uses_source = bool(criteria.asks_for("source_"))
@@ -385,13 +391,3 @@ class BaseDeepEstimator(DeepPredictions):
         dtype = NUMPY_DTYPES[training_dtype(self.backbone)]
         tags.transformer_tags.preserves_dtype = [dtype.__name__]
         return tags
-
-
-def _both(network, precision):
-    """Return a function to the features and, beside them, the outputs of a network."""
-
-    def both(batch):
-        features = extract_features(network.feature_extractor, batch, precision)
-        return torch.cat([features, network.classifier(features)], dim=1)
-
-    return both

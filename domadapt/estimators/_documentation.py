@@ -130,6 +130,9 @@ ATTRIBUTES = """
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, where ``X`` was a DataFrame with string names."""
 
+# Attributes that only a fit with a target has.
+OF_ALIGNMENT = ("criterion_", "transduction_")
+
 OF_REGRESSORS = """>>> import numpy as np
     >>> from domadapt import {name}
     >>> rng = np.random.default_rng(0)
@@ -167,11 +170,14 @@ def _complete(kind):
     classifies = issubclass(kind, ClassifierMixin)
     names = {f.name for f in fields(kind)}
     text = kind.__doc__.rstrip()
-    shared = PARAMETERS + (OF_CLASSIFIERS if classifies else "")
-    if "alignment" in names and "\n    alignment : " not in text:
-        shared = ALIGNMENT + shared
+    shared = _missing(ALIGNMENT + PARAMETERS + OF_CLASSIFIERS, text, names.__contains__)
     text = _extended(text, "Parameters", shared, before=("Attributes", "References", "Examples"))
-    attributes = (CLASSES if classifies else VALUES) + ATTRIBUTES
+    aligns = "alignment_weight" in names
+    attributes = _missing(
+        (CLASSES if classifies else VALUES) + ATTRIBUTES,
+        text,
+        lambda name: aligns or name not in OF_ALIGNMENT,
+    )
     text = _extended(text, "Attributes", attributes, before=("References", "Examples"))
     example = EXAMPLE if classifies else OF_REGRESSORS
     if "\n    Examples\n" not in text:
@@ -181,6 +187,17 @@ def _complete(kind):
         note = rf"(\n    {name} : .*?)(, default=\S+)?(?=\n)"
         text = re.sub(note, rf"\g<1>, default={getattr(kind, name)!r}", text, count=1)
     return text + "\n    "
+
+
+def _missing(texts, docstring, wanted):
+    """Return those of the shared texts that are wanted and not in a docstring already."""
+    texts = re.split(r"\n    (?=\w+(?:, \w+)* : )", texts)
+    names = [one.partition(" : ")[0] for one in texts]
+    return "\n    ".join(
+        one
+        for name, one in zip(names, texts, strict=True)
+        if wanted(name) and f"\n    {name} : " not in docstring
+    )
 
 
 def _extended(text, section, content, *, before):

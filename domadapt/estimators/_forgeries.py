@@ -22,9 +22,9 @@ def check_said(info):
             raise TypeError(f"{name} {shape!r}")
     if math.prod(info["input_shape"]) > LARGEST_SAMPLE:
         raise TypeError(f"samples of shape {info['input_shape']}")
-    _check_history("history", info["history"])
+    check_history("history", info["history"])
     if info["adaptation_history"] is not None:
-        _check_history("adaptation_history", info["adaptation_history"])
+        check_history("adaptation_history", info["adaptation_history"])
     if type(info["n_steps"]) is not int or info["n_steps"] < 0:
         raise TypeError(f"n_steps {info['n_steps']!r}")
     for name, value in info["attributes"].items():
@@ -37,7 +37,8 @@ def check_said(info):
             raise TypeError(f"{name} {value!r}")
 
 
-def _check_history(name, history):
+def check_history(name, history):
+    """Raise a TypeError unless a history has lists of numbers by name."""
     for losses in history.values():
         if not (isinstance(losses, list) and all(type(v) in (int, float) for v in losses)):
             raise TypeError(f"{name} {history!r}")

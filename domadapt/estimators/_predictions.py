@@ -3,13 +3,20 @@
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from domadapt.domains.samples import Samples, read_numbers
 from domadapt.domains.splitting import check_samples
 from domadapt.estimators._parameters import TrainingParameters
-from domadapt.estimators._state import encode_fitted, restore_fitted
+from domadapt.estimators._state import (
+    decode_predicted,
+    encode_fitted,
+    encode_predicted,
+    fingerprint_of_fit,
+    restore_fitted,
+)
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.reader import PRECISIONS, Reader
 from domadapt.nn.layers import as_first_domain, extract_features
@@ -105,6 +112,25 @@ class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trainin
         """Take what :meth:`_to_file` returned."""
         restore_fitted(self, tensors, info, has_own_backbone=has_own_backbone)
 
+    def _fingerprint(self, domains, batch_norm):
+        return fingerprint_of_fit(self, domains, batch_norm)
+
+    def _encode_predicted(self):
+        return encode_predicted(self)
+
+    def _decode_predicted(self, encoded):
+        return decode_predicted(encoded)
+
     @property
     def _n_features_out(self):
         return self.module_.classifier[0].in_features
+
+
+def features_and_outputs(network, precision):
+    """Return a function to the features and, beside them, the outputs of a network."""
+
+    def both(batch):
+        features = extract_features(network.feature_extractor, batch, precision)
+        return torch.cat([features, network.classifier(features)], dim=1)
+
+    return both

@@ -64,7 +64,7 @@ def encode_fitted(estimator):
     info = {
         "class": type(estimator).__name__,
         "parameters": {key: encode(value) for key, value in parameters.items()},
-        "predicts": _encode_predicted(estimator),
+        "predicts": estimator._encode_predicted(),
         "sample_shape": list(estimator._sample_shape),
         "input_shape": list(estimator._input_shape),
         "dtype": str(module.dtype).removeprefix("torch."),
@@ -88,7 +88,7 @@ def encode_fitted(estimator):
 
 def restore_fitted(estimator, tensors, info, *, has_own_backbone):
     """Make an unfitted estimator the fitted one that :func:`encode_fitted` was called on."""
-    vars(estimator).update(_decode_predicted(info["predicts"]))
+    vars(estimator).update(estimator._decode_predicted(info["predicts"]))
     # Files from before "auto" do not say what it stood for.
     info["attributes"].setdefault("batch_norm_", info["parameters"]["batch_norm"])
     check_said(info)
@@ -183,7 +183,7 @@ def _mend_backbone(estimator):
         backbone.lost_weights = True
 
 
-def _encode_predicted(estimator):
+def encode_predicted(estimator):
     """Return what it takes to make predictions of the outputs of the network."""
     if not hasattr(estimator, "classes_"):
         mean, scale = estimator.y_mean_.tolist(), estimator.y_scale_.tolist()
@@ -194,7 +194,8 @@ def _encode_predicted(estimator):
     return encoded
 
 
-def _decode_predicted(encoded):
+def decode_predicted(encoded):
+    """Return what :func:`encode_predicted` was called on, as attributes."""
     if "classes" not in encoded:
         mean, scale = (np.array(encoded[name], dtype=np.float64) for name in ("mean", "scale"))
         if mean.ndim != 1 or scale.shape != mean.shape or not np.isfinite(mean).all():

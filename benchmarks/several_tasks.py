@@ -1,0 +1,184 @@
+"""What several tasks of few rows gain by being learnt together, for every way of sharing.
+
+    DOMADAPT_DATA=folder python benchmarks/several_tasks.py
+
+``activities``: four groups of persons are tasks of the same six activities (wisdm_activity), with
+ten rows of each class and group. ``digits``: digits of MNIST and of USPS are two tasks of ten
+classes, and whether a digit of MNIST is even, on other rows, is a third, with five rows of each
+digit. Columns are standardised by all training rows; accuracies are on all rows that are left,
+or 1,000 of them. Everything else has its
+default.
+"""
+
+import argparse
+import os
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from _report import environment, write_json
+from sklearn.preprocessing import StandardScaler
+
+from domadapt.inductive import MultiTaskClassifier
+
+N_TESTED = 1000
+ALONE, ONE_MODEL = "each task alone", "one model of all rows"
+WAYS = {
+    "hard": {},
+    "hard, then alone": {"then_alone": True},
+    "hard, uncertainty": {"loss_weights": "uncertainty"},
+    "hard, GradNorm": {"loss_weights": "gradnorm"},
+    "cross-stitch": {"sharing": "cross_stitch"},
+    "hierarchical": {"sharing": "hierarchical"},
+    "shared and private": {"sharing": "shared_private"},
+    "drawn to the mean, 0.01": {"sharing": "mean_regularised", "sharing_weight": 0.01},
+    "drawn to the mean, 0.1": {"sharing": "mean_regularised", "sharing_weight": 0.1},
+    "drawn to the mean, 1": {"sharing": "mean_regularised", "sharing_weight": 1.0},
+    "joint features, 0.001": {"sharing": "joint_features", "sharing_weight": 0.001},
+    "joint features, 0.01": {"sharing": "joint_features", "sharing_weight": 0.01},
+}
+
+
+def read(name):
+    """Return the rows and labels of a domain."""
+    content = np.load(Path(os.environ["DOMADAPT_DATA"]) / f"{name}.npz")
+    return content["X"].reshape(len(content["X"]), -1).astype(np.float32), content["y"]
+
+
+def drawn(y, n_by_class, rng):
+    """Return rows to train on, some of each class that has so many, and all others, shuffled."""
+    order = rng.permutation(len(y))
+    chosen = [order[y[order] == label][:n_by_class] for label in np.unique(y)]
+    rows = np.sort(np.concatenate(chosen))
+    return rows, np.setdiff1d(order, rows)
+
+
+def activities(seed):
+    """Return training and test rows of the four groups of persons."""
+    rng, train, test = np.random.default_rng(seed), {}, {}
+    for group in "abcd":
+        X, y = read(f"wisdm_activity/people_{group}")
+        rows, others = drawn(y, 10, rng)
+        others = rng.permutation(others)[:N_TESTED]
+        name = f"people {group}"
+        train[name], test[name] = (X[rows], y[rows]), (X[others], y[others])
+    return train, test
+
+
+def digits(seed):
+    """Return training and test rows of two sets of digits, and of even and odd ones."""
+    rng, train, test = np.random.default_rng(seed), {}, {}
+    for name in ("mnist", "usps"):
+        X, y = read(f"mnist_usps/{name}")
+        rows, others = drawn(y, 5, rng)
+        others = rng.permutation(others)
+        tested = others[:N_TESTED]
+        train[name], test[name] = (X[rows], y[rows]), (X[tested], y[tested])
+        if name == "mnist":
+            # Rows that the task of digits does not see.
+            left = others[N_TESTED:]
+            more = left[drawn(y[left], 5, rng)[0]]
+            even = (X[more], y[more] % 2), (X[tested], y[tested] % 2)
+    train["even"], test["even"] = even
+    return train, test
+
+
+SETS = {"activities": activities, "digits": digits}
+
+
+def scaled(train, test):
+    """Return tasks with columns standardised by the training rows of all of them."""
+    scaler = StandardScaler().fit(np.concatenate([X for X, _ in train.values()]))
+    return tuple(
+        {name: (scaler.transform(X), y) for name, (X, y) in tasks.items()}
+        for tasks in (train, test)
+    )
+
+
+def together(train, test, seed, settings):
+    """Return the accuracy on each task of one estimator of all."""
+    return MultiTaskClassifier(random_state=seed, **settings).fit(train).score(test)
+
+
+def apart(train, test, seed):
+    """Return the accuracy on each task of an estimator of its own."""
+    scores = {}
+    for name, task in train.items():
+        scores |= together({name: task}, {name: test[name]}, seed, {})
+    return scores
+
+
+def pooled(train, test, seed):
+    """Return the accuracy on each task of one classifier that knows no tasks."""
+    X, y = (np.concatenate(values) for values in zip(*train.values(), strict=True))
+    one = MultiTaskClassifier(random_state=seed).fit({"all": (X, y)})
+    return {name: one.score({"all": task})["all"] for name, task in test.items()}
+
+
+def cells_of(name, seed):
+    """Return the accuracies of every way on one draw of a set."""
+    train, test = scaled(*SETS[name](seed))
+    ways = {ALONE: lambda: apart(train, test, seed)}
+    if name == "activities":
+        ways[ONE_MODEL] = lambda: pooled(train, test, seed)
+    for way, settings in WAYS.items():
+        ways[way] = lambda settings=settings: together(train, test, seed, settings)
+    cells = []
+    for way, fit in ways.items():
+        start = time.process_time()
+        scores = {task: round(100 * value, 2) for task, value in fit().items()}
+        seconds = round(time.process_time() - start, 2)
+        cells.append({"set": name, "seed": seed, "way": way, "scores": scores, "seconds": seconds})
+        print(cells[-1], flush=True)
+    return cells
+
+
+def text_of(report):
+    """Return the tables of a report in Markdown."""
+    parts = []
+    for name in SETS:
+        cells = [cell for cell in report["cells"] if cell["set"] == name]
+        tasks = list(cells[0]["scores"])
+        lines = [["", *tasks, "mean", "to alone", "s"]]
+        alone = None
+        for way in dict.fromkeys(cell["way"] for cell in cells):
+            own = [cell for cell in cells if cell["way"] == way]
+            scores = np.array([[cell["scores"][task] for task in tasks] for cell in own])
+            alone = scores if alone is None else alone
+            gains = (scores - alone).mean(1)
+            error = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
+            means = [f"{value:.1f}" for value in (*scores.mean(0), scores.mean())]
+            gain = "" if way == ALONE else f"{gains.mean():+.1f} ± {error:.1f}"
+            seconds = np.mean([cell["seconds"] for cell in own])
+            lines.append([way, *means, gain, f"{seconds:.1f}"])
+        parts.append(f"## {name.capitalize()}\n\n{markdown(lines)}\n")
+    return "\n".join(parts)
+
+
+def markdown(lines):
+    """Return lines of cells, the first being the head, as a table."""
+    head, *rows = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([head, "|---" * len(lines[0]) + "|", *rows])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/several_tasks"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    report = {"environment": environment(), "cells": []}
+    for name in SETS:
+        for seed in range(arguments.seeds):
+            report["cells"] += cells_of(name, seed)
+    text = text_of(report)
+    print(text)
+    write_json(arguments.output.with_suffix(".json"), report)
+    arguments.output.with_suffix(".md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
