@@ -110,7 +110,7 @@ def fit_candidates(Xs, ys, Xt, kept, held, seed):
     """Return what candidates predict for held-back source samples and for the target."""
     generator, classes, found = check_random_state(seed), np.unique(ys[kept]), {}
     for candidate in [*plain_candidates("classes", Xs.shape[1]), *adapted_candidates("classes")]:
-        made = seeded(candidate, generator)
+        made = seeded(candidate, generator).estimator
         known = {} if candidate.is_plain else {"X_target": Xt}
         made.fit(Xs[kept], ys[kept], **known)
         of_held = answer_of(made, Xs[held], classes, "classes")
@@ -194,7 +194,7 @@ def run_values(name, pair, seed):
     cell["adapts"], cell["displacement"] = auto.adapts_, auto.displacement_
     cell["rules"] = {"automatic choice": round(100 * auto.score(Xt, yt), 2)}
     for candidate in [*plain_candidates("values", Xs.shape[1]), *adapted_candidates("values")]:
-        made = seeded(candidate, check_random_state(seed))
+        made = seeded(candidate, check_random_state(seed)).estimator
         known = {} if candidate.is_plain else {"X_target": Xt}
         made.fit(Xs, ys, **known)
         cell["rules"][candidate.name] = round(100 * made.score(Xt, yt), 2)

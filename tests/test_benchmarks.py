@@ -326,3 +326,31 @@ def test_harm_counts_marked_fits_and_labels_that_were_spoilt(benchmark):
         "| lost ten and more | 0 of 0 |",
         "| spoilt: permuted | 1 of 1 |",
     ]
+
+
+def test_selection_compares_what_every_score_names(benchmark, monkeypatch):
+    """Of three candidates, one of which adapts: the scores name one each."""
+    selection = benchmark("selection")
+    few = {
+        make: [c for c in getattr(selection, make)("classes", 4) if c.name in names]
+        for make, names in (
+            ("plain_candidates", ("network", "logistic regression")),
+            ("adapted_candidates", ("MCC",)),
+        )
+    }
+    for make, candidates in few.items():
+        assert candidates
+        monkeypatch.setattr(selection, make, lambda *_, kept=candidates: kept)
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    X = rng.normal(size=(80, 4)) + 2.0 * y[:, None]
+    kept, held = np.arange(60), np.arange(60, 80)
+    classes, found = selection.fit_candidates(X, y, X + 0.5, kept, held, 0)
+    assert [*found] == [c.name for candidates in few.values() for c in candidates]
+    for of_held, of_target in found.values():
+        assert (of_held.shape, of_target.shape) == ((20, 2), (80, 2))
+        np.testing.assert_allclose(of_target.sum(axis=1), 1.0, rtol=1e-5)
+    named = selection._named_by_scores(classes, found, X, y, X + 0.5, kept, held)
+    assert np.mean(named["source validation"].argmax(axis=1) == y) > 0.8
+    shapes = {proba.shape for proba in named.values()}
+    assert shapes == {(80, 2)}
