@@ -75,6 +75,7 @@ class FineTuning(SourceInFile, BaseDeepEstimator):
 
     # Whether this is the network that a fit is compared with, of which all is drawn anew.
     _from_scratch: ClassVar[bool] = False
+
     def __sklearn_clone__(self):
         # A clone of a fitted source would not be fitted, and the source is only read.
         fresh = super().__sklearn_clone__()
@@ -213,7 +214,9 @@ class FineTuning(SourceInFile, BaseDeepEstimator):
             fitted["fisher_"] = plan.fisher
         if self.regularisation == "distillation" and not plan.keeps_head:
             old = self._start.network_like(reader.sample(domains.source)).classifier
-            network = FeatureClassifier(network.feature_extractor, TwoHeads(network.classifier, old))
+            network = FeatureClassifier(
+                network.feature_extractor, TwoHeads(network.classifier, old)
+            )
         return network, None, parts, fitted
 
     def _hold_still(self, network):
