@@ -163,6 +163,15 @@ def test_a_fit_goes_on_from_a_checkpoint_to_the_same_weights(rows, source, tmp_p
     np.testing.assert_array_equal(resumed.predict_proba(Xt), whole.predict_proba(Xt))
 
 
+def test_a_checkpoint_from_another_source_is_refused(rows, source, tmp_path):
+    Xs, ys, Xt, yt = rows
+    checkpoint = {"checkpoint": tmp_path / "part", **SHORT}
+    FineTuneClassifier(source, **checkpoint).fit(Xt, yt)
+    other = clone(source).fit(Xs + 1, ys)
+    with pytest.raises(ValueError, match="part"):
+        FineTuneClassifier(other, **checkpoint).fit(Xt, yt)
+
+
 def test_unlabelled_rows_of_the_target_are_predicted(rows, source):
     _, _, Xt, yt = rows
     clf = FineTuneClassifier(source, **SHORT).fit(Xt[:9], yt[:9], X_target=Xt)
