@@ -24,10 +24,10 @@ def check_can_compare(estimator, domains):
     if is_classifier(estimator):
         classes, counts = np.unique(y, return_counts=True)
         if counts.min() < N_PARTS:
+            rare = classes.tolist()[counts.argmin()]
             raise ValueError(
-                f"compare=True trains on half of the rows, and class "
-                f"{classes.tolist()[counts.argmin()]!r} has {counts.min()}. At least {N_PARTS} rows of each "
-                "class were expected, or compare=False."
+                f"compare=True trains on half of the rows, and class {rare!r} has {counts.min()}. "
+                f"At least {N_PARTS} rows of each class were expected, or compare=False."
             )
     elif len(y) < 2 * N_PARTS:
         raise ValueError(

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from domadapt.estimators._building import DEEP, read_estimator
+from domadapt.estimators._deep import BaseDeepEstimator
 from domadapt.estimators._encoding import decode_backbone, encode
 from domadapt.estimators._state import encode_fitted
 from domadapt.inductive._starts import Start, read_start
@@ -16,12 +17,13 @@ from domadapt.inductive._starts import Start, read_start
 SOURCE, FISHER = "source.", "fisher."
 
 
-class SourceInFile:
+class SourceInFile(BaseDeepEstimator):
     """Saving and reading of an estimator whose parameter ``source`` is a fitted one."""
 
     # The fine-tuned estimators themselves, which may be sources too.
     _fine_tuned: ClassVar[dict[str, type]] = {}
     source: Any
+    source_samples: Any
     comparison_: dict[str, float]
     fisher_: dict[str, torch.Tensor]
 

@@ -43,7 +43,7 @@ Source = BaseDeepEstimator | nn.Module | FilePath | None
 
 
 @estimator
-class FineTuning(SourceInFile, BaseDeepEstimator):
+class FineTuning(SourceInFile):
     """Everything of a fine-tuned estimator but what it predicts."""
 
     source: Source = field(default=None, kw_only=False)
