@@ -10,10 +10,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples, check_is_fitted, has_fit_parameter
 
+from domadapt.domains.arrays import read_labels, read_values
 from domadapt.domains.base import BaseDomainEstimator
 from domadapt.domains.samples import check_same_length
 from domadapt.domains.stacking import pack
-from domadapt.model_selection._arrays import read_labels, read_values
 from domadapt.model_selection._harm import HarmCheck, classifier_checks, regressor_checks
 from domadapt.model_selection._source_model import (
     plain_classifiers,

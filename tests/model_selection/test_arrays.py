@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from domadapt.model_selection._arrays import codes_of, read_features, read_labels, read_values
+from domadapt.domains.arrays import codes_of, read_features, read_labels, read_values
 from domadapt.model_selection._calibration import fit_temperature, tempered
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from domadapt.model_selection._arrays import (
+from domadapt.domains.arrays import (
     check_length,
     read_labels,
     read_probabilities,

@@ -8,8 +8,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.utils import check_random_state
 
+from domadapt.domains.arrays import read_features, read_labels
 from domadapt.domains.cautions import warn
-from domadapt.model_selection._arrays import read_features, read_labels
 
 __all__ = ["class_ami_score", "mixval_score", "soft_neighborhood_density_score"]
 

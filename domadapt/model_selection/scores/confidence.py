@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from domadapt.model_selection._arrays import read_probabilities, read_proportions
+from domadapt.domains.arrays import read_probabilities, read_proportions
 from domadapt.model_selection.scores._losses import TINY
 
 __all__ = [
