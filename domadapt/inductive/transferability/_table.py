@@ -1,7 +1,7 @@
 """A table of sources by their use for a small labelled target."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,11 @@ from domadapt.inductive.transferability._source_classes import (
     negative_conditional_entropy,
 )
 
-OF_FEATURES = {"log_me": log_me, "h_score": h_score, "gbc": bhattacharyya_separability}
+OF_FEATURES: dict[str, Callable[[Any, Any], float]] = {
+    "log_me": log_me,
+    "h_score": h_score,
+    "gbc": bhattacharyya_separability,
+}
 SCORES = (*OF_FEATURES, "leep", "nce")
 
 
@@ -121,7 +125,8 @@ def _read(source):
     """Return a source model, out of its file where that is what came."""
     if not isinstance(source, (str, os.PathLike)):
         return source
-    return read_estimator(source, *read_tensors(source, kind=MODEL), {})
+    tensors, info = read_tensors(source, kind=MODEL)
+    return read_estimator(source, tensors, info, {})
 
 
 def _scores_of(name, source, X, y, values):
