@@ -9,8 +9,8 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 
 from domadapt.inductive.transferability._labels import read_classes
 
-# The smallest part of a variance that is no rounding.
-TINY = 1e-10
+# The smallest part of a variance that is no rounding, and that of a number.
+TINY, ROUNDING = 1e-10, 1e-14
 
 
 def h_score(features: Any, y: Any, *, shrinkage: bool = True) -> float:
@@ -73,7 +73,7 @@ def h_score(features: Any, y: Any, *, shrinkage: bool = True) -> float:
     True
     """
     F, codes = read_classes(features, y)
-    F = F - F.mean(axis=0)
+    F = _centred(F)
     largest = abs(F).max()
     if largest > 0:
         F = F / largest
@@ -157,7 +157,7 @@ def bhattacharyya_separability(
     if n_components is not None and not n_components >= 1:
         raise ValueError(f"n_components={n_components!r}: a number of at least 1, or None.")
     F, codes = read_classes(features, y)
-    F = F - F.mean(axis=0)
+    F = _centred(F)
     if n_components is not None and n_components < F.shape[1]:
         F = F @ linalg.svd(F, full_matrices=False)[2][:n_components].T
     means, variances = _gaussians(F, codes, covariance == "spherical")
@@ -170,6 +170,13 @@ def bhattacharyya_separability(
         logarithms = np.log(both) - (np.log(variances[i]) + np.log(variances[j])) / 2
         total += np.exp(-distance - logarithms.sum() / 2)
     return -2 * float(total)
+
+
+def _centred(F):
+    """Return features around 0, and 0 where they are constant but for rounding."""
+    centred = F - F.mean(axis=0)
+    centred[:, abs(centred).max(axis=0) <= ROUNDING * abs(F).max(axis=0)] = 0.0
+    return centred
 
 
 def _gaussians(F, codes, spherical):
