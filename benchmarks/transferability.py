@@ -24,16 +24,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from domadapt import AlignmentClassifier
-from domadapt.inductive import transferability_table
+from domadapt.inductive import FineTuneClassifier, transferability_table
 
 SETS = {
+    "persons (sensors)": ("wisdm_activity", ("people_a", "people_b", "people_c", "people_d")),
     "digits": ("mnist_usps", ("mnist", "usps")),
+    "photographs, words": ("office_caltech10/surf", ("amazon", "caltech10", "dslr", "webcam")),
     "photographs, features": (
         "office_caltech10/mobilenetv2",
         ("amazon", "caltech10", "dslr", "webcam"),
     ),
-    "photographs, words": ("office_caltech10/surf", ("amazon", "caltech10", "dslr", "webcam")),
-    "persons (sensors)": ("wisdm_activity", ("people_a", "people_b", "people_c", "people_d")),
 }
 KINDS = ("all rows", "100 rows", "half of the classes")
 SCORES = ("log_me", "h_score", "gbc", "leep", "nce")
@@ -75,13 +75,6 @@ def source_rows(y, kind):
     return np.flatnonzero(np.isin(y, kept))
 
 
-def fine_tuned(source, X, y, seed):
-    """Return a classifier that starts from the feature extractor of a source model."""
-    return AlignmentClassifier(
-        None, backbone=source.module_.feature_extractor, random_state=seed
-    ).fit(X, y)
-
-
 def cells_of(name, folder, domains, n_draws):
     """Return scores and accuracies of every source model for every draw of each target."""
     data = {domain: read(folder, domain) for domain in domains}
@@ -103,7 +96,9 @@ def cells_of(name, folder, domains, n_draws):
             cell |= {score: table[score][place] for score in (*SCORES, "mean_rank")}
             cell |= {
                 "own": float(model.score(Xf, yf)),
-                "tuned": float(fine_tuned(model, Xf, yf, draw).score(Xr, yr)),
+                "tuned": float(
+                    FineTuneClassifier(model, random_state=draw).fit(Xf, yf).score(Xr, yr)
+                ),
                 "head": float(head.score(model.transform(Xr), yr)),
                 "alone": float(alone.score(Xr, yr)),
             }
@@ -232,7 +227,7 @@ def report(content):
 def main():
     """Measure, and write the result files."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     root = Path(__file__).parent / "results" / "transferability"
     parser.add_argument("--output", type=Path, default=root)
@@ -244,8 +239,8 @@ def main():
         content["scores"] += cells_of(name, folder, domains, given.draws)
         if len(domains) > 2:
             content["weights"] += weighed(name, folder, domains)
-    write_json(given.output.with_suffix(".json"), content)
-    given.output.with_suffix(".md").write_text(report(content))
+        write_json(given.output.with_suffix(".json"), content)
+        given.output.with_suffix(".md").write_text(report(content))
 
 
 if __name__ == "__main__":

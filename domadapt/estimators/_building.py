@@ -8,7 +8,7 @@ from domadapt.inputs.reader import resolve_device
 from domadapt.methods import CLASSES
 
 # What a prediction cannot do without; other parameters may be set anew before a fit.
-NEEDED = ("backbone", "hidden_layer_sizes", "image_loader")
+NEEDED = ("backbone", "hidden_layer_sizes", "image_loader", "source")
 
 
 # The deep estimators, by name.
