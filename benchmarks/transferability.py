@@ -13,6 +13,7 @@ with the labels of the first source shuffled.
 
 import argparse
 import itertools
+import json
 import os
 import warnings
 from pathlib import Path
@@ -47,6 +48,7 @@ TITLES = {
     "own": "accuracy of the source model on the labelled rows",
 }
 OUTCOMES = {"tuned": "fine-tuning", "head": "logistic regression on its features"}
+PARTS = ("scores", "weights")
 WEIGHTS = {None: "none", "proxy_distance": "proxy distance", "transferability": "transferability"}
 
 
@@ -225,21 +227,27 @@ def report(content):
 
 
 def main():
-    """Measure, and write the result files."""
+    """Measure, among results that stay, and write the result files."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
     root = Path(__file__).parent / "results" / "transferability"
     parser.add_argument("--output", type=Path, default=root)
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    content = environment() | {"draws": given.draws, "scores": [], "weights": []}
-    for name in given.sets:
+    path = given.output.with_suffix(".json")
+    content = json.loads(path.read_text()) if path.exists() else {}
+    content = environment() | {"draws": given.draws} | {p: content.get(p, []) for p in PARTS}
+    for part, name in itertools.product(given.parts, given.sets):
         folder, domains = SETS[name]
-        content["scores"] += cells_of(name, folder, domains, given.draws)
-        if len(domains) > 2:
-            content["weights"] += weighed(name, folder, domains)
-        write_json(given.output.with_suffix(".json"), content)
+        if part == "scores":
+            cells = cells_of(name, folder, domains, given.draws)
+        else:
+            cells = weighed(name, folder, domains) if len(domains) > 2 else []
+        cells += [cell for cell in content[part] if cell["set"] != name]
+        content[part] = sorted(cells, key=lambda cell: list(SETS).index(cell["set"]))
+        write_json(path, content)
         given.output.with_suffix(".md").write_text(report(content))
 
 

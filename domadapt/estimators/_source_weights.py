@@ -48,7 +48,7 @@ def check_source_weights(estimator, domains):
             f"source_weights={asked!r} compares columns, and X holds paths of images. Use "
             "freeze=True, whose features are compared, or weights by the number of the source."
         )
-    counts = [*np.bincount(domains.source_domain), len(domains.target)]
+    counts = [*np.bincount(domains.source_domain).tolist(), len(domains.target)]
     if min(counts) < FEWEST_ROWS:
         raise ValueError(
             f"source_weights={asked!r} needs {FEWEST_ROWS} samples of each source and of the "
@@ -148,8 +148,8 @@ def _projection(samples, rng):
     projection = SparseRandomProjection(
         MOST_COLUMNS, dense_output=True, random_state=int(rng.integers(2**31))
     )
-    projection.fit(np.empty((1, n_columns), dtype=np.float32))
-    return lambda X: projection.transform(X).astype(np.float64)
+    projection.fit(np.empty((1, n_columns)))
+    return lambda X: projection.transform(X.astype(np.float64))
 
 
 def _standardised(X, by):
