@@ -170,7 +170,7 @@ def scores_table(cells, outcome):
     over = [group for group in over if len(group) > 2]
     for score, title in TITLES.items():
         inside, across = (
-            np.mean([correlations(group, score, outcome) for group in groups], axis=0)
+            np.mean([correlations(group, score, outcome) for group in groups] or [(0, 0)], axis=0)
             for groups in (targets, over)
         )
         regret = np.mean([lost(group, score, outcome) for group in targets])

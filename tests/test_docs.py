@@ -90,6 +90,7 @@ PAGES = [
     "docs/choosing_without_labels.md",
     "docs/cross_validation.md",
     "docs/diagnosing_a_shift.md",
+    "docs/fine_tuning.md",
     "docs/scores_without_target_labels.md",
     "docs/several_gpus.md",
     "docs/transferability.md",

@@ -93,7 +93,7 @@ def restore_fitted(estimator, tensors, info, *, has_own_backbone):
     """Make an unfitted estimator the fitted one that :func:`encode_fitted` was called on."""
     vars(estimator).update(_decode_predicted(info["predicts"]))
     # Files from before "auto" do not say what it stood for.
-    info["attributes"].setdefault("batch_norm_", info["parameters"]["batch_norm"])
+    info["attributes"].setdefault("batch_norm_", info["parameters"].get("batch_norm"))
     check_said(info)
     state = {
         name.removeprefix("module."): value

@@ -26,7 +26,7 @@ def check_can_compare(estimator, domains):
         if counts.min() < N_PARTS:
             raise ValueError(
                 f"compare=True trains on half of the rows, and class "
-                f"{classes[counts.argmin()]!r} has {counts.min()}. At least {N_PARTS} rows of each "
+                f"{classes.tolist()[counts.argmin()]!r} has {counts.min()}. At least {N_PARTS} rows of each "
                 "class were expected, or compare=False."
             )
     elif len(y) < 2 * N_PARTS:

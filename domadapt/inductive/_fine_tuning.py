@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from domadapt._storage.fingerprints import digest_of
 from domadapt.domains.base import estimator
 from domadapt.domains.splitting import check_samples
 from domadapt.estimators._deep import BaseDeepEstimator
@@ -75,6 +76,7 @@ class FineTuning(SourceInFile, BaseDeepEstimator):
 
     # Whether this is the network that a fit is compared with, of which all is drawn anew.
     _from_scratch: ClassVar[bool] = False
+
     def __sklearn_clone__(self):
         # A clone of a fitted source would not be fitted, and the source is only read.
         fresh = super().__sklearn_clone__()
@@ -213,7 +215,9 @@ class FineTuning(SourceInFile, BaseDeepEstimator):
             fitted["fisher_"] = plan.fisher
         if self.regularisation == "distillation" and not plan.keeps_head:
             old = self._start.network_like(reader.sample(domains.source)).classifier
-            network = FeatureClassifier(network.feature_extractor, TwoHeads(network.classifier, old))
+            network = FeatureClassifier(
+                network.feature_extractor, TwoHeads(network.classifier, old)
+            )
         return network, None, parts, fitted
 
     def _hold_still(self, network):
@@ -285,6 +289,13 @@ class FineTuning(SourceInFile, BaseDeepEstimator):
 
     def _make_task(self, learnt, reader):
         return self._plan.keep(super()._make_task(learnt, reader))
+
+    def _make_trainer(self, stage, training, criteria):
+        if training.fingerprint is not None:
+            # The parameters name the source, and do not tell its weights.
+            weights = training.network.state_dict()
+            training.fingerprint = digest_of(weights, training.fingerprint)
+        return super()._make_trainer(stage, training, criteria)
 
     def _rates(self, training):
         """Return the rate of each group of layers; what is new learns at the full rate."""

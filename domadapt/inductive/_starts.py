@@ -1,6 +1,7 @@
 """What fine-tuning starts from: the network of a fitted estimator, of a file, or a backbone."""
 
 import copy
+import itertools
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -81,8 +82,9 @@ def read_start(source, kinds):
     elif isinstance(source, nn.Module):
         if getattr(source, "lost_weights", False):
             raise ValueError(
-                f"source={source.name!r} was read from a file, which does not hold the weights that "
-                f"it had. Set it before you fit again: load_backbone({source.name!r}, weights)."
+                f"source={source.name!r} was read from a file, which does not hold the weights "
+                "that it had. Set it before you fit again: "
+                f"load_backbone({source.name!r}, weights)."
             )
         return Start(None, source)
     raise TypeError(
@@ -174,7 +176,7 @@ def groups_of(network):
     *before, head = layers
     n_groups = min(len(before), MOST_GROUPS - 1)
     bounds = [round(k * len(before) / max(1, n_groups)) for k in range(n_groups + 1)]
-    merged = [sum(before[a:b], start=[]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    merged = [[p for layer in before[a:b] for p in layer] for a, b in itertools.pairwise(bounds)]
     return [*merged, head]
 
 
@@ -188,15 +190,14 @@ def _draw_anew(module):
 
 def _renew_first_layer(extractor, sample):
     """Replace the first layer by one that takes the columns or channels of a sample."""
-    for name, module in extractor.named_modules():
-        if isinstance(module, WITH_WEIGHTS):
-            break
-    else:
+    found = ((n, m) for n, m in extractor.named_modules() if isinstance(m, WITH_WEIGHTS))
+    name, first = next(found, ("", None))
+    if first is None:
         raise ValueError(
             "new_first_layer=True, but the source has no linear or convolutional layer that could "
             "be replaced. Build its network anew."
         )
-    new = _layer_like(module, sample.shape[1] if sample.ndim != 3 else 1)
+    new = _layer_like(first, sample.shape[1] if sample.ndim != 3 else 1)
     path, _, last = name.rpartition(".")
     setattr(extractor.get_submodule(path), last, new)
     return new
