@@ -154,10 +154,14 @@ def correlations(group, score, outcome):
 
 
 def lost(group, score, outcome):
-    """Return by how many points the source that a score puts first is under the best."""
+    """Return by how many points the source that a score puts first is under the best.
+
+    The mean of those that are level.
+    """
     sign = -1 if score == "mean_rank" else 1
-    first = max(group, key=lambda cell: sign * cell[score])
-    return 100 * (max(cell[outcome] for cell in group) - first[outcome])
+    top = max(sign * cell[score] for cell in group)
+    first = np.mean([cell[outcome] for cell in group if sign * cell[score] == top])
+    return 100 * (max(cell[outcome] for cell in group) - first)
 
 
 def scores_table(cells, outcome):
@@ -175,11 +179,12 @@ def scores_table(cells, outcome):
         )
         regret = np.mean([lost(group, score, outcome) for group in targets])
         figures = [f"{inside[0]:.2f}", f"{inside[1]:.2f}", f"{regret:.1f}"]
-        figures += [f"{value:.2f}" for value in across]
+        # Ranks are those among the sources of one target.
+        figures += ["", ""] if score == "mean_rank" else [f"{value:.2f}" for value in across]
         lines.append(f"| {title} | {' | '.join(figures)} |")
     mean = np.mean([np.mean([100 * c[outcome] for c in g]) for g in targets])
     best = np.mean([max(100 * c[outcome] for c in g) for g in targets])
-    lines.append(f"| any source, at random | 0 | 0 | {best - mean:.1f} | 0 | 0 |")
+    lines.append(f"| any source, at random | 0 | 0 | {best - mean:.1f} | | |")
     return lines
 
 
