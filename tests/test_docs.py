@@ -94,6 +94,7 @@ PAGES = [
     "docs/scores_without_target_labels.md",
     "docs/several_gpus.md",
     "docs/several_tasks.md",
+    "docs/transferability.md",
     "docs/when_adapting_harms.md",
     "docs/without_a_network.md",
     "docs/write_your_own_criterion.md",
@@ -276,6 +277,16 @@ def test_the_example_of_several_tasks_runs(run):
 def test_the_example_of_other_settings_runs(run, few_digits):
     printed = run("examples/other_settings.py")
     assert len(re.findall(r": \d+\.\d %", printed)) == 5
+
+
+def test_the_example_of_sources_ranks_and_weighs_them(run):
+    printed = run("examples/which_source.py")
+    found = re.findall(r"(\w[\w ]*): +(\d+\.\d) % after fine-tuning", printed)
+    assert [name for name, _ in found][-1] == "shuffled labels"
+    accuracies = [float(accuracy) for _, accuracy in found]
+    assert max(accuracies[:2]) == max(accuracies)
+    alike, weighed = map(float, re.findall(r"weights \S+: +(\d+\.\d) %", printed))
+    assert weighed > alike
 
 
 def test_links_between_pages_lead_somewhere():

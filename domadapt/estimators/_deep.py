@@ -27,7 +27,8 @@ from domadapt.estimators._cautions import (
     warn_of_idle_criteria,
     warn_of_no_target,
 )
-from domadapt.estimators._predictions import DeepPredictions, features_and_outputs
+from domadapt.estimators._predictions import DeepPredictions
+from domadapt.estimators._source_weights import check_source_weights, with_source_weights
 from domadapt.estimators._stages import TOGETHER, Stage, Training, parts_of
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.images import leave_out_unreadable
@@ -58,6 +59,7 @@ class BaseDeepEstimator(DeepPredictions):
     alignment_weight: Any = None
     alignment_schedule: Any = "constant"
     loss_weights: Any = "fixed"
+    source_weights: Any = None
     backbone: Any = None
     backbone_rate: Any = None
     freeze: Any = False
@@ -75,6 +77,7 @@ class BaseDeepEstimator(DeepPredictions):
         "criterion_",
         "epoch_scores_",
         "loss_weights_",
+        "source_weights_",
         "transduction_",
     )
 
@@ -164,6 +167,7 @@ class BaseDeepEstimator(DeepPredictions):
         """Return the criteria, or None; find what does not go together with the data."""
         if domains.known is not None:
             check_learns_to_the_end(self)
+        check_source_weights(self, domains)
         if self.alignment is None:
             return None
         criteria = WeightedCriteria(resolve(self.alignment, self._learns), self._learns)
@@ -201,6 +205,7 @@ class BaseDeepEstimator(DeepPredictions):
             network, backbone, parts, fitted = self._build(
                 domains, learnt["n_outputs"], reader, batch_norm
             )
+        learnt = with_source_weights(self, learnt, domains, parts, seed)
         training = Training(network, backbone, parts, reader, seed, numbers, batch_norm)
         training.task = self._make_task(learnt, reader)
         training.source_domain = domains.source_domain
@@ -300,11 +305,6 @@ class BaseDeepEstimator(DeepPredictions):
             number = training.source_domain
             source_domains = torch.eye(number.max() + 1)[number].to(reader.device, reader.dtype)
 
-        def see_target():
-            values = reader.apply(features_and_outputs(network, reader.precision), parts["target"])
-            n_features = network.classifier[0].in_features
-            return torch.from_numpy(values).to(reader.device).tensor_split([n_features], dim=1)
-
         return Trainer(
             network,
             criteria,
@@ -316,7 +316,7 @@ class BaseDeepEstimator(DeepPredictions):
             rates=self._rates(training),
             source_domains=source_domains,
             loss_weights=loss_weights,
-            see_target=see_target,
+            see_target=training.see_target,
         )
 
     def _make_loss_weights(self, stage, training, criteria):

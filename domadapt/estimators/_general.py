@@ -7,9 +7,11 @@ from sklearn.utils._param_validation import StrOptions
 
 from domadapt.estimators._classifier import BaseAlignmentClassifier
 from domadapt.estimators._documentation import deep_estimator
-from domadapt.estimators._parameters import Alignment, LossWeights
+from domadapt.estimators._parameters import Alignment, LossWeights, SourceWeights
 from domadapt.estimators._regressor import BaseAlignmentRegressor
 from domadapt.training.loss_weights import LOSS_WEIGHTS
+
+SOURCE_WEIGHTS = [StrOptions({"proxy_distance", "transferability"}), dict, "array-like", None]
 
 __all__ = ["AlignmentClassifier", "AlignmentRegressor"]
 
@@ -42,12 +44,23 @@ class AlignmentClassifier(BaseAlignmentClassifier):
         to the gradients at the features (:class:`~domadapt.training.GradNormWeights`).
         The weights of the list, ``alignment_weight`` and its schedule multiply those that
         are found.
+    source_weights : {"proxy_distance", "transferability"}, dict, array-like or None, default=None
+        How much a sample of each of several sources weighs in the task loss, in proportion;
+        the mean over all source samples is 1. ``"proxy_distance"`` is exp(-2 d) with the proxy
+        A-distance d, 0 to 2, of the source to the target: how well a linear classifier tells
+        held-out samples of the two apart. ``"transferability"`` is how much a linear model of
+        the source alone tells about the labels in ``y_target``, in nats over a guess. A dict has
+        weights by the numbers of ``sample_domain``, an array in the order of these numbers. None
+        weighs all alike.
 
     Attributes
     ----------
     loss_weights_ : ndarray of shape (1 + n_criteria,)
         The weights of the task and of each criterion that were found at the end; not
         there where they are fixed.
+    source_weights_ : ndarray of shape (n_sources,)
+        The weight of a sample of each source, in the order of their numbers; not there where
+        ``source_weights`` is None, nor in a loaded estimator.
 
     Examples
     --------
@@ -65,11 +78,13 @@ class AlignmentClassifier(BaseAlignmentClassifier):
 
     alignment: Alignment = field(default="mmd", kw_only=False)
     loss_weights: LossWeights = "fixed"
+    source_weights: SourceWeights = None
 
     _takes_any_alignment: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseAlignmentClassifier._parameter_constraints,
         "loss_weights": [StrOptions({"fixed", *LOSS_WEIGHTS})],
+        "source_weights": SOURCE_WEIGHTS,
     }
 
 
@@ -97,19 +112,27 @@ class AlignmentRegressor(BaseAlignmentRegressor):
     loss_weights : {"fixed", "uncertainty", "gradnorm"}, default="fixed"
         How the task and the criteria are weighed, as in
         :class:`~domadapt.AlignmentClassifier`.
+    source_weights : {"proxy_distance", "transferability"}, dict, array-like or None, default=None
+        How much a sample of each of several sources weighs in the task loss, as in
+        :class:`~domadapt.AlignmentClassifier`.
 
     Attributes
     ----------
     loss_weights_ : ndarray of shape (1 + n_criteria,)
         The weights of the task and of each criterion that were found at the end; not
         there where they are fixed.
+    source_weights_ : ndarray of shape (n_sources,)
+        The weight of a sample of each source, in the order of their numbers; not there where
+        ``source_weights`` is None, nor in a loaded estimator.
     """
 
     alignment: Alignment = field(default="mmd", kw_only=False)
     loss_weights: LossWeights = "fixed"
+    source_weights: SourceWeights = None
 
     _takes_any_alignment: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseAlignmentRegressor._parameter_constraints,
         "loss_weights": [StrOptions({"fixed", *LOSS_WEIGHTS})],
+        "source_weights": SOURCE_WEIGHTS,
     }

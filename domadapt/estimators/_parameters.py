@@ -1,7 +1,7 @@
 """The parameters that all deep estimators share: names, types, defaults and constraints."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -25,6 +25,13 @@ from domadapt.training.optimization import (
 Alignment = str | Callable[..., Any] | list[tuple[Any, Any]] | None
 BatchNorm = Literal["auto", "per_domain", "joint"] | None
 LossWeights = Literal["fixed", "uncertainty", "gradnorm"]
+SourceWeights = (
+    Literal["proxy_distance", "transferability"]
+    | Mapping[Any, float]
+    | Sequence[float]
+    | np.ndarray
+    | None
+)
 Optimizer = Literal["sgd", "adam", "adamw"]
 FilePath = str | os.PathLike[str]
 Schedule = Callable[[float], float]

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -124,13 +123,3 @@ class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trainin
     @property
     def _n_features_out(self):
         return self.module_.classifier[0].in_features
-
-
-def features_and_outputs(network, precision):
-    """Return a function to the features and, beside them, the outputs of a network."""
-
-    def both(batch):
-        features = extract_features(network.feature_extractor, batch, precision)
-        return torch.cat([features, network.classifier(features)], dim=1)
-
-    return both

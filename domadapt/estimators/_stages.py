@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from domadapt.domains.samples import Samples
 from domadapt.inputs.reader import Reader
+from domadapt.nn.layers import extract_features
 from domadapt.nn.networks import FeatureClassifier
 from domadapt.nn.random_numbers import RandomNumbers
 
@@ -44,6 +46,19 @@ class Training:
     task: Any = None
     source_domain: np.ndarray | None = None
     fingerprint: str | None = None
+
+    def see_target(self):
+        """Return features and outputs of all target samples."""
+        classifier = self.network.classifier
+
+        def both(batch):
+            features = extract_features(
+                self.network.feature_extractor, batch, self.reader.precision
+            )
+            return torch.cat([features, classifier(features)], dim=1)
+
+        values = torch.from_numpy(self.reader.apply(both, self.parts["target"]))
+        return values.to(self.reader.device).tensor_split([classifier[0].in_features], dim=1)
 
 
 def parts_of(stage, parts, criteria):

@@ -2,6 +2,15 @@
 
 from domadapt.inductive._fine_tune import FineTuneClassifier, FineTuneRegressor
 from domadapt.inductive.multi_task import MultiTaskClassifier, MultiTaskRegressor
+from domadapt.inductive.transferability import (
+    TransferabilityTable,
+    bhattacharyya_separability,
+    h_score,
+    leep,
+    log_me,
+    negative_conditional_entropy,
+    transferability_table,
+)
 
 # The estimators here that can be read from files, by name.
 KINDS = {
@@ -16,4 +25,11 @@ __all__ = [
     "FineTuneRegressor",
     "MultiTaskClassifier",
     "MultiTaskRegressor",
+    "TransferabilityTable",
+    "bhattacharyya_separability",
+    "h_score",
+    "leep",
+    "log_me",
+    "negative_conditional_entropy",
+    "transferability_table",
 ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from domadapt.model_selection._arrays import read_codes, read_probabilities
+from domadapt.domains.arrays import read_codes, read_probabilities
 from domadapt.shallow.label_shift._calibration import fit_scaling, floor_of, logits_of, scaled
 
 

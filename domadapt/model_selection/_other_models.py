@@ -12,9 +12,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
+from domadapt.domains.arrays import read_features
 from domadapt.domains.stacking import pack
 from domadapt.model_selection._answers import all_labels, columns_of, in_columns, labels_of
-from domadapt.model_selection._arrays import read_features
 from domadapt.model_selection._calibration import fit_temperature, tempered
 
 # Folds of the source by which the source model is calibrated.

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from domadapt.domains.arrays import codes_of
 from domadapt.domains.cautions import warn
-from domadapt.model_selection._arrays import codes_of
 from domadapt.model_selection._calibration import fit_temperature, tempered
 from domadapt.model_selection._epochs import EpochCallback
 from domadapt.model_selection._harm import HarmWarning

@@ -9,9 +9,9 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from domadapt.domains.arrays import read_labels, read_values
 from domadapt.domains.samples import check_same_length
 from domadapt.model_selection._answers import ask, columns_of, last_step, unwrapped
-from domadapt.model_selection._arrays import read_labels, read_values
 from domadapt.model_selection._harm import HarmCheck, classifier_checks, regressor_checks
 from domadapt.model_selection._other_models import trained_anew
 from domadapt.model_selection._source_model import (

@@ -209,7 +209,7 @@ def test_named_estimators_hold_no_logic(estimator):
     kind = AlignmentClassifier if is_classifier(estimator()) else AlignmentRegressor
     names, of_all = (set(inspect.signature(k).parameters) for k in (estimator, kind))
     assert names - of_all == own
-    assert of_all - names == {"loss_weights"} | ({"alignment"} if own else set())
+    assert of_all - names == {"loss_weights", "source_weights"} | ({"alignment"} if own else set())
 
 
 @pytest.mark.parametrize(("method", "learns"), AFTERWARDS)

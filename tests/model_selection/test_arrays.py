@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse, special
 
-from domadapt.model_selection._arrays import (
+from domadapt.domains.arrays import (
     codes_of,
     has_columns,
     read_both_features,

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
+from domadapt.domains.told_apart import tell_apart
 from domadapt.model_selection.auto._values import displacement
 from domadapt.model_selection.diagnosis._advice import FEW_ROWS, advice_for, advice_for_values
 from domadapt.model_selection.diagnosis._classes import (
@@ -21,7 +22,7 @@ from domadapt.model_selection.diagnosis._kind import Evidence, kind_of, reasons_
 from domadapt.model_selection.diagnosis._overlap import overlap
 from domadapt.model_selection.diagnosis._plain import plain_roughness
 from domadapt.model_selection.diagnosis._samples import look
-from domadapt.model_selection.diagnosis._tests import permuted_mmd, tell_apart
+from domadapt.model_selection.diagnosis._tests import permuted_mmd
 
 
 @validate_params(

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from domadapt.domains.told_apart import ToldApart
 from domadapt.model_selection.diagnosis._classes import ClassProportion, Separability
 from domadapt.model_selection.diagnosis._columns import MovedColumn
 from domadapt.model_selection.diagnosis._plain import Roughness
-from domadapt.model_selection.diagnosis._tests import ToldApart
 
 TITLES = {
     "none": "no shift",

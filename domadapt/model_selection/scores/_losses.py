@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from domadapt.model_selection._arrays import (
+from domadapt.domains.arrays import (
     check_length,
     check_same_kind,
     codes_of,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from domadapt.model_selection._arrays import codes_of, read_probabilities, read_proportions
+from domadapt.domains.arrays import codes_of, read_probabilities, read_proportions
 from domadapt.model_selection.scores._parameters import check_parameters
 
 __all__ = [

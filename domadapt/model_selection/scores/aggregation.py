@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from domadapt.model_selection._arrays import codes_of, read_probabilities, read_weights
+from domadapt.domains.arrays import codes_of, read_probabilities, read_weights
 from domadapt.model_selection.scores._parameters import check_parameters
 
 __all__ = ["importance_weighted_aggregation", "importance_weighted_aggregation_score"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from domadapt.model_selection._arrays import (
+from domadapt.domains.arrays import (
     check_classes,
     check_same_kind,
     has_columns,

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import optimize, sparse, special
 from sklearn.preprocessing import StandardScaler
 
-from domadapt.model_selection._arrays import check_same_kind, read_both_features, read_labels
+from domadapt.domains.arrays import check_same_kind, read_both_features, read_labels
 from domadapt.model_selection.scores._parameters import check_parameters
 
 __all__ = ["disagreement_discrepancy_score"]

@@ -7,8 +7,8 @@ from scipy import special
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score
 
+from domadapt.domains.arrays import check_same_kind, read_features, read_labels
 from domadapt.domains.cautions import warn
-from domadapt.model_selection._arrays import check_same_kind, read_features, read_labels
 from domadapt.model_selection.scores._parameters import check_parameters
 
 __all__ = ["class_ami_score", "mixval_score", "soft_neighborhood_density_score"]

@@ -10,8 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
+from domadapt.domains.arrays import read_both_features, read_weights
 from domadapt.domains.cautions import warn
-from domadapt.model_selection._arrays import read_both_features, read_weights
 from domadapt.model_selection._calibration import fit_temperature, tempered
 from domadapt.model_selection.scores._losses import as_score, sample_losses
 from domadapt.model_selection.scores._parameters import check_parameters

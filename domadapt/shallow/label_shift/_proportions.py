@@ -9,6 +9,7 @@ from scipy import special, stats
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from domadapt.domains.arrays import check_probabilities
 from domadapt.domains.base import estimator
 from domadapt.domains.cautions import warn
 from domadapt.shallow._adapter import Adapter
@@ -247,27 +248,6 @@ def largest_difference(source, weight, target):
         difference = mass[np.searchsorted(ours, at, side="right")] - below
         largest = max(largest, float(abs(difference).max()))
     return largest
-
-
-def check_probabilities(name, probabilities, n_classes=None):
-    """Return probabilities as float64, if each row of them is one of a distribution."""
-    probabilities = np.asarray(probabilities, dtype=np.float64)
-    if probabilities.ndim != 2 or 0 in probabilities.shape:
-        raise ValueError(
-            f"{name} has shape {probabilities.shape}, and (n_samples, n_classes) was expected, as "
-            "predict_proba returns it."
-        )
-    if n_classes is not None and probabilities.shape[1] != n_classes:
-        raise ValueError(
-            f"{name} has {probabilities.shape[1]} columns, and {n_classes} were expected: one for "
-            "each class."
-        )
-    if not (probabilities >= 0).all() or abs(probabilities.sum(axis=1) - 1).max() > 1e-3:
-        raise ValueError(
-            f"{name} holds rows that are no probabilities: numbers of at least 0 with sum 1 were "
-            "expected, as predict_proba returns them."
-        )
-    return probabilities
 
 
 def read_held_out(source_probabilities, y):

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from domadapt.domains.arrays import check_probabilities
 from domadapt.domains.base import estimator
 from domadapt.domains.cautions import warn
 from domadapt.shallow.label_shift._proportions import (
     HeldOut,
     Proportions,
-    check_probabilities,
     read_held_out,
 )
 

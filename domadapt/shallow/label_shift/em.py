@@ -7,9 +7,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 
+from domadapt.domains.arrays import check_probabilities
 from domadapt.domains.base import estimator
 from domadapt.domains.cautions import warn
-from domadapt.shallow.label_shift._proportions import Proportions, check_probabilities
+from domadapt.shallow.label_shift._proportions import Proportions
 
 __all__ = ["EMProportions"]
 

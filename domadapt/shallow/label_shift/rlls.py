@@ -7,10 +7,10 @@ import numpy as np
 from scipy import optimize
 from sklearn.utils._param_validation import Interval
 
+from domadapt.domains.arrays import check_probabilities
 from domadapt.domains.base import estimator
 from domadapt.shallow.label_shift._proportions import (
     Proportions,
-    check_probabilities,
     read_held_out,
 )
 from domadapt.shallow.label_shift.bbse import shares

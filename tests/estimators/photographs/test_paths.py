@@ -220,7 +220,7 @@ def test_alignment_reaches_the_backbone(photographs, small, estimator):
     for weight in (0.0, 1.0):
         clf = small(alignment_weight=weight, alignment_schedule="constant")
         parameters = clf.get_params(deep=False)
-        for name in ("alignment", "loss_weights"):
+        for name in ("alignment", "loss_weights", "source_weights"):
             parameters.pop(name)
         clf = estimator(**parameters).fit(Xs, ys, X_target=Xt)
         weights.append(clf.module_.feature_extractor[0].weight)

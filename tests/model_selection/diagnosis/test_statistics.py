@@ -5,17 +5,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from domadapt.domains.told_apart import PENALTIES, tell_apart, weighted_auc
 from domadapt.model_selection.diagnosis._columns import moved_columns
 from domadapt.model_selection.diagnosis._features import fit_features
 from domadapt.model_selection.diagnosis._overlap import overlap
 from domadapt.model_selection.diagnosis._plain import plain_roughness
-from domadapt.model_selection.diagnosis._tests import (
-    N_PERMUTATIONS,
-    PENALTIES,
-    permuted_mmd,
-    tell_apart,
-    weighted_auc,
-)
+from domadapt.model_selection.diagnosis._tests import N_PERMUTATIONS, permuted_mmd
 
 
 def draw(seed=0, n_source=60, n_target=45, n_columns=3, moved=0.0):

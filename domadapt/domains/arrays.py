@@ -5,7 +5,6 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from domadapt.domains.labels import has_label
-from domadapt.shallow.label_shift._proportions import check_probabilities
 
 
 def as_floats(name, values):
@@ -22,6 +21,27 @@ def read_probabilities(name, proba, n_classes=None, n_samples=None):
     check_length(name, proba, n_samples)
     # Those of float32 are off by some 1e-7.
     return proba / proba.sum(axis=1, keepdims=True)
+
+
+def check_probabilities(name, probabilities, n_classes=None):
+    """Return probabilities as float64, if each row of them is one of a distribution."""
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    if probabilities.ndim != 2 or 0 in probabilities.shape:
+        raise ValueError(
+            f"{name} has shape {probabilities.shape}, and (n_samples, n_classes) was expected, as "
+            "predict_proba returns it."
+        )
+    if n_classes is not None and probabilities.shape[1] != n_classes:
+        raise ValueError(
+            f"{name} has {probabilities.shape[1]} columns, and {n_classes} were expected: one for "
+            "each class."
+        )
+    if not (probabilities >= 0).all() or abs(probabilities.sum(axis=1) - 1).max() > 1e-3:
+        raise ValueError(
+            f"{name} holds rows that are no probabilities: numbers of at least 0 with sum 1 were "
+            "expected, as predict_proba returns them."
+        )
+    return probabilities
 
 
 def check_length(name, value, n_samples):
