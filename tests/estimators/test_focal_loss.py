@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from small_fits import SMALL, vectors
 from sklearn.datasets import make_blobs
+from small_fits import SMALL, vectors
 
 import domadapt
 from domadapt import AlignmentClassifier, DANNClassifier
