@@ -110,10 +110,7 @@ class SelfSupervised(Criterion):
         super().__init__()
         if task not in TASKS:
             raise ValueError(f"task={task!r} is unknown. Use one of {', '.join(map(repr, TASKS))}.")
-        if not isinstance(share, Real):
-            raise TypeError(f"share={share!r} must be a number above 0 and below 1, such as 0.3.")
-        if not 0.0 < float(share) < 1.0:
-            raise ValueError(f"share={share!r} must be a number above 0 and below 1.")
+        _check_share(share)
         self.task, self.share, self.hidden_layer_sizes = task, share, hidden_layer_sizes
         self.head = mlp_head(0, hidden_layer_sizes)
 
@@ -176,6 +173,13 @@ class SelfSupervised(Criterion):
                 "came. Use 'rotation' or larger images."
             )
         return self.task
+
+
+def _check_share(share):
+    if not isinstance(share, Real):
+        raise TypeError(f"share={share!r} must be a number above 0 and below 1, such as 0.3.")
+    if not 0.0 < float(share) < 1.0:
+        raise ValueError(f"share={share!r} must be a number above 0 and below 1.")
 
 
 def _mask_columns(samples, share):

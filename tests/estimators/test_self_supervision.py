@@ -1,4 +1,4 @@
-"""Fits with self-supervised tasks: images of any kind, lists, what is refused, and where it helps."""
+"""Fits with self-supervised tasks: images of any kind, lists, refusals, and where it helps."""
 
 import numpy as np
 import pytest
@@ -93,7 +93,7 @@ def test_vectors_and_frozen_features_cannot_be_turned():
     clf = AlignmentClassifier(SelfSupervised("rotation"), backbone=backbone, freeze=True, **QUICK)
     for given in (clf, AlignmentClassifier(SelfSupervised("jigsaw"), **QUICK)):
         X, X_target = (Xs, Xt) if given is clf else (Xs[:, 0], Xt[:, 0])
-        with pytest.raises(ValueError, match="needs images.*Use 'masked_columns' for vectors"):
+        with pytest.raises(ValueError, match=r"needs images.*Use 'masked_columns' for vectors"):
             given.fit(X, ys, X_target=X_target)
         assert not hasattr(given, "module_")
 
