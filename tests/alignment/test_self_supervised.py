@@ -325,3 +325,18 @@ def test_bad_settings_are_named(make, error, message):
 def test_samples_that_do_not_suit_the_task_are_told(task, shape, message):
     with pytest.raises(ValueError, match=message):
         SelfSupervised(task)(*samples(*shape), nn.Flatten())
+
+
+@pytest.mark.parametrize("task", ["rotation", "jigsaw"])
+def test_images_of_several_networks_at_once_have_the_losses_of_single_ones(task):
+    inputs, extractor = samples(3, 4, 4), extractor_for(3, 4, 4)
+    criterion = sized(task, inputs, extractor)
+    stacked = [torch.stack([domain, 0.3 * domain]) for domain in inputs]
+
+    def loss(source, target):
+        torch.manual_seed(3)
+        return criterion(source, target, extractor)
+
+    found = torch.func.vmap(loss, randomness="same")(*stacked)
+    expected = torch.stack([loss(*pair) for pair in zip(*stacked, strict=True)])
+    torch.testing.assert_close(found, expected)
