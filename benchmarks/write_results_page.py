@@ -375,6 +375,7 @@ WHOLE = {
     "diagnosis": lambda: diagnosis().strip(),
     "harm": lambda: (RESULTS / "harm.md").read_text().strip(),
     "transferability": lambda: (RESULTS / "transferability.md").read_text().strip(),
+    "self-supervision": lambda: (RESULTS / "self_supervision.md").read_text().strip(),
     "batch normalisation": lambda: (RESULTS / "batch_norm.md").read_text().strip(),
 }
 

@@ -88,7 +88,7 @@ def result(name):
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-@pytest.mark.parametrize("name", ["real_data", "other_settings"])
+@pytest.mark.parametrize("name", ["real_data", "other_settings", "self_supervision"])
 def test_the_tables_of_accuracies_are_those_of_the_cells(benchmark, name):
     report = result(name)
     text = benchmark(name).report_of(report["cells"], report["seeds"])

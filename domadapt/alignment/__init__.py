@@ -25,6 +25,7 @@ from domadapt.alignment.optimal_transport import DeepJDOT, DeepJDOTRegression
 from domadapt.alignment.partial_adversarial import PartialAdversarial
 from domadapt.alignment.protocol import Criterion, declared_names
 from domadapt.alignment.pseudo_labels import PseudoLabels
+from domadapt.alignment.self_supervised import SelfSupervised
 from domadapt.alignment.sliced_wasserstein import SlicedWasserstein
 from domadapt.alignment.spectral_penalty import BSP
 from domadapt.alignment.subspace_distance import RSD
@@ -63,6 +64,7 @@ __all__ = [
     "OpenSetBackpropagation",
     "PartialAdversarial",
     "PseudoLabels",
+    "SelfSupervised",
     "SlicedWasserstein",
     "UntiedAdversarial",
     "VirtualAdversarial",

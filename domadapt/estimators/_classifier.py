@@ -29,11 +29,13 @@ class BaseDeepClassifier(ClassifierScore, BaseDeepEstimator):
     """Everything of a deep classifier but how its network is built and aligned."""
 
     label_smoothing: float = 0.1
+    focal_gamma: float = 0.0
     class_weight: dict[Any, float] | Literal["balanced"] | None = None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseDeepEstimator._parameter_constraints,
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "focal_gamma": [Interval(Real, 0, None, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
@@ -60,7 +62,7 @@ class BaseDeepClassifier(ClassifierScore, BaseDeepEstimator):
         if weight is not None:
             weight = torch.from_numpy(weight).to(reader.device, reader.dtype)
         labels = torch.from_numpy(learnt["labels"]).to(reader.device)
-        return Classification(labels, weight, self.label_smoothing)
+        return Classification(labels, weight, self.label_smoothing, self.focal_gamma)
 
     def _check_readable(self, y):
         if len(np.unique(y)) < 2:

@@ -95,6 +95,11 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
 OF_CLASSIFIERS = """
     label_smoothing : float, default=0.1
         Share of each source label that is spread evenly over all classes.
+    focal_gamma : float, default=0.0
+        Focal loss: the cross-entropy of a sample times (1 - p) to the power of
+        ``focal_gamma``, with p the probability of its label, so that samples which are
+        right already count less. With 0 they all count alike. ``label_smoothing`` changes the
+        cross-entropy and not p; weights of samples and classes multiply the product.
     class_weight : dict, "balanced" or None, default=None
         Weights of the source classes in the task loss."""
 

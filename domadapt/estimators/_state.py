@@ -35,9 +35,11 @@ def fingerprint_of_fit(estimator, domains, batch_norm):
     parameters = {name: v for name, v in parameters.items() if name not in OUTWARD}
     # What it stands for: checkpoints are older than "auto".
     parameters["batch_norm"] = batch_norm
-    if parameters.get("source_weights", 0) is None:
-        # Older than this parameter too.
-        del parameters["source_weights"]
+    # They are older than these parameters, too, whose defaults change nothing.
+    if parameters.get("source_weights") is None:
+        parameters.pop("source_weights", None)
+    if parameters.get("focal_gamma") == 0:
+        del parameters["focal_gamma"]
     loader = (estimator.image_loader or ImageLoader()).get_params(deep=False)
     parameters["image_loader"] = {n: v for n, v in loader.items() if n not in OUTWARD_LOADING}
     parts = [type(estimator).__name__, describe(parameters), digest_of_samples(domains.source)]

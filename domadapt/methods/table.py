@@ -172,6 +172,11 @@ _ENTRIES = [
         classifier="MeanTeacherClassifier",
     ),
     Method(
+        "self_supervision", "self-supervision", "self_supervision",
+        "Sun, Tzeng, Darrell, Efros (2019), arXiv:1909.11825", _MCC,
+        classes=alignment.SelfSupervised, values=alignment.SelfSupervised,
+    ),
+    Method(
         "dsn", "DSN", "shared_and_private", "Bousmalis et al. (2016), NeurIPS", _SEPARATION,
         classes=_dsn, classifier="DSNClassifier",
     ),

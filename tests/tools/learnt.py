@@ -56,6 +56,7 @@ CRITERIA = [
     "pseudo_labels",
     "mean_teacher",
     "vat",
+    "self_supervision",
     "adda",
     "dsn",
     "pada",

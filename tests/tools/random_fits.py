@@ -52,6 +52,7 @@ PARAMETERS = {
     "device": (["cpu", "auto"], ["cuda:99", "tpu", 3]),
     "random_state": ([0, None, np.random.RandomState(0)], [-1, "seed", 2**40]),
     "label_smoothing": ([0, 0.5], [1, -1]),
+    "focal_gamma": ([0, 2.0], [-1, float("inf")]),
     "class_weight": (["balanced", None], [{0: 1.0}, {0: -1.0, 1: 1.0}, "even"]),
     "loss_weights": (["fixed", "uncertainty", "gradnorm"], ["none"]),
     "freeze": ([False], [True, "yes"]),
