@@ -130,6 +130,9 @@ ATTRIBUTES = """
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, where ``X`` was a DataFrame with string names."""
 
+# Attributes that there are only where domains are aligned.
+OF_ALIGNMENT = ("criterion_", "transduction_")
+
 OF_REGRESSORS = """>>> import numpy as np
     >>> from domadapt import {name}
     >>> rng = np.random.default_rng(0)
@@ -170,8 +173,14 @@ def _complete(kind):
     shared = PARAMETERS + (OF_CLASSIFIERS if classifies else "")
     if "alignment" in names and "\n    alignment : " not in text:
         shared = ALIGNMENT + shared
+    shared = _entries(shared, lambda name: name in names)
     text = _extended(text, "Parameters", shared, before=("Attributes", "References", "Examples"))
     attributes = (CLASSES if classifies else VALUES) + ATTRIBUTES
+    aligns = "alignment_weight" in names
+    attributes = _entries(
+        attributes,
+        lambda name: f"\n    {name} : " not in text and (aligns or name not in OF_ALIGNMENT),
+    )
     text = _extended(text, "Attributes", attributes, before=("References", "Examples"))
     example = EXAMPLE if classifies else OF_REGRESSORS
     if "\n    Examples\n" not in text:
@@ -181,6 +190,12 @@ def _complete(kind):
         note = rf"(\n    {name} : .*?)(, default=\S+)?(?=\n)"
         text = re.sub(note, rf"\g<1>, default={getattr(kind, name)!r}", text, count=1)
     return text + "\n    "
+
+
+def _entries(content, wanted):
+    """Return the entries of a section whose names are wanted."""
+    entries = re.split(r"\n    (?=\w)", content.rstrip())
+    return "\n    ".join(entry for entry in entries if wanted(entry.split(" : ")[0]))
 
 
 def _extended(text, section, content, *, before):
