@@ -39,7 +39,7 @@ class BaseTaskChain(BaseDeepClassifier):
     _n_outputs_of_file: list[int]
 
     def _learn(self, name, number, X, y, sample_weight=None, validation=None):
-        """Learn a task, the first of a chain where its number is 0, and score all so far."""
+        """Learn a task, the first of a chain where its number is 0,"""
         chain = self._chain if number else Chain()
         held_out = dict(validation or {})
         if self.validation_fraction is not None and name not in held_out:
@@ -51,11 +51,6 @@ class BaseTaskChain(BaseDeepClassifier):
             self._fit(X, y, sample_weight=sample_weight)
         finally:
             del self._learning
-        self._chain.accuracies[name] = {
-            task: self.score(*self._chain.held_out[task], task=task)
-            for task in self.tasks_
-            if task in self._chain.held_out
-        }
         return self
 
     def _check_parameters(self):
@@ -150,7 +145,9 @@ class BaseTaskChain(BaseDeepClassifier):
     def _with_what_keeps(self, training):
         """Return the task of a training with what keeps earlier tasks."""
         network, task = training.network, training.task
-        weight = WEIGHTS.get(self.strategy) if self.strategy_weight is None else self.strategy_weight
+        weight = (
+            WEIGHTS.get(self.strategy) if self.strategy_weight is None else self.strategy_weight
+        )
         if self.strategy == "ewc":
             fisher = self._learning.chain.fisher
             return ElasticWeights(task, network, fisher, weight, largest_rate=self.learning_rate)
@@ -199,7 +196,7 @@ class BaseTaskChain(BaseDeepClassifier):
     def _to_file(self):
         check_is_fitted(self)
         # What has one list of classes is saved with numbers of outputs for them.
-        plain = copy.copy(self)
+        plain: Any = copy.copy(self)
         plain.classes_ = np.arange(sum(map(len, self.classes_.values())))
         tensors, info = super(BaseTaskChain, plain)._to_file()
         info["tasks"] = [
@@ -219,7 +216,9 @@ class BaseTaskChain(BaseDeepClassifier):
         del self._n_outputs_of_file
         self.classes_, self.tasks_ = classes, list(classes)
         device = self.module_.device
-        self._chain = Chain({}, info["accuracies"], {n: v.to(device) for n, v in fisher.items()}, info["in_fisher"])
+        self._chain = Chain(
+            {}, info["accuracies"], {n: v.to(device) for n, v in fisher.items()}, info["in_fisher"]
+        )
 
     @property
     def _n_outputs(self):

@@ -1,5 +1,7 @@
 """Networks that grow by a task at a time: heads side by side, and progressive columns."""
 
+from itertools import accumulate
+
 import torch
 from torch import nn
 
@@ -19,9 +21,9 @@ class TaskHeads(nn.ModuleList):
 
     def columns_of(self, number):
         """Return the columns of the outputs that are those of a task."""
-        widths = [head.out_features for head in self]
-        start = sum(widths[:number])
-        return slice(start, start + widths[number])
+        widths = [len(dict(head.named_parameters())["bias"]) for head in self]
+        ends = [0, *accumulate(widths)]
+        return slice(ends[number], ends[number + 1])
 
 
 class ProgressiveColumns(nn.Module):
@@ -72,14 +74,10 @@ class ProgressiveColumns(nn.Module):
 
     def forward(self, x):
         """Return the last features of all columns, of shape (n_samples, n_columns * width)."""
-        below = None
-        for levels in zip(*self.columns, strict=True):
-            if below is None:
-                below = [level(x) for level in levels]
-            else:
-                below = [
-                    level(torch.cat(below[: k + 1], dim=1)) for k, level in enumerate(levels)
-                ]
+        first, *others = zip(*self.columns, strict=True)
+        below = [level(x) for level in first]
+        for levels in others:
+            below = [level(torch.cat(below[: k + 1], dim=1)) for k, level in enumerate(levels)]
         return torch.cat(below, dim=1)
 
     def train(self, mode=True):
@@ -98,7 +96,7 @@ def _first(features, n_features):
 def _levels_of(column):
     """Return the layers in groups that each begin with a linear layer or a convolution."""
     levels: list[list[nn.Module]] = []
-    before = []
+    before: list[nn.Module] = []
     for layer in column:
         if isinstance(layer, (nn.Linear, nn.Conv2d)):
             levels.append([*before, layer] if not levels else [layer])

@@ -86,10 +86,14 @@ class ForgettingTable:
 
     def __str__(self):
         width = max(8, *map(len, self.tasks))
-        lines = ["  ".join([f"{'after':{width}}", *(f"{name:>{width - 1}}" for name in self.tasks)])]
+        lines = [
+            "  ".join([f"{'after':{width}}", *(f"{name:>{width - 1}}" for name in self.tasks)])
+        ]
         for name, row in zip(self.tasks, self.accuracies, strict=True):
             cells = ("" if np.isnan(value) else f"{value:.3f}" for value in row)
-            lines.append("  ".join([f"{name:{width}}", *(f"{cell:>{width - 1}}" for cell in cells)]))
+            lines.append(
+                "  ".join([f"{name:{width}}", *(f"{cell:>{width - 1}}" for cell in cells)])
+            )
         means = f"{self.average_accuracy:.3f}", f"{self.backward_transfer:.3f}"
         lines.append("average accuracy {}, backward transfer {}".format(*means))
         return "\n".join(line.rstrip() for line in lines)

@@ -145,7 +145,7 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
             )
         check_tasks(self, tasks, validation, known=())
         for number, (name, (X, y)) in enumerate(tasks.items()):
-            self._learn(name, number, X, y, validation=validation)
+            self._learn_and_score(name, number, X, y, validation=validation)
         return self
 
     def fit_next(
@@ -186,7 +186,16 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
                 "new task another name, or begin a new chain by fit."
             )
         check_tasks(self, {name: (X, y)}, validation, known)
-        return self._learn(name, len(known), X, y, sample_weight, validation)
+        return self._learn_and_score(name, len(known), X, y, sample_weight, validation)
+
+    def _learn_and_score(self, name, *args, **given):
+        """Learn a task, and score all so far on what is held out."""
+        self._learn(name, *args, **given)
+        held_out = self._chain.held_out
+        self._chain.accuracies[name] = {
+            task: self.score(*held_out[task], task=task) for task in self.tasks_ if task in held_out
+        }
+        return self
 
     @property
     def accuracies_(self) -> np.ndarray:
@@ -204,7 +213,7 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
             )
         return ForgettingTable(self.tasks_, chain.matrix(self.tasks_))
 
-    def predict(self, X: Any, task: str | None = None) -> np.ndarray:  # type: ignore[override]
+    def predict(self, X: Any, task: str | None = None) -> np.ndarray:
         """Predict labels of a task.
 
         Parameters
@@ -212,17 +221,23 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
         X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
             Samples of the kind of those of ``fit``.
         task : str, default=None
-            Name of the task; None for the one that was learnt last.
+            Name of the task. None where it is not known: then the largest logit of all tasks
+            decides, although no head has learnt to tell its classes from those of others.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            Labels out of ``classes_[task]``.
+            Labels out of ``classes_[task]``, or of all tasks.
+
+        Raises
+        ------
+        ValueError
+            If there is no such task.
         """
         logits, classes = self._logits(X, task)
         return classes[logits.argmax(axis=1)]
 
-    def predict_proba(self, X: Any, task: str | None = None) -> np.ndarray:  # type: ignore[override]
+    def predict_proba(self, X: Any, task: str | None = None) -> np.ndarray:
         """Predict the probability of each class of a task.
 
         Parameters
@@ -230,18 +245,16 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
         X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
             Samples of the kind of those of ``fit``.
         task : str, default=None
-            Name of the task; None for the one that was learnt last.
+            Name of the task, or None as in :meth:`predict`.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes), float32
-            Columns in the order of ``classes_[task]``.
+            Columns in the order of ``classes_[task]``, or of those of all tasks side by side.
         """
         return torch.from_numpy(self._logits(X, task)[0]).softmax(1).numpy()
 
-    def score(  # type: ignore[override]
-        self, X: Any, y: Any, sample_weight: Any = None, task: str | None = None
-    ) -> float:
+    def score(self, X: Any, y: Any, sample_weight: Any = None, task: str | None = None) -> float:
         """Return the accuracy on samples of a task.
 
         Parameters
@@ -253,7 +266,7 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples.
         task : str, default=None
-            Name of the task; None for the one that was learnt last.
+            Name of the task, or None as in :meth:`predict`.
 
         Returns
         -------
@@ -264,10 +277,21 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
         return float(accuracy_score(y, self.predict(X, task), sample_weight=sample_weight))
 
     def _logits(self, X, task):
-        """Return the logits of a task and its classes."""
+        """Return the logits of a task or of all, and their classes."""
         check_is_fitted(self)
-        task = self.tasks_[-1] if task is None else task
-        if task not in self.tasks_:
-            raise ValueError(f"task={task!r} was not learnt. One out of {self.tasks_} was expected.")
+        if task is not None and task not in self.tasks_:
+            raise ValueError(
+                f"task={task!r} was not learnt. One out of {self.tasks_} was expected."
+            )
+        logits = self._outputs(self._samples(X))
+        if task is None:
+            return logits, _side_by_side(list(self.classes_.values()))
         columns = self.module_.classifier.columns_of(self.tasks_.index(task))
-        return self._outputs(self._samples(X))[:, columns], self.classes_[task]
+        return logits[:, columns], self.classes_[task]
+
+
+def _side_by_side(classes):
+    """Return the labels of all tasks; texts and numbers stay what they are."""
+    if len({labels.dtype.kind for labels in classes}) > 1:
+        classes = [labels.astype(object) for labels in classes]
+    return np.concatenate(classes)
