@@ -370,6 +370,7 @@ WHOLE = {
     "accuracy": lambda: summaries(measured_cells()),
     "selection": lambda: (RESULTS / "selection.md").read_text().strip().replace("## ", "### "),
     "diagnosis": lambda: diagnosis().strip(),
+    "task chain": lambda: (RESULTS / "task_chain.md").read_text().strip(),
     "batch normalisation": lambda: (RESULTS / "batch_norm.md").read_text().strip(),
 }
 

@@ -190,12 +190,12 @@ def test_a_clone_is_unfitted_and_has_the_parameters():
 
 
 def test_a_stopped_chain_resumes_where_it_was(two, tmp_path):
-    class Stop(Exception):
+    class StopError(Exception):
         """Ends a fit from a schedule."""
 
     def stopping(progress):
         if stops and progress >= 0.6 and len(list(tmp_path.iterdir())) > 1:
-            raise Stop
+            raise StopError
         return 1.0 - progress / 2
 
     stops = False
@@ -203,7 +203,7 @@ def test_a_stopped_chain_resumes_where_it_was(two, tmp_path):
     whole = TaskChainClassifier("ewc", **settings).fit(two)
     stops, path = True, tmp_path / "checkpoint"
     clf = TaskChainClassifier("ewc", checkpoint=path, **settings)
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         clf.fit(two)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.task1", "checkpoint.task2"]
     stops = False
@@ -253,11 +253,11 @@ def test_columns_and_heads_stand_on_a_frozen_backbone(two):
 
 def test_callers_things_stay_as_they_are(two):
     arrays = copy.deepcopy(two)
-    state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     TaskChainClassifier("progressive", **QUICK).fit(two, validation=two)
     assert all(np.array_equal(a, b) for n in two for a, b in zip(two[n], arrays[n], strict=True))
     assert torch.equal(state[0], torch.get_rng_state())
-    assert np.array_equal(state[1], np.random.get_state()[1])
+    assert np.array_equal(state[1], np.random.get_state()[1])  # noqa: NPY002
 
 
 def test_bad_input_is_told_before_anything_is_learnt(two):
@@ -304,8 +304,8 @@ def test_parameters_that_do_not_go_are_refused(two):
         clf.set_params(strategy="progressive").fit_next(X, y, name="b")
     with pytest.raises(ValueError, match="Fisher information of the tasks"):
         clf.set_params(strategy="ewc").fit_next(X, y, name="b")
+    rare = np.where(np.arange(60) == 0, 9, y)
     with pytest.raises(ValueError, match="cannot be held back by class"):
-        rare = np.where(np.arange(60) == 0, 9, y)
         clf.set_params(strategy="plain", validation_fraction=0.1).fit_next(X, rare, name="b")
 
 
