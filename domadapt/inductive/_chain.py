@@ -80,6 +80,9 @@ def check_tasks(estimator, tasks, validation, known):
             split_domains(probe, X, y)
         except (TypeError, ValueError) as error:
             raise _told(f"Task {name!r}", error) from error
+        if estimator.validation_fraction is not None and name not in (validation or ()):
+            # Whether it can be split; how is drawn when the task is learnt.
+            _split(name, y, estimator.validation_fraction, random_state=0)
     if not isinstance(validation, Mapping | None):
         raise TypeError(
             f"validation is a {type(validation).__name__}. A dict of samples and labels by the "
@@ -99,9 +102,19 @@ def check_tasks(estimator, tasks, validation, known):
 
 def hold_back(name, X, y, sample_weight, fraction, random_state):
     """Return samples, labels and weights to learn, and samples and labels that are held out."""
-    rows = np.arange(_num_samples(X))
+    learnt, out = _split(name, y, fraction, random_state)
+    to_learn = (
+        None if values is None else _safe_indexing(values, learnt)
+        for values in (X, y, sample_weight)
+    )
+    return *to_learn, (_safe_indexing(X, out), _safe_indexing(y, out))
+
+
+def _split(name, y, fraction, random_state):
+    """Return rows to learn and rows that are held out, with their share of every class."""
+    rows = np.arange(_num_samples(y))
     try:
-        learnt, out = train_test_split(
+        return train_test_split(
             rows, test_size=fraction, stratify=np.asarray(y), random_state=random_state
         )
     except ValueError as error:
@@ -110,11 +123,6 @@ def hold_back(name, X, y, sample_weight, fraction, random_state):
             f"back by class: {error} Pass validation={{{name!r}: (X, y)}}, or "
             "validation_fraction=None."
         ) from error
-    to_learn = (
-        None if values is None else _safe_indexing(values, learnt)
-        for values in (X, y, sample_weight)
-    )
-    return *to_learn, (_safe_indexing(X, out), _safe_indexing(y, out))
 
 
 def _pair(what, pair):

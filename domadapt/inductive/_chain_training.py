@@ -39,7 +39,7 @@ class BaseTaskChain(BaseDeepClassifier):
     _n_outputs_of_file: list[int]
 
     def _learn(self, name, number, X, y, sample_weight=None, validation=None):
-        """Learn a task, the first of a chain where its number is 0,"""
+        """Learn a task, the first of a chain where its number is 0."""
         chain = self._chain if number else Chain()
         held_out = dict(validation or {})
         if self.validation_fraction is not None and name not in held_out:

@@ -91,8 +91,8 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
     >>> clf = TaskChainClassifier("ewc", validation_fraction=0.2, max_epochs=5, random_state=0)
     >>> clf = clf.fit({"low": (X[low] / 16, y[low])})
     >>> clf = clf.fit_next(X[high] / 16, y[high], name="high")
-    >>> clf.predict(X[:3] / 16, task="low")
-    array([0, 1, 2])
+    >>> clf.predict(X[low] / 16, task="low").shape, clf.classes_["low"]
+    ((901,), array([0, 1, 2, 3, 4]))
     >>> clf.accuracies_.shape, bool(clf.forgetting_.average_accuracy > 0.8)
     ((2, 2), True)
     """
