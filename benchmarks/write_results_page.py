@@ -376,6 +376,7 @@ WHOLE = {
     "harm": lambda: (RESULTS / "harm.md").read_text().strip(),
     "transferability": lambda: (RESULTS / "transferability.md").read_text().strip(),
     "self-supervision": lambda: (RESULTS / "self_supervision.md").read_text().strip(),
+    "task chain": lambda: (RESULTS / "task_chain.md").read_text().strip(),
     "batch normalisation": lambda: (RESULTS / "batch_norm.md").read_text().strip(),
 }
 

@@ -355,3 +355,24 @@ def test_selection_compares_what_every_score_names(benchmark, monkeypatch):
     assert np.mean(named["source validation"].argmax(axis=1) == y) > 0.8
     shapes = {proba.shape for proba in named.values()}
     assert shapes == {(80, 2)}
+
+
+def test_chains_of_tasks_are_learnt_by_every_strategy(benchmark, tmp_path, monkeypatch):
+    script = benchmark("task_chain")
+    rng = np.random.default_rng(0)
+    (tmp_path / "mnist_usps").mkdir()
+    for name in ("mnist", "usps"):
+        y = np.arange(80) % 10
+        X = rng.normal(size=(80, 256)) + y[:, None]
+        np.savez(tmp_path / "mnist_usps" / f"{name}.npz", X=X, y=y)
+    monkeypatch.setenv("DOMADAPT_DATA", str(tmp_path))
+    monkeypatch.setitem(script.NETWORKS, "one layer", {"hidden_layer_sizes": (8,), "max_epochs": 1})
+    output = tmp_path / "result"
+    options = ["--seeds", "1", "--networks", "one layer", "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", ["task_chain.py", *options])
+    script.main()
+    cells = json.loads(output.with_suffix(".json").read_text())["cells"]
+    assert [c["strategy"] for c in cells] == list(script.STRATEGIES) * 2
+    last = [c for c in cells if c["strategy"] == "progressive"]
+    assert [c["first"] for c in last] == [c["first after all"] for c in last]
+    assert "MNIST, then USPS, one layer." in output.with_suffix(".md").read_text()

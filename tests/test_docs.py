@@ -87,6 +87,7 @@ METHOD_PAGES = [f"docs/methods/{path.name}" for path in (ROOT / "docs" / "method
 PAGES = [
     "README.md",
     "docs/index.md",
+    "docs/chains_of_tasks.md",
     "docs/choosing_without_labels.md",
     "docs/cross_validation.md",
     "docs/diagnosing_a_shift.md",
@@ -197,6 +198,13 @@ def run(monkeypatch, capsys):
         return capsys.readouterr().out
 
     return run
+
+
+def test_the_example_of_a_chain_keeps_the_first_task(run):
+    printed = run("examples/chain_of_tasks.py")
+    first = re.findall(r"7 to 9 +(\d\.\d+) ", printed)
+    plain, elastic, _, progressive = map(float, first)
+    assert progressive > elastic > plain + 0.1
 
 
 @pytest.mark.usefixtures("short_fits")

@@ -221,13 +221,6 @@ class BaseAlignmentClassifier(AlignmentParameters, BaseDeepClassifier):
                 "X_target."
             )
 
-    def _trained_backbone(self, network):
-        """Return the part of a fitted network that is a copy of the backbone, or None."""
-        backbone = getattr(network.feature_extractor, "backbone", None)
-        if backbone is None and self.backbone is not None and not self.freeze:
-            return network.feature_extractor
-        return backbone
-
     def _look_at_transduction(self):
         method = METHODS.get(self.alignment) if isinstance(self.alignment, str) else None
         lacks = method is not None and method.setting in ("partial", "open set")

@@ -92,6 +92,13 @@ class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trainin
             return extractor, None
         return extractor.layers, frozen
 
+    def _trained_backbone(self, network):
+        """Return the part of a fitted network that is a copy of the backbone, or None."""
+        backbone = getattr(network.feature_extractor, "backbone", None)
+        if backbone is None and self.backbone is not None and not self.freeze:
+            return network.feature_extractor
+        return backbone
+
     def _make_network(self, sample, n_outputs, backbone, batch_norm):
         """Return a network for samples like the given ones, and its copy of the backbone."""
         return build_network(
