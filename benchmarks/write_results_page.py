@@ -370,6 +370,7 @@ WHOLE = {
     "accuracy": lambda: summaries(measured_cells()),
     "selection": lambda: (RESULTS / "selection.md").read_text().strip().replace("## ", "### "),
     "diagnosis": lambda: diagnosis().strip(),
+    "few labels": lambda: (RESULTS / "few_labels.md").read_text().strip(),
     "batch normalisation": lambda: (RESULTS / "batch_norm.md").read_text().strip(),
 }
 
