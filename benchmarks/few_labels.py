@@ -76,7 +76,7 @@ def fitted_to(rows, source, seed):
     plain = LogisticRegression(max_iter=1000).fit(flat(X), y)
     yield "few alone, logistic regression", lambda A: plain.predict(flat(A))
     for strategy in STRATEGIES:
-        clf = FineTuneClassifier(source, strategy=strategy, random_state=seed)
+        clf = FineTuneClassifier(source, strategy=strategy, regularisation=None, random_state=seed)
         yield f"fine-tuning, {strategy}", clf.fit(X, y).predict
     for penalty in PENALTIES:
         # The Fisher information is that of the source, whatever rows are drawn.

@@ -377,6 +377,7 @@ WHOLE = {
     "transferability": lambda: (RESULTS / "transferability.md").read_text().strip(),
     "self-supervision": lambda: (RESULTS / "self_supervision.md").read_text().strip(),
     "task chain": lambda: (RESULTS / "task_chain.md").read_text().strip(),
+    "few labels": lambda: (RESULTS / "few_labels.md").read_text().strip(),
     "batch normalisation": lambda: (RESULTS / "batch_norm.md").read_text().strip(),
 }
 

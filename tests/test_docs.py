@@ -297,6 +297,12 @@ def test_the_example_of_sources_ranks_and_weighs_them(run):
     assert weighed > alike
 
 
+@pytest.mark.usefixtures("short_fits")
+def test_the_example_of_fine_tuning_runs(run):
+    printed = run("examples/fine_tuning.py")
+    assert len(re.findall(r": \d+\.\d %", printed)) == 6
+
+
 def test_links_between_pages_lead_somewhere():
     for page in [ROOT / "README.md", *DOCS]:
         for link, heading in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page.read_text()):

@@ -41,7 +41,7 @@ class FineTuneClassifier(FineTuning, BaseDeepClassifier):
         cross-entropy, at temperature 2, of the source's outputs for the new rows as they were
         before training.
     regularisation_weight : float, default=None
-        What multiplies it; 0 is plain fine-tuning. None stands for 0.1, 100 and 1 in this order.
+        What multiplies it; 0 is plain fine-tuning. None stands for 0.1, 100 and 0.3 in this order.
     source_samples : array-like of shape (n_samples, ...) or dict of str to Tensor, default=None
         For ``"ewc"``: samples of the source, which need no labels, or the ``fisher_`` of an earlier
         fit from the same source. A file does not hold them.
@@ -86,7 +86,7 @@ class FineTuneClassifier(FineTuning, BaseDeepClassifier):
     >>> from domadapt import AlignmentClassifier
     >>> from domadapt.inductive import FineTuneClassifier
     >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[3, 5], [9, 5]], random_state=1)
+    >>> Xt, yt = make_blobs(200, centers=[[5, 5], [11, 5]], random_state=1)
     >>> source = AlignmentClassifier(alignment=None, random_state=0).fit(Xs, ys)
     >>> clf = FineTuneClassifier(source, random_state=0).fit(Xt[:6], yt[:6])
     >>> bool(clf.score(Xt, yt) > source.score(Xt, yt))
@@ -121,7 +121,7 @@ class FineTuneRegressor(FineTuning, BaseDeepRegressor):
     regularisation : {"l2_sp", "ewc", "distillation"} or None, default=None
         What keeps the network near the source, as in :class:`FineTuneClassifier`.
     regularisation_weight : float, default=None
-        What multiplies it; 0 is plain fine-tuning. None stands for 0.1, 100 and 1 in this order.
+        What multiplies it; 0 is plain fine-tuning. None stands for 0.1, 100 and 0.3 in this order.
     source_samples : array-like of shape (n_samples, ...) or dict of str to Tensor, default=None
         For ``"ewc"``: samples of the source, or the ``fisher_`` of an earlier fit.
     n_reinitialised : int, default=0

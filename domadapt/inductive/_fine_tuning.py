@@ -28,12 +28,12 @@ from domadapt.inductive._starts import (
     read_start,
     takes,
 )
-from domadapt.inputs.reader import resolve_device
+from domadapt.inputs.reader import NUMPY_DTYPES, resolve_device
 from domadapt.nn.layers import extract_features
 from domadapt.nn.networks import FeatureClassifier, training_dtype
 
 # Beside a task loss that is a mean over samples; measured by benchmarks/few_labels.py.
-DEFAULT_WEIGHTS = {"l2_sp": 0.1, "ewc": 100.0, "distillation": 1.0}
+DEFAULT_WEIGHTS = {"l2_sp": 0.1, "ewc": 100.0, "distillation": 0.3}
 # Of so many source samples the mean hardly differs from that of all.
 FISHER_SAMPLES = 1000
 # Gradual unfreezing reaches the first layer at this share of the training.
@@ -47,9 +47,9 @@ class FineTuning(SourceInFile):
     """Everything of a fine-tuned estimator but what it predicts."""
 
     source: Source = field(default=None, kw_only=False)
-    strategy: Literal["full", "head", "gradual", "discriminative"] = "discriminative"
+    strategy: Literal["full", "head", "gradual", "discriminative"] = "full"
     rate_decay: float = 2.6
-    regularisation: Literal["l2_sp", "ewc", "distillation"] | None = None
+    regularisation: Literal["l2_sp", "ewc", "distillation"] | None = "l2_sp"
     regularisation_weight: float | None = None
     source_samples: Any = None
     n_reinitialised: int = 0
@@ -87,6 +87,13 @@ class FineTuning(SourceInFile):
         """Return the parameters; those of the source are its own and not among them."""
         found = super().get_params(deep)
         return {name: value for name, value in found.items() if not name.startswith("source__")}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        network = getattr(self.source, "module_", self.source)
+        dtype = NUMPY_DTYPES[training_dtype(network)]
+        tags.transformer_tags.preserves_dtype = [dtype.__name__]
+        return tags
 
     def transform(self, X: Any, sample_domain: Any = None, *, layer: str | None = None):
         """Compute features: what a layer of the network returns for samples.
@@ -210,7 +217,8 @@ class FineTuning(SourceInFile):
         network, _, parts, fitted = super()._build(domains, n_outputs, reader, batch_norm)
         plan.groups = groups_of(network)
         self._hold_still(network)
-        plan.keep = self._what_keeps(network, domains.source, reader)
+        labelled = [part for name, part in parts.items() if name != "target"]
+        plan.keep = self._what_keeps(network, labelled, reader)
         if plan.fisher is not None:
             fitted["fisher_"] = plan.fisher
         if self.regularisation == "distillation" and not plan.keeps_head:
@@ -231,14 +239,14 @@ class FineTuning(SourceInFile):
         for parameter in self._plan.held:
             parameter.requires_grad_(False)
 
-    def _what_keeps(self, network, samples, reader):
+    def _what_keeps(self, network, labelled, reader):
         """Return a function from a task to that which keeps what the source has learnt too."""
         kind, weight = self.regularisation, self.regularisation_weight
         if kind is None or weight == 0:
             return lambda task: task
         weight = DEFAULT_WEIGHTS[kind] if weight is None else weight
         if kind == "distillation":
-            return self._distil(network, samples, reader, weight)
+            return self._distil(network, labelled, reader, weight)
         start = {
             name: p.detach().clone()
             for name, p in network.named_parameters()
@@ -272,10 +280,11 @@ class FineTuning(SourceInFile):
             )
         return {name: value.to(reader.device, reader.dtype) for name, value in given.items()}
 
-    def _distil(self, network, samples, reader, weight):
+    def _distil(self, network, labelled, reader, weight):
         """Return a function from a task to that which keeps the source's outputs."""
-        source = self._start.network_like(reader.sample(samples))
-        recorded = torch.from_numpy(reader.apply(source, samples)).to(reader.device)
+        source = self._start.network_like(reader.sample(labelled[0]))
+        outputs = np.concatenate([reader.apply(source, samples) for samples in labelled])
+        recorded = torch.from_numpy(outputs).to(reader.device)
         own = old = slice(None)
         if not self._plan.keeps_head:
             n_own = network.classifier[0].out_features
@@ -313,7 +322,10 @@ class FineTuning(SourceInFile):
 
 
 def _scales_of_batch_norm(network):
-    """Return the scales of batch normalisation, which keeps its statistics without a gradient."""
+    """Return the scales of batch normalisation, which keeps its statistics without a gradient.
+
+    Statistics of a few rows cost four points on wisdm_activity.
+    """
     layers = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.weight is not None]
     return [layer.weight for layer in layers]
 

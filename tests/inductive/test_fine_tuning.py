@@ -160,7 +160,7 @@ def test_weight_0_is_plain_to_the_bit_and_a_weight_changes_what_is_learnt(
         clf = FineTuneClassifier(source, source_samples=Xs, **SHORT).set_params(**settings)
         return weights(clf.fit(Xt, yt))
 
-    plain = fitted()
+    plain = fitted(regularisation=None)
     kept = fitted(regularisation=regularisation)
     assert same(plain, fitted(regularisation=regularisation, regularisation_weight=0)) == set(plain)
     assert same(plain, kept) == set()
@@ -178,7 +178,7 @@ def test_a_very_large_weight_keeps_the_source_model(rows, source, regularisation
         **SHORT,
     ).fit(Xt, yt)
     np.testing.assert_allclose(clf.predict_proba(Xt), source.predict_proba(Xt), atol=1e-2)
-    plain = FineTuneClassifier(source, strategy="full", **SHORT).fit(Xt, yt)
+    plain = FineTuneClassifier(source, regularisation=None, **SHORT).fit(Xt, yt)
     assert np.abs(plain.predict_proba(Xt) - source.predict_proba(Xt)).max() > 0.1
 
 
@@ -189,6 +189,15 @@ def test_distillation_keeps_the_old_outputs_beside_a_new_head(rows, source):
     assert clf.predict_proba(Xt).shape == (12, 2)
     assert clf.history_["distillation"][-1] > 0
     assert set(clf.history_) >= {"labels", "distillation"}
+
+
+def test_labels_of_a_few_target_rows_are_learnt_and_kept_near_the_source_too(rows, source):
+    _, _, Xt, yt = rows
+    known = np.where(np.arange(6) < 3, yt[6:].astype(float), np.nan)
+    given = {"X_target": Xt[6:], "y_target": known}
+    clf = FineTuneClassifier(source, regularisation="distillation", **SHORT)
+    both = clf.fit(Xt[:6], yt[:6], **given).predict_proba(Xt)
+    assert np.abs(both - clf.fit(Xt[:6], yt[:6]).predict_proba(Xt)).max() > 1e-3
 
 
 def test_the_fisher_information_of_one_fit_serves_the_next(rows, source):
