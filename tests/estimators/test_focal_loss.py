@@ -8,7 +8,7 @@ from small_fits import SMALL, vectors
 import domadapt
 from domadapt import AlignmentClassifier, DANNClassifier
 from domadapt._storage.files import read_tensors, write_tensors
-from domadapt.estimators import _deep, _state
+from domadapt.estimators import _predictions, _state
 
 
 def rare_class():
@@ -92,7 +92,7 @@ def test_checkpoints_from_before_it_was_there_go_on(tmp_path, stop, assert_same_
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(_deep, "fingerprint_of_fit", as_before)
+        patch.setattr(_predictions, "fingerprint_of_fit", as_before)
         begun = DANNClassifier(**SMALL, checkpoint=path)
         begun.set_callbacks(stop(2)).fit(X, y, X_target=X_target)
     other = DANNClassifier(**SMALL, checkpoint=path, focal_gamma=2.0)
