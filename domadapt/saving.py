@@ -7,7 +7,8 @@ from typing import Any
 from domadapt._storage.files import read_tensors
 from domadapt._storage.objects import restore_object
 from domadapt.domains.base import MODEL
-from domadapt.estimators._building import read_estimator
+from domadapt.estimators._building import DEEP, read_estimator
+from domadapt.inductive import KINDS
 from domadapt.inputs.tables import behind_columns
 from domadapt.methods import WRAPPERS
 from domadapt.model_selection.auto._members import restore_members
@@ -75,7 +76,7 @@ def load(path: str | os.PathLike[str], **parameters: Any) -> Any:
             estimator = _read_wrapper(path, tensors, info, parameters, "leaderboard_")
             estimator._members = restore_members(path, tensors, info["members"])
             return behind_columns(estimator, info)
-        estimator = read_estimator(path, tensors, info, parameters)
+        estimator = read_estimator(path, tensors, info, parameters, DEEP | KINDS)
         estimator = behind_columns(estimator, info)
     except (
         AssertionError,

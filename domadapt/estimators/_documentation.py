@@ -170,6 +170,7 @@ def _complete(kind):
     shared = PARAMETERS + (OF_CLASSIFIERS if classifies else "")
     if "alignment" in names and "\n    alignment : " not in text:
         shared = ALIGNMENT + shared
+    shared = _only({n for n in names if f"\n    {n} : " not in text}, shared)
     text = _extended(text, "Parameters", shared, before=("Attributes", "References", "Examples"))
     attributes = (CLASSES if classifies else VALUES) + ATTRIBUTES
     text = _extended(text, "Attributes", attributes, before=("References", "Examples"))
@@ -181,6 +182,12 @@ def _complete(kind):
         note = rf"(\n    {name} : .*?)(, default=\S+)?(?=\n)"
         text = re.sub(note, rf"\g<1>, default={getattr(kind, name)!r}", text, count=1)
     return text + "\n    "
+
+
+def _only(names, entries):
+    """Return the entries of some parameters."""
+    each = re.split(r"\n    (?=\w+ : )", entries)
+    return "\n    ".join(entry for entry in each if entry.partition(" : ")[0] in names)
 
 
 def _extended(text, section, content, *, before):
