@@ -370,6 +370,8 @@ WHOLE = {
     "accuracy": lambda: summaries(measured_cells()),
     "selection": lambda: (RESULTS / "selection.md").read_text().strip().replace("## ", "### "),
     "diagnosis": lambda: diagnosis().strip(),
+    "few shots": lambda: (RESULTS / "few_shot.md").read_text().strip(),
+    "self-taught": lambda: (RESULTS / "self_taught.md").read_text().strip(),
     "batch normalisation": lambda: (RESULTS / "batch_norm.md").read_text().strip(),
 }
 

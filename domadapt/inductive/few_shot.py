@@ -74,7 +74,7 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
         Rows of each that are to be told apart. With ``"reptile"`` all rows are learnt from.
     n_inner_steps : int, default=5
         Steps by which ``"maml"`` and ``"reptile"`` learn new classes.
-    inner_learning_rate : float, default=1.0
+    inner_learning_rate : float, default=5.0
         Size of these steps.
     max_epochs : int, default=15
         Epochs of episodes. With 0 nothing is learnt from the many classes, and prototypes are
@@ -119,7 +119,7 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
     n_shots: int = 5
     n_queries: int = 15
     n_inner_steps: int = 5
-    inner_learning_rate: float = 1.0
+    inner_learning_rate: float = 5.0
     # Few classes are soon learnt by heart, which new ones have nothing of.
     learning_rate: float = 0.01
     max_epochs: int = 15
@@ -239,7 +239,9 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
             n_features, sizes, batch_norm=batch_norm is not None, dropout=self.dropout
         )
         extractor = move_to(sample, Residual(layers, sizes[-1], n_features))
-        return FeatureClassifier(extractor, mlp_head(n_outputs, in_features=n_features).to(sample)), None
+        return FeatureClassifier(
+            extractor, mlp_head(n_outputs, in_features=n_features).to(sample)
+        ), None
 
     def _make_trainer(self, stage, training, criteria):
         """Return a trainer of episodes, of the same feature extractor under a head for them."""

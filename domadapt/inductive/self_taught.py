@@ -1,5 +1,6 @@
 """Self-taught learning: features from unlabelled rows of anywhere, for a labelled task."""
 
+import contextlib
 from dataclasses import field
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
@@ -22,6 +23,16 @@ from domadapt.training.tasks import Regression
 from domadapt.training.trainer import Trainer, TrainingSettings
 
 __all__ = ["SelfTaughtFeatures"]
+
+
+@contextlib.contextmanager
+def numpy_state_kept():
+    """Keep NumPy's global generator as it was: scikit-learn's Lasso draws a seed from it."""
+    state = np.random.get_state()
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
 
 
 @estimator
@@ -173,7 +184,8 @@ class SelfTaughtFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
         if self.method != "autoencoder":
-            return self.learnt_.transform(self._scaled(X))
+            with numpy_state_kept():
+                return self.learnt_.transform(self._scaled(X))
         network = self.learnt_
         reader = Reader(None, network.device, network.dtype)
         features = reader.apply(network.feature_extractor, Samples(self._scaled(X)))
@@ -183,7 +195,7 @@ class SelfTaughtFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         return (X - self.mean_) / self.scale_
 
     def _code(self, X, seed):
-        return MiniBatchDictionaryLearning(
+        coding = MiniBatchDictionaryLearning(
             self.n_features,
             alpha=self.alpha,
             max_iter=self.max_epochs,
@@ -193,7 +205,9 @@ class SelfTaughtFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             transform_algorithm="lasso_cd",
             transform_alpha=self.alpha,
             random_state=seed,
-        ).fit(X)
+        )
+        with numpy_state_kept():
+            return coding.fit(X)
 
     def _rotate(self, X, seed):
         return PCA(self.n_features, random_state=seed).fit(X)
