@@ -25,6 +25,7 @@ MODULES = [
     domadapt,
     domadapt.alignment,
     domadapt.datasets,
+    domadapt.inductive,
     domadapt.methods,
     domadapt.model_selection,
     domadapt.nn,

@@ -84,7 +84,10 @@ class PrototypeEpisodes(EpisodicTask):
         shots, queries = self.by_class(outputs)
         prototypes = shots.mean(1)
         distances = (queries.unsqueeze(2) - prototypes).square().sum(-1)
-        return F.cross_entropy(-distances.flatten(0, 1), places(*distances.shape[:2], outputs))
+        n_queries = distances.shape[1]
+        return F.cross_entropy(
+            -distances.flatten(0, 1), places(self.n_ways, n_queries, like=outputs)
+        )
 
 
 class QueryEpisodes(EpisodicTask):
@@ -94,7 +97,7 @@ class QueryEpisodes(EpisodicTask):
         """Return the mean cross-entropy of the queries in nats."""
         n_queries = len(index) // self.n_ways - self.n_shots
         outputs = outputs[: self.n_ways * n_queries]
-        return F.cross_entropy(outputs, places(self.n_ways, n_queries, outputs))
+        return F.cross_entropy(outputs, places(self.n_ways, n_queries, like=outputs))
 
 
 class MovementEpisodes(EpisodicTask):
@@ -112,7 +115,7 @@ class MovementEpisodes(EpisodicTask):
         return [outputs.square().sum() / (2 * self.rate)]
 
 
-def places(n_ways, n_rows, like):
+def places(n_ways, n_rows, *, like):
     """Return the class of each row of an episode."""
     return torch.arange(n_ways, device=like.device).repeat_interleave(n_rows)
 
@@ -161,13 +164,13 @@ class Learner(nn.Module):
         ``chunks`` are pairs of inputs and classes, one after the other.
         """
         weights = {name: value.detach().requires_grad_() for name, value in weights.items()}
-        total, n_rows = None, 0
+        total, n_rows = [torch.zeros_like(value) for value in weights.values()], 0
         with torch.enable_grad():
             for inputs, labels in chunks:
                 loss = F.cross_entropy(self.logits(weights, inputs), labels, reduction="sum")
                 gradients = torch.autograd.grad(loss, list(weights.values()))
                 n_rows += len(labels)
-                total = gradients if total is None else list(map(torch.add, total, gradients))
+                total = list(map(torch.add, total, gradients))
         return {
             name: value.detach() - rate * gradient / n_rows
             for (name, value), gradient in zip(weights.items(), total, strict=True)
@@ -212,7 +215,7 @@ class LearnsShots(LearnsEpisodes):
 
     def forward(self, inputs):
         shots, queries = (rows.flatten(0, 1) for rows in self.task.by_class(inputs))
-        labels = places(self.task.n_ways, self.task.n_shots, inputs)
+        labels = places(self.task.n_ways, self.task.n_shots, like=inputs)
         weights = self._learnt([(shots, labels)])
         for name, start in self._trained().items():
             weights[name] = start + (weights[name] - start).detach()
@@ -224,7 +227,10 @@ class LearnsAllRows(LearnsEpisodes):
 
     def forward(self, inputs):
         each = inputs.unflatten(0, (self.task.n_ways, -1)).split(self.task.n_shots, dim=1)
-        chunks = [(rows.flatten(0, 1), places(*rows.shape[:2], inputs)) for rows in each]
+        chunks = [
+            (rows.flatten(0, 1), places(self.task.n_ways, rows.shape[1], like=inputs))
+            for rows in each
+        ]
         weights = self._learnt(chunks)
         moved = [(p - weights[name].detach()).flatten() for name, p in self._trained().items()]
         return torch.cat(moved)

@@ -37,6 +37,7 @@ from domadapt.nn.networks import (
     move_to,
     stack_layers,
 )
+from domadapt.training.finite import NonFiniteLossError
 from domadapt.training.orders import Episodes
 
 __all__ = ["FewShotClassifier"]
@@ -125,9 +126,11 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
     max_epochs: int = 15
 
     # An episode has the rows that it has, and its labels are places in it.
-    batch_size: ClassVar[Any] = property(lambda self: self.n_ways * (self.n_shots + self.n_queries))
-    label_smoothing: ClassVar[Any] = 0.0
-    class_weight: ClassVar[Any] = None
+    batch_size: ClassVar[Any] = property(  # type: ignore[misc]
+        lambda self: self.n_ways * (self.n_shots + self.n_queries)
+    )
+    label_smoothing: ClassVar[Any] = 0.0  # type: ignore[misc]
+    class_weight: ClassVar[Any] = None  # type: ignore[misc]
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **NetworkParameters._parameter_constraints,
@@ -251,6 +254,7 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
         order = Episodes(training.task.labels.cpu(), self.n_ways, training.seed)
         episode = order, self.n_ways, self.n_shots
         task: Any
+        kind: Any
         if self.method == "prototypes":
             task = PrototypeEpisodes(*episode)
             network = FeatureClassifier(extractor, Scale(FIRST_TEMPERATURE * n_features).to(like))
@@ -270,6 +274,13 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
     def _run(self, stage, trainer, watch, checkpoint, fingerprint):
         try:
             super()._run(stage, trainer, watch, checkpoint, fingerprint)
+        except NonFiniteLossError as error:
+            if self.method == "prototypes":
+                raise
+            rate = self.inner_learning_rate
+            raise NonFiniteLossError(
+                f"{error} Or inner_learning_rate={rate:g} is too high for these features."
+            ) from error
         finally:
             if self.method == "prototypes":
                 self.temperature_ = trainer.network.classifier.log_temperature.detach().exp().item()

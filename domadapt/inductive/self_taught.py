@@ -28,11 +28,11 @@ __all__ = ["SelfTaughtFeatures"]
 @contextlib.contextmanager
 def numpy_state_kept():
     """Keep NumPy's global generator as it was: scikit-learn's Lasso draws a seed from it."""
-    state = np.random.get_state()
+    state = np.random.get_state()  # noqa: NPY002
     try:
         yield
     finally:
-        np.random.set_state(state)
+        np.random.set_state(state)  # noqa: NPY002
 
 
 @estimator

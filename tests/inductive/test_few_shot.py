@@ -247,7 +247,8 @@ def test_a_backbone_of_images_that_is_frozen(method):
     y = np.arange(40) % 4
     X = (y[:, None, None, None] + rng.normal(size=(40, 1, 6, 6))).astype(np.float32)
     backbone = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    clf = FewShotClassifier(method=method, backbone=backbone, freeze=True, **SHORT).fit(X, y)
+    given = {"method": method, "backbone": backbone, "freeze": True, "inner_learning_rate": 0.5}
+    clf = FewShotClassifier(**given, **SHORT).fit(X, y)
     assert clf.transform(X).shape == (40, 3)
     assert clf.adapt(X[:9], y[:9]).predict(X).shape == (40,)
 
@@ -260,6 +261,12 @@ def test_too_few_classes_or_rows_are_told(blobs):
         FewShotClassifier(n_ways=3).fit(X, y)
     with pytest.raises(ValueError, match="leaves method='maml' no weights"):
         FewShotClassifier(**{**SHORT, "method": "maml", "hidden_layer_sizes": ()}).fit(X, y)
+
+
+def test_steps_that_go_too_far_are_told(blobs):
+    X, y = blobs
+    with pytest.raises(domadapt.NonFiniteLossError, match="inner_learning_rate=1e\\+06 is too"):
+        FewShotClassifier(method="maml", inner_learning_rate=1e6, **SHORT).fit(X, y)
 
 
 def test_bad_shots_are_told(blobs, fitted):
