@@ -359,6 +359,11 @@ def diagnosis():
     return (RESULTS / "diagnosis.md").read_text().partition("### By family")[0]
 
 
+def stored(name):
+    """Return a table that a script has written."""
+    return (RESULTS / f"{name}.md").read_text().strip()
+
+
 WHOLE = {
     "methods": _method_tables.all_methods,
     "methods for values": _method_tables.methods_for_values,
@@ -368,17 +373,17 @@ WHOLE = {
     "adapter classes": _method_tables.adapter_classes,
     "shallow accuracy": lambda: shallow_tables(None),
     "accuracy": lambda: summaries(measured_cells()),
-    "selection": lambda: (RESULTS / "selection.md").read_text().strip().replace("## ", "### "),
-    "several_tasks": lambda: (
-        (RESULTS / "several_tasks.md").read_text().strip().replace("## ", "### ")
-    ),
+    "selection": lambda: stored("selection").replace("## ", "### "),
+    "several_tasks": lambda: stored("several_tasks").replace("## ", "### "),
     "diagnosis": lambda: diagnosis().strip(),
-    "harm": lambda: (RESULTS / "harm.md").read_text().strip(),
-    "transferability": lambda: (RESULTS / "transferability.md").read_text().strip(),
-    "self-supervision": lambda: (RESULTS / "self_supervision.md").read_text().strip(),
-    "task chain": lambda: (RESULTS / "task_chain.md").read_text().strip(),
-    "few labels": lambda: (RESULTS / "few_labels.md").read_text().strip(),
-    "batch normalisation": lambda: (RESULTS / "batch_norm.md").read_text().strip(),
+    "harm": lambda: stored("harm"),
+    "transferability": lambda: stored("transferability"),
+    "self-supervision": lambda: stored("self_supervision"),
+    "task chain": lambda: stored("task_chain"),
+    "few labels": lambda: stored("few_labels"),
+    "few shots": lambda: stored("few_shot"),
+    "self-taught": lambda: stored("self_taught"),
+    "batch normalisation": lambda: stored("batch_norm"),
 }
 
 

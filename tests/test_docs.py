@@ -92,10 +92,13 @@ PAGES = [
     "docs/cross_validation.md",
     "docs/diagnosing_a_shift.md",
     "docs/fine_tuning.md",
+    "docs/few_shots.md",
     "docs/scores_without_target_labels.md",
+    "docs/self_taught_learning.md",
     "docs/several_gpus.md",
     "docs/several_tasks.md",
     "docs/transferability.md",
+    "docs/text.md",
     "docs/when_adapting_harms.md",
     "docs/without_a_network.md",
     "docs/write_your_own_criterion.md",
@@ -266,6 +269,23 @@ def test_the_example_without_a_network_gains_twice(run):
     assert r2[0] < 0 < 0.8 < r2[1]
     alone, corrected = map(float, re.findall(r"(\d+\.\d) % right", printed))
     assert corrected > alone + 5
+
+
+def test_the_example_of_few_shots_is_not_below_the_shots_alone(run):
+    printed = run("examples/few_shots.py")
+    alone, prototypes = map(float, re.findall(r": (0\.\d+)", printed))
+    assert prototypes >= alone
+
+
+def test_the_example_of_self_taught_features_runs(run):
+    printed = run("examples/self_taught.py")
+    assert min(map(float, re.findall(r": (0\.\d+)", printed))) > 0.7
+
+
+def test_the_example_of_text_gains_from_both(run):
+    printed = run("examples/text_transfer.py")
+    few, alone, adapted, both = map(float, re.findall(r": (\d\.\d+)", printed))
+    assert min(adapted, both) > max(few, alone)
 
 
 @pytest.mark.usefixtures("short_fits")

@@ -4,7 +4,9 @@ from typing import Any
 
 from domadapt.inductive._fine_tune import FineTuneClassifier, FineTuneRegressor
 from domadapt.inductive._forgetting import ForgettingTable
+from domadapt.inductive.few_shot import FewShotClassifier
 from domadapt.inductive.multi_task import MultiTaskClassifier, MultiTaskRegressor
+from domadapt.inductive.self_taught import SelfTaughtFeatures
 from domadapt.inductive.task_chain import TaskChainClassifier
 from domadapt.inductive.transferability import (
     TransferabilityTable,
@@ -18,6 +20,7 @@ from domadapt.inductive.transferability import (
 
 # The estimators here that can be read from files, by name.
 KINDS: dict[str, Any] = {
+    "FewShotClassifier": FewShotClassifier,
     "FineTuneClassifier": FineTuneClassifier,
     "FineTuneRegressor": FineTuneRegressor,
     "MultiTaskClassifier": MultiTaskClassifier,
@@ -26,11 +29,13 @@ KINDS: dict[str, Any] = {
 }
 
 __all__ = [
+    "FewShotClassifier",
     "FineTuneClassifier",
     "FineTuneRegressor",
     "ForgettingTable",
     "MultiTaskClassifier",
     "MultiTaskRegressor",
+    "SelfTaughtFeatures",
     "TaskChainClassifier",
     "TransferabilityTable",
     "bhattacharyya_separability",

@@ -44,3 +44,48 @@ class EndlessPermutations:
         """Resume from where another one's :meth:`state` was taken."""
         self.generator.set_state(state["generator"])
         self.left = state["left"]
+
+
+class Episodes:
+    """Tasks drawn from many classes: rows of a few of them, the same number of each.
+
+    Every mini-batch is an episode: first all rows of one class, then all of the next. So the
+    place of a row tells which class of the episode it is of.
+
+    Parameters
+    ----------
+    labels : Tensor of shape (n_samples,), int64
+        The class of each sample, from 0.
+    n_ways : int
+        Classes in an episode.
+    seed : int
+        Draws classes and rows.
+    """
+
+    def __init__(self, labels, n_ways, seed):
+        self.rows = [(labels == label).nonzero().flatten() for label in labels.unique()]
+        self.n_ways = n_ways
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def take(self, n_batches, batch_size):
+        """Draw indices of shape (n_batches, batch_size), on the CPU."""
+        n_rows = batch_size // self.n_ways
+        episodes = [
+            self._draw(rows, n_rows)
+            for _ in range(n_batches)
+            for rows in self._draw(torch.arange(len(self.rows)), self.n_ways).tolist()
+        ]
+        return torch.stack(episodes).reshape(n_batches, batch_size)
+
+    def _draw(self, rows, n):
+        """Draw some rows, or of a class by its number, without repeating any."""
+        rows = self.rows[rows] if isinstance(rows, int) else rows
+        return rows[torch.randperm(len(rows), generator=self.generator)[:n]]
+
+    def state(self):
+        """Return what it takes to resume from here, as tensors by name."""
+        return {"generator": self.generator.get_state()}
+
+    def restore(self, state):
+        """Resume from where another one's :meth:`state` was taken."""
+        self.generator.set_state(state["generator"])

@@ -1,6 +1,9 @@
 """What is learnt from labels: the losses of labelled samples, by their outputs."""
 
+from collections.abc import Mapping
 from itertools import accumulate, pairwise
+from types import MappingProxyType
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +14,8 @@ class Task:
 
     # Of several losses, as they are noted.
     names: tuple[str, ...] = ()
+    # How the samples of a part come, where that is not shuffled: see training/orders.py.
+    orders: Mapping[str, Any] = MappingProxyType({})
 
     def losses(self, outputs, parts):
         """Return the losses of a mini-batch.

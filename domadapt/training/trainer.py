@@ -172,6 +172,7 @@ class Trainer:
             part: EndlessPermutations(n, seed + _place_of(part, n_samples))
             for part, n in n_samples.items()
         }
+        self.orders |= {} if task is None else task.orders
         self.steps_per_epoch = settings.steps_per_epoch or steps_in_epoch(
             n_samples.values(), settings.batch_size
         )
