@@ -62,7 +62,9 @@ def load(path):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("estimator", [DANClassifier, DeepCORALClassifier])
+@pytest.mark.parametrize(
+    "estimator", [DANClassifier, pytest.param(DeepCORALClassifier, marks=pytest.mark.many)]
+)
 def test_adaptation_helps_from_usps_to_mnist(data_folder, estimator):
     Xs, ys = load(data_folder / "mnist_usps" / "usps.npz")
     Xt, yt = load(data_folder / "mnist_usps" / "mnist.npz")

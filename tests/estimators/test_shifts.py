@@ -232,6 +232,7 @@ def with_columns_that_move(n_rows, *, target, seed):
 
 
 @functools.cache
+@functools.cache
 def fit_and_score(estimator, weight, batch_norm, seed):
     Xs, ys = with_columns_that_move(200, target=False, seed=seed)
     Xt, yt = with_columns_that_move(300, target=True, seed=seed + 100)
