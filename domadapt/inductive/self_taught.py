@@ -101,7 +101,7 @@ class SelfTaughtFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     >>> features = SelfTaughtFeatures("pca", n_features=20, random_state=0).fit(X[y >= 5])
     >>> clf = make_pipeline(FrozenEstimator(features), LogisticRegression(max_iter=500))
     >>> wanted = y < 5
-    >>> bool(clf.fit(X[wanted][:50], y[wanted][:50]).score(X[wanted], y[wanted]) > 0.9)
+    >>> bool(clf.fit(X[wanted][:50], y[wanted][:50]).score(X[wanted], y[wanted]) > 0.8)
     True
     """
 
