@@ -324,7 +324,7 @@ class FineTuning(SourceInFile):
 def _scales_of_batch_norm(network):
     """Return the scales of batch normalisation, which keeps its statistics without a gradient.
 
-    Statistics of a few rows cost four points on wisdm_activity.
+    Statistics of mini-batches of a few rows are worse than the source's.
     """
     layers = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.weight is not None]
     return [layer.weight for layer in layers]
