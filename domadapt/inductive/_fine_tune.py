@@ -26,7 +26,7 @@ class FineTuneClassifier(FineTuning, BaseDeepClassifier):
         regressor; the file that its ``save`` wrote; or a feature extractor without a head, such as
         :func:`~domadapt.nn.load_backbone` gives. Layers that take no gradient there are not
         trained here.
-    strategy : {"full", "head", "gradual", "discriminative"}, default="discriminative"
+    strategy : {"full", "head", "gradual", "discriminative"}, default="full"
         ``"full"`` trains all layers at one rate, ``"head"`` the last layer alone. ``"gradual"``
         begins with the last layer and goes on to one after the other, the first at half of the
         training. ``"discriminative"`` trains all, and divides the rate by ``rate_decay`` from
@@ -34,7 +34,7 @@ class FineTuneClassifier(FineTuning, BaseDeepClassifier):
         layers learn at the full rate in any case.
     rate_decay : float, default=2.6
         Ratio of the rates of neighbouring groups of layers.
-    regularisation : {"l2_sp", "ewc", "distillation"} or None, default=None
+    regularisation : {"l2_sp", "ewc", "distillation"} or None, default="l2_sp"
         What keeps the network near the source. ``"l2_sp"`` adds weight / 2 sum_i (w_i - w0_i)^2
         over the weights that the source has; ``"ewc"`` weight / 2 sum_i F_i (w_i - w0_i)^2 with the
         diagonal of the Fisher information of the source's task; ``"distillation"`` the
@@ -114,11 +114,11 @@ class FineTuneRegressor(FineTuning, BaseDeepRegressor):
     ----------
     source : estimator, str, path or nn.Module
         What to start from, never changed, as in :class:`FineTuneClassifier`.
-    strategy : {"full", "head", "gradual", "discriminative"}, default="discriminative"
+    strategy : {"full", "head", "gradual", "discriminative"}, default="full"
         Which layers are trained at which rate, as in :class:`FineTuneClassifier`.
     rate_decay : float, default=2.6
         Ratio of the rates of neighbouring groups of layers.
-    regularisation : {"l2_sp", "ewc", "distillation"} or None, default=None
+    regularisation : {"l2_sp", "ewc", "distillation"} or None, default="l2_sp"
         What keeps the network near the source, as in :class:`FineTuneClassifier`.
     regularisation_weight : float, default=None
         What multiplies it; 0 is plain fine-tuning. None stands for 0.1, 100 and 0.3 in this order.
