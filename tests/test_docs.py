@@ -19,7 +19,7 @@ from domadapt import ImageLoader, datasets
 from domadapt.datasets import load_camera_digits, load_office31
 from domadapt.methods import ADAPTERS, METHODS
 from domadapt.model_selection.auto import _estimators
-from domadapt.training.trainer import TrainingSettings
+from domadapt.training import TrainingSettings
 
 ROOT = Path(domadapt.__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("**/*.md"))

@@ -22,6 +22,7 @@ from domadapt.methods import METHODS
 from domadapt.nn.networks import FeatureClassifier
 from domadapt.training.step import WeightedCriteria
 from domadapt.training.tasks import Classification
+from domadapt.training.trainer import run_all
 
 
 @estimator
@@ -206,7 +207,7 @@ class BaseAlignmentClassifier(AlignmentParameters, BaseDeepClassifier):
                 numbers,
                 self.batch_norm_,
             )
-            self._run_later(ALIGN, training, criteria, Watch(), checkpoint=None)
+            run_all(self._run_later(ALIGN, training, criteria, Watch(), checkpoint=None))
         self._transduce(samples, are_features=True)
         return self
 

@@ -44,8 +44,9 @@ from domadapt.training.optimization import (
     resolve_schedule,
 )
 from domadapt.training.orders import steps_in_epoch
+from domadapt.training.settings import TrainingSettings
 from domadapt.training.step import WeightedCriteria
-from domadapt.training.trainer import Trainer, TrainingSettings, check_batch_norm
+from domadapt.training.trainer import Trainer, check_batch_norm, run_all
 
 # Weights that were learnt elsewhere move at this share of the learning rate.
 PRETRAINED_RATE = 0.1
@@ -140,11 +141,15 @@ class BaseDeepEstimator(DeepPredictions):
             self._check_files()
 
     def _fit_domains(self, domains):
+        run_all(self._epochs_of_fit(domains))
+
+    def _epochs_of_fit(self, domains):
+        """Fit, yielding the trainer for each epoch that is to be run."""
         domains = self._leave_out_unreadable(domains)
         if self.backbone is None and domains.source.X.ndim == 2:
             warn_of_scales(domains)
         reader = self._reader(resolve_device(self.device), training_dtype(self.backbone))
-        self._train(domains, self._build_criteria(domains), reader)
+        yield from self._train(domains, self._build_criteria(domains), reader)
 
     def _draw_seed(self):
         return check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -223,10 +228,12 @@ class BaseDeepEstimator(DeepPredictions):
             self.__dict__.pop(name, None)
         self.__dict__.update(fitted | learnt["fitted"], n_steps_=0)
         with self._watched(domains, (1 + len(later)) * self.max_epochs, "module_") as watch:
-            self._run(first, trainer, watch, self._checkpoint_of(first), training.fingerprint)
+            checkpoint = self._checkpoint_of(first)
+            yield from self._run(first, trainer, watch, checkpoint, training.fingerprint)
             for stage in later:
                 if not watch.ended:
-                    self._run_later(stage, training, criteria, watch, self._checkpoint_of(stage))
+                    checkpoint = self._checkpoint_of(stage)
+                    yield from self._run_later(stage, training, criteria, watch, checkpoint)
         if domains.target is not None:
             self._transduce(training.parts["target"], are_features=self.freeze)
         if not watch.ended:
@@ -364,7 +371,7 @@ class BaseDeepEstimator(DeepPredictions):
             criteria = [criterion for _, criterion, _ in trainer.criteria.terms]
             self.criterion_ = criteria[0] if len(criteria) == 1 else criteria
         try:
-            trainer.run(watch, checkpoint, fingerprint, self.verbose)
+            yield from trainer.epochs(watch, checkpoint, fingerprint, self.verbose)
         finally:
             # Whatever ends the training, an interrupt too.
             self.module_.eval()
@@ -382,7 +389,7 @@ class BaseDeepEstimator(DeepPredictions):
         with without_gradient(network.classifier), alone:
             trainer = self._make_trainer(stage, training, criteria)
             trainer.resume(checkpoint, training.fingerprint)
-            self._run(stage, trainer, watch, checkpoint, training.fingerprint)
+            yield from self._run(stage, trainer, watch, checkpoint, training.fingerprint)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

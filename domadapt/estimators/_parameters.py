@@ -17,9 +17,9 @@ from domadapt.inputs.reader import PRECISIONS
 from domadapt.training.optimization import (
     ALIGNMENT_SCHEDULES,
     LEARNING_RATE_SCHEDULES,
-    OPTIMIZERS,
     check_schedule,
 )
+from domadapt.training.optimizers import OPTIMIZERS
 
 # What a parameter may be, for type checkers and editors.
 Alignment = str | Callable[..., Any] | list[tuple[Any, Any]] | None

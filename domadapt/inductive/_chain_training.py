@@ -179,7 +179,7 @@ class BaseTaskChain(BaseDeepClassifier):
         return task
 
     def _train(self, domains, criteria, reader):
-        super()._train(domains, criteria, reader)
+        yield from super()._train(domains, criteria, reader)
         now = self._learning
         if self.strategy == "ewc":
             network = now.training.network

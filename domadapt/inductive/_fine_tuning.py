@@ -143,14 +143,14 @@ class FineTuning(SourceInFile):
             raise ValueError(f"layer={layer!r} returns no row for each sample. Take another one.")
         return found[-1].flatten(1).to(batch.dtype)
 
-    def _fit_domains(self, domains):
+    def _epochs_of_fit(self, domains):
         domains = self._leave_out_unreadable(domains)
         start = read_start(self.source, self._kinds())
         reader = self._reader(resolve_device(self.device), training_dtype(start.extractor))
         self._check_start(start, domains, reader)
         self._start, self._plan = start, Plan()
         try:
-            self._train(domains, None, reader)
+            yield from self._train(domains, None, reader)
         finally:
             for parameter in self.__dict__.pop("_plan").held:
                 parameter.requires_grad_(True)

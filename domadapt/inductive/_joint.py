@@ -194,7 +194,7 @@ class BaseMultiTask(MultiTaskParameters, BaseDeepEstimator):
             extractor = stack_layers(frozen, network.feature_extractor)
             network = FeatureClassifier(extractor, network.classifier)
         self.module_, self._apart = network, True
-        self._run(stage, trainer, watch, checkpoint, training.fingerprint)
+        yield from self._run(stage, trainer, watch, checkpoint, training.fingerprint)
 
     def _encode_predicted(self):
         tasks = [[name, encode_predicted(learner)] for name, learner in self._learners.items()]

@@ -273,7 +273,7 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
 
     def _run(self, stage, trainer, watch, checkpoint, fingerprint):
         try:
-            super()._run(stage, trainer, watch, checkpoint, fingerprint)
+            yield from super()._run(stage, trainer, watch, checkpoint, fingerprint)
         except NonFiniteLossError as error:
             if self.method == "prototypes":
                 raise
@@ -288,7 +288,7 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
     def _train(self, domains, criteria, reader):
         before = self.__dict__.get("module_")
         try:
-            super()._train(domains, criteria, reader)
+            yield from super()._train(domains, criteria, reader)
         finally:
             # After an interrupt too, but not where nothing was trained.
             if self.__dict__.get("module_") is not before:

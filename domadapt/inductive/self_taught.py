@@ -19,8 +19,9 @@ from domadapt.inputs.reader import Reader, resolve_device
 from domadapt.nn.networks import FeatureClassifier, mlp_backbone, mlp_head
 from domadapt.nn.random_numbers import RandomNumbers
 from domadapt.training.optimization import constant, dann_learning_rate
+from domadapt.training.settings import TrainingSettings
 from domadapt.training.tasks import Regression
-from domadapt.training.trainer import Trainer, TrainingSettings
+from domadapt.training.trainer import Trainer, run_all
 
 __all__ = ["SelfTaughtFeatures"]
 
@@ -239,7 +240,7 @@ class SelfTaughtFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         rows = torch.from_numpy(X).to(device, torch.float32)
         batches = reader.batches({"source": samples}, seed)
         trainer = Trainer(network, None, batches, Regression(rows), settings, seed, numbers)
-        trainer.run(Watch(), verbose=self.verbose)
+        run_all(trainer.epochs(Watch(), verbose=self.verbose))
         self.history_ = {"task_loss": trainer.history["task_loss"]}
         return network
 

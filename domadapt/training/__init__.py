@@ -2,8 +2,9 @@
 
 from domadapt.training.finite import NonFiniteLossError
 from domadapt.training.loss_weights import GradNormWeights, UncertaintyWeights
+from domadapt.training.settings import TrainingSettings
 from domadapt.training.step import WeightedCriteria
-from domadapt.training.trainer import Trainer, TrainingSettings
+from domadapt.training.trainer import Trainer
 
 __all__ = [
     "GradNormWeights",

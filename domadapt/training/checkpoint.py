@@ -29,8 +29,9 @@ def _write(path, trainer, fingerprint):
     tensors |= _named("step", trainer.step.state_dict())
     for part, order in trainer.orders.items():
         tensors |= _named(f"order.{part}", order.state())
-    for number, state in trainer.runner.optimizer.state_dict()["state"].items():
-        tensors |= _named(f"optimizer.{number}", state)
+    optimizer = trainer.runner.optimizer
+    for number, parameter in enumerate(optimizer.parameters):
+        tensors |= _named(f"optimizer.{number}", optimizer.state.get(parameter, {}))
     info = {"fingerprint": fingerprint, "n_steps": trainer.n_steps, "history": trainer.history}
     tensors = {name: value for name, value in tensors.items() if isinstance(value, torch.Tensor)}
     write_tensors(path, tensors, info, kind=KIND)
@@ -76,16 +77,12 @@ def _restore(trainer, tensors, info):
     trainer.step.load_state_dict(_under("step", tensors))
     for part, order in trainer.orders.items():
         order.restore(_under(f"order.{part}", tensors))
-    groups = trainer.runner.optimizer.state_dict()["param_groups"]
-    n_parameters = sum(len(group["params"]) for group in groups)
-    state = {number: _under(f"optimizer.{number}", tensors) for number in range(n_parameters)}
-    state = {number: values for number, values in state.items() if values}
-    trainer.runner.optimizer.load_state_dict({"state": state, "param_groups": groups})
-    for parameter, values in trainer.runner.optimizer.state.items():
-        for name, value in values.items():
-            if value.shape == parameter.shape:
-                # A fused update reads both as they lie in memory, whatever their strides.
-                values[name] = torch.empty_like(parameter).copy_(value)
+    trainer.runner.optimizer.restore(
+        {
+            number: _under(f"optimizer.{number}", tensors)
+            for number in range(len(trainer.runner.optimizer.parameters))
+        }
+    )
     trainer.n_steps, trainer.history = info["n_steps"], info["history"]
     trainer.random_numbers.restore(_under("random", tensors))
 

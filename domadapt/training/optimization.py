@@ -1,34 +1,10 @@
-"""Optimizers and schedules that a person can name.
+"""Schedules that a person can name, and which parameters learn at which rate.
 
 A schedule maps progress, from 0 at the first step towards 1 at the last, to a factor.
 """
 
 import math
-from collections.abc import Callable
 from numbers import Real
-
-import torch
-
-MOMENTUM = 0.9
-
-
-def _sgd(parameters, **settings):
-    return torch.optim.SGD(parameters, momentum=MOMENTUM, nesterov=True, **settings)
-
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": _sgd,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-}
-
-
-def make_optimizer(name, groups, weight_decay):
-    """Return an optimizer in its fused form, which makes one pass over the parameters.
-
-    The learning rate of each group is set before every update.
-    """
-    return OPTIMIZERS[name](groups, weight_decay=weight_decay, fused=True)
 
 
 def parameter_groups(module, rates=()):

@@ -151,20 +151,16 @@ class TrainingStep(nn.Module):
 class EagerRunner:
     """Runs a step operation by operation: losses, backward pass, update.
 
-    What changes from step to step comes as tensors on the device, at addresses that stay:
-    the samples' indices, the progress and factors, and the learning rates. So a runner that
-    replays a captured step can take the place of this one.
-
     Parameters
     ----------
     step : TrainingStep
         Whose parameters have their sizes.
-    make_optimizer : callable
-        Returns an optimizer, whose groups have a ``factor`` of the learning rate each.
+    optimizer : Optimizer
+        Updates them.
     """
 
-    def __init__(self, step, make_optimizer):
-        self.step, self.device = step, step.network.device
+    def __init__(self, step, optimizer):
+        self.step, self.optimizer = step, optimizer
         self.losses: nn.Module = step
         if n_processes() > 1:
             with warnings.catch_warnings():
@@ -172,33 +168,14 @@ class EagerRunner:
                 warnings.simplefilter("ignore", FutureWarning)
                 # All processes have the same statistics already: nothing to send round.
                 self.losses = DistributedDataParallel(step, broadcast_buffers=False)
-        self.optimizer = make_optimizer()
-        # A fused update on CUDA reads rates in float32; elsewhere they lose no digit.
-        dtype = torch.float32 if self.device.type == "cuda" else torch.float64
-        self.rates = [
-            torch.zeros((), dtype=dtype, device=self.device) for _ in self.optimizer.param_groups
-        ]
-        self.index: dict[str, torch.Tensor] = {}
-        self.none = torch.zeros((), device=self.device)
-        n_criteria = 0 if step.criteria is None else len(step.criteria.terms)
-        self.scalars = torch.zeros(1 + n_criteria, dtype=torch.float64, device=self.device)
+        self.none = torch.zeros((), device=step.network.device)
 
     def __call__(self, inputs, index, scalars, rates):
         """Take one step, and return its losses as a tensor of shape (n_losses,)."""
-        for part, rows in index.items():
-            if part not in self.index:
-                self.index[part] = torch.empty_like(rows)
-            self.index[part].copy_(rows)
-        self.scalars.copy_(scalars)
-        for group, fixed, rate in zip(
-            self.optimizer.param_groups, self.rates, rates.unbind(), strict=True
-        ):
-            group["lr"] = fixed.copy_(rate)
-        losses = self.losses(inputs, self.index, self.scalars)
+        losses = self.losses(inputs, index, scalars)
         first, *others = (loss for loss in losses[:2] if loss is not None)
         sum(others, start=first).backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        self.optimizer.step(rates)
         return torch.stack([self.none if loss is None else loss.detach() for loss in losses])
 
 

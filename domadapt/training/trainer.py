@@ -1,8 +1,6 @@
 """The training loop: epochs of steps, their order, history, and a watch over the losses."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import accumulate
 
 import torch
@@ -13,52 +11,14 @@ from domadapt.nn.layers import is_frozen, split_batch_norm
 from domadapt.training.checkpoint import resume_from, save_checkpoint
 from domadapt.training.distributed import synchronise_batch_norm
 from domadapt.training.finite import NonFiniteLossError, find_non_finite, find_wild_outputs
-from domadapt.training.optimization import make_optimizer, parameter_groups
+from domadapt.training.optimization import parameter_groups
+from domadapt.training.optimizers import Optimizer
 from domadapt.training.orders import EndlessPermutations, steps_in_epoch
 from domadapt.training.rehearsal import rehearse
 from domadapt.training.step import EagerRunner, TrainingStep
 
 # Each part of a mini-batch draws its samples from a seed of its own; others come after these.
 PARTS = ("source", "target", "labelled")
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """What a person chose about training.
-
-    Parameters
-    ----------
-    batch_size : int
-        Samples of each domain in a mini-batch; a smaller domain gives all it has.
-    max_epochs : int
-        Epochs: passes over the larger domain, or rounds of ``steps_per_epoch``.
-    steps_per_epoch : int or None
-        Updates in an epoch; None for a pass over the larger domain, and at least eight.
-    optimizer : str
-        As in :func:`domadapt.training.optimization.make_optimizer`.
-    learning_rate, weight_decay : float
-        As in :func:`domadapt.training.optimization.make_optimizer`.
-    batch_norm : {"per_domain", "joint"} or None
-        Whether each domain is normalised by its own statistics.
-    alignment_weight : float
-        What the alignment schedule is multiplied by.
-    alignment_schedule, learning_rate_schedule : callable
-        From progress, 0 to 1, to a factor.
-    precision : torch.dtype
-        What the feature extractor computes in.
-    """
-
-    batch_size: int
-    max_epochs: int
-    steps_per_epoch: int | None
-    optimizer: str
-    learning_rate: float
-    weight_decay: float
-    batch_norm: str | None
-    alignment_weight: float
-    alignment_schedule: Callable[[float], float]
-    learning_rate_schedule: Callable[[float], float]
-    precision: torch.dtype
 
 
 def check_batch_norm(network, criteria, n_samples, batch_size):
@@ -101,6 +61,43 @@ def check_batch_norm(network, criteria, n_samples, batch_size):
 
 def _place_of(part, parts):
     return PARTS.index(part) if part in PARTS else len(PARTS) + list(parts).index(part)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch runs on.
+
+    Parameters
+    ----------
+    shares : list of Tensor of shape (n_steps, n), int64
+        For each part the samples in this process's mini-batches.
+    index : dict of str to Tensor of shape (n_steps, n), int64
+        Samples of each part in the whole mini-batches, as the task counts them.
+    scalars, rates : Tensors of shape (n_steps, n_scalars) and (n_steps, n_groups), float64
+        What each step is passed, and the learning rates.
+    last : dict of str to float
+        The alignment weight and the learning rate of the last step.
+    before : dict of str to Tensor
+        The state of the network.
+    """
+
+    shares: list[torch.Tensor]
+    index: dict[str, torch.Tensor]
+    scalars: torch.Tensor
+    rates: torch.Tensor
+    last: dict[str, float]
+    before: dict[str, torch.Tensor]
+
+
+def run_all(fitting):
+    """Run every epoch for which a fit yields its trainer."""
+    for trainer in fitting:
+        try:
+            trainer.run_epoch()
+        except BaseException as error:
+            # The fit is to see it where it waits for the epoch.
+            fitting.throw(error)
+            raise
 
 
 class Trainer:
@@ -194,9 +191,9 @@ class Trainer:
         random_numbers.seed(seed)
         groups = parameter_groups(self.step, rates)
         self.rate_factors = [group["factor"] for group in groups]
+        trained = [group["params"] for group in groups]
         self.runner = EagerRunner(
-            self.step,
-            partial(make_optimizer, settings.optimizer, groups, settings.weight_decay),
+            self.step, Optimizer(settings.optimizer, trained, settings.weight_decay)
         )
         names = ["task_loss", "alignment_loss", "alignment_weight", "learning_rate"]
         names += self.step.names
@@ -256,19 +253,15 @@ class Trainer:
         """Return this process's part of mini-batches of shape (n_steps, batch_size)."""
         return index.chunk(n_processes(), dim=1)[rank()]
 
-    def run(self, watch, checkpoint=None, fingerprint=None, verbose=False):
-        """Run the epochs that are left, and write a checkpoint after each.
+    def epochs(self, watch, checkpoint=None, fingerprint=None, verbose=False):
+        """Yield the trainer for each epoch that is left, and write a checkpoint after each.
 
-        Raises
-        ------
-        NonFiniteLossError
-            As :meth:`run_epoch`.
+        Whoever iterates runs the epoch, see :func:`run_all`.
         """
         try:
             while self.n_epochs < self.settings.max_epochs and not watch.ended:
                 with watch.epoch():
-                    with self.random_numbers.drawn():
-                        self.run_epoch()
+                    yield self
                     if verbose and rank() == 0:
                         means = (f"{name} {v[-1]:.4g}" for name, v in self.history.items())
                         print(f"Epoch {self.n_epochs}/{self.settings.max_epochs}", *means, sep="  ")
@@ -293,38 +286,58 @@ class Trainer:
             If a loss or a weight is no longer finite. The network then has the weights
             from before the epoch.
         """
-        n_steps, first_step = self.steps_per_epoch, self.n_steps
-        before = {name: value.clone() for name, value in self.network.state_dict().items()}
+        with self.random_numbers.drawn():
+            epoch = self.begin_epoch()
+            losses = []
+            batches = self.batches.epoch(epoch.shares, self.n_steps, rank())
+            for step, inputs in enumerate(batches):
+                rows = {part: rows[step] for part, rows in epoch.index.items()}
+                scalars, rates = epoch.scalars[step], epoch.rates[step]
+                losses.append(self.runner(inputs, rows, scalars, rates))
+                self.n_steps += 1
+            self.end_epoch(epoch, torch.stack(losses), inputs)
+
+    def begin_epoch(self):
+        """Return what an epoch runs on; the network is then in training mode."""
         index = {
-            part: order.take(n_steps, self.batch_sizes[part]) for part, order in self.orders.items()
+            part: order.take(self.steps_per_epoch, self.batch_sizes[part])
+            for part, order in self.orders.items()
         }
-        shares = [self._share(rows) for rows in index.values()]
-        batches = self.batches.epoch(shares, first_step, rank())
-        index = self._as_task_counts(index)
-        scalars, rates, last = self._schedule(n_steps)
+        scalars, rates, last = self._schedule(self.steps_per_epoch)
         self._show_target()
         self._train_mode()
-        losses = []
-        for step, inputs in enumerate(batches):
-            rows = {part: rows[step] for part, rows in index.items()}
-            losses.append(self.runner(inputs, rows, scalars[step], rates[step]))
-            self.n_steps += 1
+        return Epoch(
+            shares=[self._share(rows) for rows in index.values()],
+            index=self._as_task_counts(index),
+            scalars=scalars,
+            rates=rates,
+            last=last,
+            before={name: value.clone() for name, value in self.network.state_dict().items()},
+        )
+
+    def end_epoch(self, epoch, losses, inputs):
+        """Note the losses of an epoch, of shape (n_steps, n_losses).
+
+        Raises
+        ------
+        NonFiniteLossError
+            As :meth:`run_epoch`.
+        """
         self.network.eval()
         # Only here does the CPU wait for the values.
-        losses_of_steps = torch.stack(losses)
-        problem = find_non_finite(self, losses_of_steps)
+        problem = find_non_finite(self, losses)
         if problem is None and self.n_epochs + 1 == self.settings.max_epochs:
             # Nothing that comes after would notice that the last update went too far.
             problem = find_wild_outputs(self, inputs)
         if problem is not None:
-            self.network.load_state_dict(before)
-            self.n_steps = first_step
+            self.network.load_state_dict(epoch.before)
+            self.n_steps -= len(losses)
             raise NonFiniteLossError(problem)
-        task_mean, alignment_mean, *means = losses_of_steps.mean(0).tolist()
-        names = self.step.names
-        epoch = {"task_loss": task_mean, "alignment_loss": alignment_mean} | last
+        task_mean, alignment_mean, *means = losses.mean(0).tolist()
+        of_criteria = dict(zip(self.step.names, means, strict=True))
+        noted = {"task_loss": task_mean, "alignment_loss": alignment_mean} | epoch.last
         # A function of a person's own may be called alignment_loss: the sum stands there.
-        for name, value in (dict(zip(names, means, strict=True)) | epoch).items():
+        for name, value in (of_criteria | noted).items():
             self.history[name].append(value)
 
     def _schedule(self, n_steps):

@@ -8,10 +8,9 @@ import torch
 from domadapt.training.optimization import (
     ALIGNMENT_SCHEDULES,
     LEARNING_RATE_SCHEDULES,
-    OPTIMIZERS,
-    make_optimizer,
     parameter_groups,
 )
+from domadapt.training.optimizers import OPTIMIZERS, Optimizer
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.1, 0.5, 0.99])
@@ -46,14 +45,42 @@ def test_the_alignment_schedule_of_dann_rises_from_0_to_1():
 def test_optimizers_are_torch_s(name, reference):
     assert name in OPTIMIZERS
     trained, expected = (torch.nn.Parameter(torch.tensor([1.0, -2.0])) for _ in range(2))
-    ours = make_optimizer(name, [{"params": [trained], "lr": 0.1}], 0.01)
-    theirs = reference([expected])
-    for _ in range(3):
-        for parameter, optimizer in ((trained, ours), (expected, theirs)):
-            optimizer.zero_grad()
+    ours, theirs = Optimizer(name, [[trained]], 0.01), reference([expected])
+    for rate in (0.1, 0.1, 0.03):
+        theirs.param_groups[0]["lr"] = rate
+        for parameter in (trained, expected):
             parameter.square().sum().backward()
-            optimizer.step()
+        ours.step([rate])
+        theirs.step()
+        theirs.zero_grad()
+        assert trained.grad is None
     torch.testing.assert_close(trained, expected)
+    assert (trained - torch.tensor([1.0, -2.0])).abs().min() > 0.01
+
+
+def test_a_parameter_without_a_gradient_stays_and_starts_when_it_has_one():
+    one, other = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+    optimizer = Optimizer("adam", [[one, other]], 0.01)
+    one.sum().backward()
+    optimizer.step([0.1])
+    assert torch.equal(other, torch.ones(2))
+    (one.sum() + other.sum()).backward()
+    optimizer.step([0.1])
+    alone = torch.nn.Parameter(torch.ones(2))
+    first = Optimizer("adam", [[alone]], 0.01)
+    alone.sum().backward()
+    first.step([0.1])
+    assert torch.equal(other, alone)
+    assert [optimizer.state[p]["step"].item() for p in (one, other)] == [2, 1]
+
+
+def test_each_group_has_a_rate_of_its_own():
+    slow, fast = (torch.nn.Parameter(torch.ones(1)) for _ in range(2))
+    optimizer = Optimizer("sgd", [[slow], [fast]], 0.0)
+    (slow + fast).backward()
+    optimizer.step([0.1, torch.tensor(0.2, dtype=torch.float64)])
+    # The first step with momentum 0.9 and look-ahead goes 1.9 times as far.
+    torch.testing.assert_close(torch.cat([slow, fast]), torch.tensor([0.81, 0.62]))
 
 
 def test_a_backbone_is_in_a_group_of_its_own_and_what_takes_no_gradient_in_none():

@@ -9,7 +9,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from domadapt.methods import METHODS
 from domadapt.nn import FeatureClassifier, mlp_backbone, mlp_head, split_batch_norm
 from domadapt.training import WeightedCriteria
-from domadapt.training.optimization import make_optimizer, parameter_groups
+from domadapt.training.optimizers import Optimizer
 from domadapt.training.step import EagerRunner, TrainingStep
 from domadapt.training.tasks import Classification
 
@@ -53,14 +53,10 @@ def scalars_of(weights, n_criteria):
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def optimizer_of(name, parameters):
-    return make_optimizer(name, [{"params": parameters, "factor": 1.0}], 1e-3)
-
-
 def separate(step, inputs, index, scalars, optimizer):
     """Run the step twice on its own and return losses, weights and statistics."""
     step = copy.deepcopy(step)
-    runner = EagerRunner(step, lambda: make_optimizer(optimizer, parameter_groups(step), 1e-3))
+    runner = EagerRunner(step, Optimizer(optimizer, [list(step.parameters())], 1e-3))
     rates = torch.tensor([RATE], dtype=torch.float64)
     losses = [runner(inputs, index, scalars, rates) for _ in range(2)]
     return torch.stack(losses), step.state_dict()
@@ -77,16 +73,13 @@ def stacked(steps, inputs, index, scalars, optimizer):
             functional_call(template, (parameters, buffers), (inputs, index, scalars))
         )
 
-    updater = optimizer_of(optimizer, list(parameters.values()))
-    for group in updater.param_groups:
-        group["lr"] = torch.tensor(RATE, dtype=torch.float64)
+    updater = Optimizer(optimizer, [list(parameters.values())], 1e-3)
     losses = []
     for _ in range(2):
         each = vmap(losses_of)(parameters, buffers, scalars)
         # Of the losses, that of the task and that of the alignment are trained on.
         each[:, :2].sum().backward()
-        updater.step()
-        updater.zero_grad()
+        updater.step([RATE])
         losses.append(each.detach())
     return torch.stack(losses), parameters | buffers
 
@@ -130,17 +123,3 @@ def test_a_gradient_is_limited_for_each_stacked_member_alone():
         _, after = separate(step, inputs, index, scalars[number], "sgd")
         for name, value in after.items():
             torch.testing.assert_close(state[name][number], value, rtol=0, atol=1e-5)
-
-
-def test_the_runner_keeps_what_changes_at_fixed_addresses():
-    step, inputs, index = make_step(mean_distance, batch_norm=False)
-    runner = EagerRunner(step, lambda: make_optimizer("sgd", parameter_groups(step), 0.0))
-    places = []
-    for weight, rate in ((0.1, 0.01), (0.7, 0.02)):
-        scalars = scalars_of((weight,), 1)[0]
-        runner(inputs, index, scalars, torch.tensor([rate], dtype=torch.float64))
-        held = [runner.scalars, *runner.rates, *runner.index.values()]
-        places.append([tensor.data_ptr() for tensor in held])
-        assert torch.equal(runner.scalars, scalars)
-        assert runner.optimizer.param_groups[0]["lr"].item() == rate
-    assert places[0] == places[1]
