@@ -57,6 +57,7 @@ class DomainAdversarial(Criterion):
     """
 
     default_weight = 0.3
+    takes_stacks = True
 
     def __init__(
         self,
@@ -101,9 +102,9 @@ class DomainAdversarial(Criterion):
         ValueError
             If the discriminator was made for another number of sources.
         """
-        features = self.reversal(torch.cat([source_features, target_features]))
+        features = self.reversal(torch.cat([source_features, target_features], dim=-2))
         logits = domain_logits(self.discriminator, features, source_domains)
-        return domain_cross_entropy(logits, len(source_features), source_domains)
+        return domain_cross_entropy(logits, source_features.shape[-2], source_domains)
 
 
 def domain_logits(discriminator, samples, source_domains):
@@ -115,12 +116,12 @@ def domain_logits(discriminator, samples, source_domains):
     last, n_sources = discriminator[-1], _n_sources(source_domains)
     n_outputs = _n_outputs_for(n_sources)
     is_sized = not isinstance(last.weight, nn.parameter.UninitializedParameter)
-    if is_sized and len(last.weight) != n_outputs:
+    if is_sized and last.weight.shape[-2] != n_outputs:
         raise ValueError(
             f"source_domains came for {n_sources} source(s), and the discriminator has "
-            f"{len(last.weight)} output(s) where {n_outputs} were expected. Use a new criterion: "
-            f"with in_features it takes n_sources={n_sources} too, without it the first "
-            "mini-batch decides."
+            f"{last.weight.shape[-2]} output(s) where {n_outputs} were expected. Use a new "
+            f"criterion: with in_features it takes n_sources={n_sources} too, without it the "
+            "first mini-batch decides."
         )
     # The last layer reads this when it takes its size, at the first mini-batch.
     last.out_features = n_outputs
@@ -135,12 +136,16 @@ def domain_cross_entropy(logits, n_source, source_domains, trust=None):
     """
     if _n_sources(source_domains) > 1:
         return _of_several_sources(logits, source_domains, trust)
-    is_source, weight = two_domains(n_source, len(logits) - n_source, logits.dtype, logits.device)
+    n_target = logits.shape[-2] - n_source
+    is_source, weight = two_domains(n_source, n_target, logits.dtype, logits.device)
     if trust is not None:
         parts = trust[:n_source], trust[n_source:]
         weight = weight * torch.cat([part / part.mean() for part in parts])
-    logits = logits.squeeze(1)
-    return F.binary_cross_entropy_with_logits(logits, is_source, weight, reduction="sum")
+    logits = logits.squeeze(-1)
+    losses = F.binary_cross_entropy_with_logits(
+        logits, is_source.expand_as(logits), weight, reduction="none"
+    )
+    return losses.sum(-1)
 
 
 def call_fixed(module, inputs):
@@ -164,7 +169,7 @@ def two_domains(n_source, n_target, dtype, device):
 
 
 def _n_sources(source_domains):
-    return 1 if source_domains is None else source_domains.shape[1]
+    return 1 if source_domains is None else source_domains.shape[-1]
 
 
 def _n_outputs_for(n_sources):
@@ -174,10 +179,10 @@ def _n_outputs_for(n_sources):
 
 def _of_several_sources(logits, source_domains, trust):
     """Return the softmax cross-entropy with weights of equal sum in each domain."""
-    n_source, n_domains = len(source_domains), logits.shape[1]
-    is_from = F.pad(source_domains.to(logits.dtype), (0, 1, 0, len(logits) - n_source))
-    is_from[n_source:, -1] = 1.0
+    n_source, n_domains = source_domains.shape[-2], logits.shape[-1]
+    is_from = F.pad(source_domains.to(logits.dtype), (0, 1, 0, logits.shape[-2] - n_source))
+    is_from[..., n_source:, -1] = 1.0
     counts = is_from if trust is None else is_from * trust[:, None]
     # A sample counts at least 1, so the clamp changes only the 0 of an absent source.
-    weight = counts / (counts.sum(0).clamp_min(1.0) * n_domains)
-    return -(weight * F.log_softmax(logits, dim=1)).sum()
+    weight = counts / (counts.sum(-2, keepdim=True).clamp_min(1.0) * n_domains)
+    return -(weight * F.log_softmax(logits, dim=-1)).sum((-2, -1))

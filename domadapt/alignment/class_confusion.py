@@ -49,6 +49,7 @@ class MCC(Criterion):
     """
 
     default_weight = 4.0
+    takes_stacks = True
 
     def __init__(self, *, temperature: float = 2.5) -> None:
         super().__init__()
@@ -69,14 +70,14 @@ class MCC(Criterion):
             The confusion: 0 where every prediction is certain, 1 - 1 / n_classes where
             every one is uniform.
         """
-        log_p = F.log_softmax(target_logits / self.temperature, dim=1)
+        log_p = F.log_softmax(target_logits / self.temperature, dim=-1)
         p = log_p.exp()
         weighted = p * _row_weights(p.detach(), log_p.detach())
-        mass = weighted.sum(0)
-        confused = (weighted * (1.0 - p)).sum(0)
-        return (confused / mass.clamp_min(SMALLEST_MASS)).mean()
+        mass = weighted.sum(-2)
+        confused = (weighted * (1.0 - p)).sum(-2)
+        return (confused / mass.clamp_min(SMALLEST_MASS)).mean(-1)
 
 
 def _row_weights(p, log_p):
     """Return one plus the exponential of minus the entropy, as a column."""
-    return torch.exp((p * log_p).sum(1, keepdim=True)) + 1.0
+    return torch.exp((p * log_p).sum(-1, keepdim=True)) + 1.0

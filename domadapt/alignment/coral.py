@@ -27,38 +27,39 @@ class _CovarianceDistance(torch.autograd.Function):
     @staticmethod
     @keep_signature
     def forward(source, target):
-        n_source = len(source)
-        rows = torch.cat([_centred(source), _centred(target)])
-        signed = torch.cat([rows[:n_source], -rows[n_source:]])
-        if len(rows) < rows.shape[1]:
-            pull = rows @ rows.T @ signed
-            pull[n_source:].neg_()
-            distance = torch.dot(rows.flatten(), pull.flatten())
+        n_source = source.shape[-2]
+        rows = torch.cat([_centred(source), _centred(target)], dim=-2)
+        signed = torch.cat([rows[..., :n_source, :], -rows[..., n_source:, :]], dim=-2)
+        if rows.shape[-2] < rows.shape[-1]:
+            pull = rows @ rows.mT @ signed
+            pull[..., n_source:, :].neg_()
+            distance = torch.linalg.vecdot(rows.flatten(-2), pull.flatten(-2))
         else:
-            difference = signed.T @ rows
+            difference = signed.mT @ rows
             pull = signed @ difference
-            distance = difference.square().sum()
+            distance = difference.square().sum((-2, -1))
         return distance, pull
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         save_results(ctx, inputs, output)
-        ctx.n_source = len(inputs[0])
+        ctx.n_source = inputs[0].shape[-2]
 
     @staticmethod
     @gradient_of_value(forward)
     def backward(ctx, grad, pull):
-        both = pull[: ctx.n_source], pull[ctx.n_source :]
+        both = pull[..., : ctx.n_source, :], pull[..., ctx.n_source :, :]
+        grad = grad[..., None, None]
         return tuple(rows * (grad * (4.0 * _inverse_root(rows))) for rows in both)
 
 
 def _inverse_root(rows):
     # A domain of one sample has no covariance: its only centred row is zero.
-    return max(len(rows) - 1, 1) ** -0.5
+    return max(rows.shape[-2] - 1, 1) ** -0.5
 
 
 def _centred(rows):
-    return (rows - rows.mean(0)).mul_(_inverse_root(rows))
+    return (rows - rows.mean(-2, keepdim=True)).mul_(_inverse_root(rows))
 
 
 class CORAL(Criterion):
@@ -94,6 +95,7 @@ class CORAL(Criterion):
     """
 
     default_weight = 6.0
+    takes_stacks = True
 
     def __init__(self, *, scaling: Literal["deep_coral", "coral"] = "deep_coral") -> None:
         super().__init__()
@@ -117,7 +119,7 @@ class CORAL(Criterion):
             The distance, 0 or more.
         """
         distance, _ = _CovarianceDistance.apply(source_features, target_features)
-        return SCALINGS[self.scaling](source_features.shape[1]) * distance
+        return SCALINGS[self.scaling](source_features.shape[-1]) * distance
 
 
 class DeepCORAL(CORAL):

@@ -183,7 +183,7 @@ class LinearTimeMMD(Criterion):
         bandwidth = self.bandwidth
         if bandwidth is None:
             features = torch.cat([source_features, target_features]).detach()
-            bandwidth = bandwidth_from_data(features, (features - features.mean(0)).square())
+            bandwidth = bandwidth_from_data(features, (features - features.mean(0)).square().sum(1))
         kernels = gaussian_family(distances, bandwidth, self.n_kernels)
         return (kernels[:2].sum() - kernels[2:].sum()) / max(n_pairs, 1)
 

@@ -86,6 +86,7 @@ class MeanTeacher(Criterion):
     """
 
     default_weight = 30.0
+    draws = True
     # It compares probabilities, which no signature says.
     needs_classes = True
 

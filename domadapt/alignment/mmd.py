@@ -56,6 +56,7 @@ class MMD(Criterion):
     """
 
     default_weight = 2.5
+    takes_stacks = True
 
     def __init__(
         self, *, bandwidth: float | None = None, n_kernels: int = 5, unbiased: bool = True
@@ -79,6 +80,6 @@ class MMD(Criterion):
         loss : Tensor of shape ()
             The squared discrepancy; from 0 to twice ``n_kernels`` where it is biased.
         """
-        features = torch.cat([source_features, target_features])
+        features = torch.cat([source_features, target_features], dim=-2)
         weights = pair_weights(source_features, target_features, self.unbiased)
         return rbf_pair_sum(features, weights, bandwidth=self.bandwidth, n_kernels=self.n_kernels)

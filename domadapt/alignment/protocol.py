@@ -52,6 +52,11 @@ class Criterion(nn.Module):
         Whether there have to be two sources or more.
     stackable : bool
         Whether :func:`torch.func.vmap` can run it for several networks at once.
+    draws : bool
+        Whether it draws random numbers in training.
+    takes_stacks : bool
+        Whether features and logits may have a first axis of several networks, the loss then
+        being of shape (n_networks,).
     capturable : bool
         Whether a CUDA graph can hold it: it waits for no value and never runs on the CPU.
 
@@ -84,6 +89,8 @@ class Criterion(nn.Module):
     needs_classes: ClassVar[bool] = False
     needs_several_sources: ClassVar[bool] = False
     stackable: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
+    takes_stacks: ClassVar[bool] = False
     capturable: ClassVar[bool] = True
 
     # Without parameters, where torch's own takes anything.
@@ -214,7 +221,7 @@ class StepTensors:
             "source_weight": self.weight,
             "progress": self.progress,
         }
-        n_samples = self.n_source or len(self.features)
+        n_samples = self.n_source or self.features.shape[-2]
         limit = (2.0 / n_samples) ** 0.5 if limited else None
         for what, rows in (
             ("features", self.features),
@@ -228,7 +235,7 @@ class StepTensors:
         if "source_domains" in names:
             selected["source_domains"] = self._source_domains()
         if self.weight is None and "source_weight" in names:
-            selected["source_weight"] = torch.ones_like(self.features[: self.n_source, 0])
+            selected["source_weight"] = torch.ones_like(self.features[..., : self.n_source, 0])
         for what, module in (
             ("classifier", self.classifier),
             ("feature_extractor", self.feature_extractor),
@@ -238,8 +245,9 @@ class StepTensors:
         return {name: selected[name] for name in names}
 
     def _by_domain(self, what, rows):
-        n_target = len(rows) - self.n_source - self.n_labelled
-        source, _, target = rows.split([self.n_source, self.n_labelled, n_target])
+        axis = self.features.ndim - 2
+        n_target = rows.shape[axis] - self.n_source - self.n_labelled
+        source, _, target = rows.split([self.n_source, self.n_labelled, n_target], dim=axis)
         return {f"source_{what}": source, f"target_{what}": target}
 
     def _source_domains(self):

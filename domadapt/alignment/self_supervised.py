@@ -103,6 +103,7 @@ class SelfSupervised(Criterion):
     """
 
     default_weight = 1.0
+    draws = True
 
     def __init__(
         self, task: str = "auto", *, share: float = 0.3, hidden_layer_sizes: Sequence[int] = ()

@@ -48,6 +48,7 @@ class SlicedWasserstein(Criterion):
     """
 
     default_weight = 3.0
+    draws = True
 
     def __init__(self, *, n_projections: int = 64) -> None:
         super().__init__()

@@ -75,6 +75,7 @@ class VirtualAdversarial(Criterion):
     """
 
     default_weight = 0.1
+    draws = True
 
     def __init__(
         self, *, radius: float = 0.25, probe_length: float = 0.01, n_power_iterations: int = 1

@@ -59,6 +59,7 @@ class WassersteinCritic(Criterion):
     """
 
     default_weight = 0.1
+    draws = True
 
     def __init__(
         self,

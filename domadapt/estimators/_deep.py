@@ -7,10 +7,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 
 from domadapt.domains.cautions import warn, warn_of_scales
 from domadapt.domains.samples import Samples
+from domadapt.domains.splitting import split_domains
 from domadapt.estimators._alignment import (
     builder_of,
     check_kinds,
@@ -142,6 +144,20 @@ class BaseDeepEstimator(DeepPredictions):
 
     def _fit_domains(self, domains):
         run_all(self._epochs_of_fit(domains))
+
+    def _fitting(self, X, y, **given):
+        """Fit to what ``fit`` is given, yielding the trainer for each epoch that is to be run."""
+        self._validate_params()
+        self._check_parameters()
+        domains = split_domains(self, X, y, **given)
+        try:
+            yield from self._epochs_of_fit(domains)
+        finally:
+            self._end_callbacks()
+
+    @with_callbacks
+    def _end_callbacks(self):
+        """Let callbacks see that a fit is over: here scikit-learn does what is to be done."""
 
     def _epochs_of_fit(self, domains):
         """Fit, yielding the trainer for each epoch that is to be run."""

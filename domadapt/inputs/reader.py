@@ -134,19 +134,37 @@ class ArrayBatches:
 
         The next mini-batch overwrites them.
         """
-        sizes = [len(rows) for rows in index]
-        if len(self.inputs) != sum(sizes):
-            self.inputs = self.inputs.new_empty((sum(sizes), *_in_memory(self.sample_shape)))
-        outs = self.inputs.split(sizes)
+        n_samples = sum(len(rows) for rows in index)
+        if len(self.inputs) != n_samples:
+            self.inputs = self.empty(n_samples)
+        self.gather_into(self.inputs, index)
+        return self.as_taken(self.inputs)
+
+    def empty(self, *shape):
+        """Return memory for samples along axes of these lengths."""
+        return self.inputs.new_empty((*shape, *_in_memory(self.sample_shape)))
+
+    def gather_into(self, memory, index):
+        """Write the samples that an index for each part names into memory, one after the other."""
+        outs = memory.split([len(rows) for rows in index])
         for part, rows, out in zip(self.parts, index, outs, strict=True):
             part.gather(rows.to(out.device), out=out)
-        return self.inputs.movedim(-1, 1) if self.inputs.ndim == 4 else self.inputs
+
+    def as_taken(self, memory):
+        """Return samples in memory as a network takes them: the channels of an image first."""
+        return memory.movedim(-1, -3) if len(self.sample_shape) == 3 else memory
 
     def epoch(self, index, first_step, rank=0):
         """Yield the mini-batches of indices of shape (n_steps, n), one for each part."""
         on_device = [rows.to(self.inputs.device) for rows in index]
         for step in zip(*on_device, strict=True):
             yield self.gather(step)
+
+    def share_with(self, other):
+        """Read from the memory of other batches, where this holds the same samples."""
+        for own, its in zip(self.parts, other.parts, strict=False):
+            if isinstance(own, DenseArray) and isinstance(its, DenseArray):
+                own.share_with(its)
 
     def close(self):
         """Do nothing: there is no process to end."""
@@ -176,6 +194,12 @@ class DenseArray:
                 start += len(chunk)
         tensor = torch.from_numpy(np.asarray(_Lent(X)))
         self.tensor = tensor.to(device) if _has_room(tensor, device) else tensor
+
+    def share_with(self, other):
+        """Read from the memory of another array, where this holds the same samples."""
+        own, its = self.tensor, other.tensor
+        if own.device == its.device and own.dtype == its.dtype and torch.equal(own, its):
+            self.tensor = its
 
     def gather(self, index, out):
         """Write the samples that an index names into ``out``."""

@@ -33,8 +33,9 @@ def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
 
     Parameters
     ----------
-    features : Tensor of shape (n, d)
-        Features of the samples, in float32 or float64; in half precision they count as float32.
+    features : Tensor of shape (n, d) or (n_networks, n, d)
+        Features of the samples, of one network or of several, in float32 or float64; in half
+        precision they count as float32.
     pair_weights : Tensor of shape (n, n)
         Symmetric weights of the pairs.
     bandwidth : float or None, default=None
@@ -45,7 +46,7 @@ def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
 
     Returns
     -------
-    total : Tensor of shape ()
+    total : Tensor of shape () or (n_networks,)
         The sum. It can be differentiated, more than once too, with respect to ``features``.
 
     Notes
@@ -77,7 +78,7 @@ class _RBFPairSum(torch.autograd.Function):
     def forward(features, pair_weights, bandwidth, n_kernels):
         centred, squares, distances = _centred_squares_distances(features)
         if bandwidth is None:
-            bandwidth = bandwidth_from_data(features.detach(), squares.detach())
+            bandwidth = bandwidth_from_data(features.detach(), squares.detach())[..., None, None]
         largest = bandwidth * 2.0 ** ((n_kernels - 1) // 2)
         kernel = distances.div_(-largest).exp_()
         total, slope, rate = kernel.clone(), kernel.clone(), 1.0
@@ -88,7 +89,7 @@ class _RBFPairSum(torch.autograd.Function):
             total += kernel
             slope.add_(kernel, alpha=rate)
         slope.mul_(pair_weights).div_(largest)
-        return total.mul_(pair_weights).sum(), slope, centred
+        return total.mul_(pair_weights).sum((-2, -1)), slope, centred
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -97,8 +98,8 @@ class _RBFPairSum(torch.autograd.Function):
     @staticmethod
     @gradient_of_value(forward)
     def backward(ctx, grad, slope, centred):
-        pull = torch.addcmul(slope @ centred, slope.sum(1, keepdim=True), centred, value=-1.0)
-        return pull.mul_(4.0 * grad), None, None, None
+        pull = torch.addcmul(slope @ centred, slope.sum(-1, keepdim=True), centred, value=-1.0)
+        return pull.mul_(4.0 * grad[..., None, None]), None, None, None
 
 
 class _SquaredDistances(torch.autograd.Function):
@@ -135,10 +136,11 @@ def squared_distances(rows):
 
 def _centred_squares_distances(rows):
     """Return rows less their mean, their squared norms and squared distances."""
-    centred = rows - rows.mean(0)
-    gram = centred @ centred.T
-    squares = gram.diagonal().clone()
-    return centred, squares, gram.mul_(-2.0).add_(squares).add_(squares[:, None]).clamp_min_(0.0)
+    centred = rows - rows.mean(-2, keepdim=True)
+    gram = centred @ centred.mT
+    squares = gram.diagonal(dim1=-2, dim2=-1).clone()
+    gram.mul_(-2.0).add_(squares.unsqueeze(-2)).add_(squares.unsqueeze(-1))
+    return centred, squares, gram.clamp_min_(0.0)
 
 
 def gaussian_family(distances, bandwidth, n_kernels):
@@ -162,11 +164,14 @@ def central_bandwidth(bandwidth, rows, distances):
 
 
 def bandwidth_from_data(features, centred_squares):
-    """Return the mean squared distance between different samples, and never zero."""
-    n_rows = len(features)
-    mean_distance = centred_squares.sum() * (2.0 / max(n_rows - 1, 1))
+    """Return the mean squared distance between different samples, and never zero.
+
+    ``centred_squares`` are the squared norms of the samples less their mean.
+    """
+    n_rows = features.shape[-2]
+    mean_distance = centred_squares.sum(-1) * (2.0 / max(n_rows - 1, 1))
     # Samples that differ by less than rounding would have a bandwidth of pure noise.
-    noise = features.square().sum() * (torch.finfo(features.dtype).eps / n_rows)
+    noise = features.square().sum((-2, -1)) * (torch.finfo(features.dtype).eps / n_rows)
     return torch.maximum(mean_distance, noise).clamp_min(SMALLEST_BANDWIDTH)
 
 
@@ -180,7 +185,7 @@ def check_kernels(bandwidth, n_kernels=1):
 
 def pair_weights(source, target, unbiased):
     """Return the weights of all pairs in the squared mean discrepancy; do not write into them."""
-    return _pair_weights(len(source), len(target), unbiased, source.dtype, source.device)
+    return _pair_weights(source.shape[-2], target.shape[-2], unbiased, source.dtype, source.device)
 
 
 # Batches keep their size, and to build the weights anew costs as much as a matrix product.

@@ -28,9 +28,16 @@ class _ScaleGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         factor = ctx.saved_tensors[0] if ctx.factor is None else ctx.factor
-        grad = (factor() if callable(factor) else factor) * grad
+        factor = factor() if callable(factor) else factor
+        if isinstance(factor, torch.Tensor) and factor.ndim:
+            # One factor and one limit for each of several networks.
+            factor = factor.view(-1, *[1] * (grad.ndim - 1))
+            axes = tuple(range(1, grad.ndim))
+        else:
+            axes = None
+        grad = factor * grad
         if ctx.max_norm is not None:
-            norm = grad.norm()
+            norm = torch.linalg.vector_norm(grad, dim=axes, keepdim=axes is not None)
             if torch.is_grad_enabled():
                 # The slope of a quotient by zero is not finite.
                 norm = norm.clamp_min(torch.finfo(norm.dtype).tiny)
@@ -45,9 +52,10 @@ def scale_gradient(x, factor, *, max_norm=None):
     ----------
     x : Tensor
         Any tensor.
-    factor : float, Tensor of shape () or callable
-        Multiplies the gradient; a negative one reverses it. A callable is called when the
-        gradient flows, and returns the factor.
+    factor : float, Tensor of shape () or (n_networks,), or callable
+        Multiplies the gradient; a negative one reverses it. Several stand for as many networks
+        along the first axis. A callable is called when the gradient flows, and returns the
+        factor.
     max_norm : float or None, default=None
         The product is shortened to this Euclidean norm where it is longer.
 

@@ -88,6 +88,11 @@ class TrainingStep(nn.Module):
             The progress of training, and what multiplies the gradient of each criterion
             into the network.
 
+        Notes
+        -----
+        For a stack of networks all of these, and the losses, have an axis of the networks
+        before the others.
+
         Returns
         -------
         losses : tuple of Tensor of shape ()
@@ -109,9 +114,9 @@ class TrainingStep(nn.Module):
         if self.criteria is None:
             return task_loss, None
         has_weight = task is not None and task.weight is not None
-        progress, *factors = scalars.unbind()
+        progress, *factors = scalars.unbind(-1)
         tensors = StepTensors(
-            n_source=len(source_index),
+            n_source=source_index.shape[-1],
             features=features,
             outputs=outputs,
             labels=None if task is None else task.labels[source_index],
@@ -123,7 +128,7 @@ class TrainingStep(nn.Module):
             feature_extractor=self.network.feature_extractor,
             gather_inputs=lambda: self._gather(inputs),
             source_domains=self.source_domains,
-            n_labelled=len(index.get("labelled", nothing)),
+            n_labelled=index.get("labelled", nothing).shape[-1],
             precision=self.precision,
         )
         if self.loss_weights is not None:

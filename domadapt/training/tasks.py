@@ -23,7 +23,8 @@ class Task:
         Parameters
         ----------
         outputs : Tensor of shape (n_samples, n_outputs)
-            Of all samples, the labelled ones first.
+            Of all samples, the labelled ones first; of several networks with an axis of
+            these before all others, here and below.
         parts : list of Tensor of shape (n,), int64
             The labelled samples of each part of the mini-batch, one part after the other.
 
@@ -31,8 +32,8 @@ class Task:
         -------
         losses : list of Tensor of shape ()
         """
-        index = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return [self.loss(outputs[: len(index)], index)]
+        index = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+        return [self.loss(outputs[..., : index.shape[-1], :], index)]
 
     def loss(self, outputs, index):
         """Return the mean loss of the samples that the index names."""
@@ -74,14 +75,20 @@ class Classification(Task):
     def loss(self, logits, index):
         """Return the mean cross-entropy in nats of the samples that the index names."""
         labels, smoothing = self.labels[index], self.label_smoothing
-        if self.weight is None and self.focal_gamma == 0:
+        if index.ndim == 1 and self.weight is None and self.focal_gamma == 0:
             return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        logits, labels = logits.flatten(0, -2), labels.flatten()
         losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
         if self.focal_gamma != 0:
             losses = _focal_factor(logits, labels, self.focal_gamma) * losses
-        if self.weight is None:
-            return losses.mean()
-        return torch.dot(self.weight[index], losses) / len(losses)
+        return _mean(losses.view(index.shape), self.weight, index)
+
+
+def _mean(losses, weight, index):
+    """Return the mean of the losses of samples, of each network where there are several."""
+    if weight is None:
+        return losses.mean(-1)
+    return torch.linalg.vecdot(weight[index], losses) / losses.shape[-1]
 
 
 def _focal_factor(logits, labels, gamma):
@@ -109,10 +116,10 @@ class Regression(Task):
     def loss(self, predictions, index):
         """Return the mean over samples and outputs, in squared units of the values."""
         values = self.labels[index]
-        if self.weight is None:
+        if index.ndim == 1 and self.weight is None:
             return F.mse_loss(predictions, values)
-        losses = F.mse_loss(predictions, values, reduction="none").mean(1)
-        return torch.dot(self.weight[index], losses) / len(losses)
+        losses = F.mse_loss(predictions, values, reduction="none").mean(-1)
+        return _mean(losses, self.weight, index)
 
 
 class SeveralTasks(Task):

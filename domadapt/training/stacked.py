@@ -1,0 +1,273 @@
+"""Epochs of several trainings at once: one step over networks along a first axis."""
+
+from itertools import groupby
+
+import torch
+from torch import nn
+
+from domadapt._storage.fingerprints import describe, digest_of
+from domadapt.inputs.reader import ArrayBatches, n_processes
+from domadapt.nn.stacking import Stack, StackedDropout
+from domadapt.training.optimizers import Optimizer
+from domadapt.training.stacked_criteria import StackedCriteria, key_of
+from domadapt.training.step import TrainingStep
+from domadapt.training.tasks import Classification, Regression
+from domadapt.training.trainer import Trainer
+
+
+def reason_against(trainer):
+    """Return why a training cannot go together with others; None where it can."""
+    if not isinstance(trainer, Trainer):
+        return "it trains no network by epochs"
+    step = trainer.step
+    if n_processes() > 1:
+        return "several processes share its mini-batches"
+    if not isinstance(trainer.batches, ArrayBatches):
+        return "its images are read from files"
+    if step.loss_weights is not None:
+        return "its loss weights are found in training"
+    if type(step.task) not in (Classification, Regression) or step.task.orders:
+        return "it learns something else than the labels of samples"
+    if trainer.settings.precision != torch.float32:
+        return "it computes in bfloat16"
+    return None
+
+
+def kind_of(trainer):
+    """Return a text that trainings which may go together have in common."""
+    step, task = trainer.step, trainer.step.task
+    labels = {"labels": task.labels, "weight": task.weight, "domains": step.source_domains}
+    network = step.network
+    return describe(
+        [
+            [str(network), str(network.device)],
+            [[list(p.shape), str(p.dtype), p.requires_grad] for p in network.parameters()],
+            [trainer.batch_sizes, trainer.batches.n_samples, trainer.steps_per_epoch],
+            [type(task).__name__, vars(task).get("label_smoothing"), vars(task).get("focal_gamma")],
+            digest_of({name: value for name, value in labels.items() if value is not None}),
+            [trainer.settings.optimizer, len(trainer.rate_factors)],
+            None if step.criteria is None else [len(step.criteria.terms), step.criteria.names],
+        ]
+    )
+
+
+def _rates_of(trainer):
+    """Return a text that is the same for trainings with the same rates in every step."""
+    settings = trainer.settings
+    schedules = [settings.learning_rate_schedule, *trainer.rate_factors]
+    numbers = [settings.learning_rate, settings.weight_decay, settings.max_epochs]
+    return describe([numbers, [id(s) if callable(s) else s for s in schedules]])
+
+
+class TrainersTogether:
+    """Runs the epochs of several trainers as one.
+
+    Parameters
+    ----------
+    trainers : list of Trainer
+        Of one :func:`kind_of`, and after the same number of epochs. Until :meth:`release`
+        their networks are parts of one.
+
+    Raises
+    ------
+    UnstackableError
+        If their networks or criteria cannot be run as one.
+    """
+
+    def __init__(self, trainers):
+        # Those with the same criterion stand side by side, and among them those with the same
+        # rates, so that few calls serve all.
+        self.trainers = sorted(trainers, key=lambda t: (key_of(t.criteria), _rates_of(t)))
+        self.stack = Stack([trainer.network for trainer in self.trainers])
+        first = self.trainers[0]
+        criteria = None
+        self.stacks = [self.stack]
+        if first.criteria is not None:
+            try:
+                criteria = StackedCriteria(self.trainers, self.stack)
+            except TypeError:
+                self.stack.release()
+                raise
+            self.stacks += criteria.stacks
+        self.step = TrainingStep(
+            self.stack.module,
+            criteria,
+            first.step.task,
+            first.share_sizes,
+            first.step.precision,
+            source_domains=first.step.source_domains,
+        )
+        self.updates = Updates(self.trainers, self.stacks)
+        n_samples = sum(first.batch_sizes.values())
+        self.memory = first.batches.empty(len(self.trainers), n_samples)
+
+    def release(self):
+        """Give each trainer a network and an optimizer of its own again, as they are now."""
+        for stack in self.stacks:
+            stack.release()
+        self.updates.release()
+
+    def run_epoch(self):
+        """Train all for an epoch.
+
+        Returns
+        -------
+        ends : list of tuple
+            Of each trainer itself, its epoch, the losses of its steps and its last mini-batch,
+            for ``Trainer.end_epoch``.
+        """
+        epochs = [self._begin(trainer) for trainer in self.trainers]
+        self.step.train()
+        for layer in self.step.modules():
+            if isinstance(layer, StackedDropout):
+                layer.generators = [
+                    t.random_numbers.generators[t.device.type] for t in self.trainers
+                ]
+        shares = [torch.stack(rows, 1) for rows in zip(*(e.shares for e in epochs), strict=True)]
+        index = {part: torch.stack([e.index[part] for e in epochs], 1) for part in epochs[0].index}
+        scalars = torch.stack([epoch.scalars for epoch in epochs], 1)
+        rates = torch.stack([epoch.rates for epoch in epochs], 1)
+        losses = []
+        for step in range(len(scalars)):
+            inputs = self._gather([rows[step] for rows in shares])
+            rows = {part: own[step] for part, own in index.items()}
+            losses.append(self._run_step(inputs, rows, scalars[step], rates[step]))
+        of_members = torch.stack(losses).movedim(2, 0)
+        self.updates.share()
+        for trainer in self.trainers:
+            trainer.n_steps += len(losses)
+        return list(zip(self.trainers, epochs, of_members, inputs, strict=True))
+
+    def _begin(self, trainer):
+        with trainer.random_numbers.drawn():
+            return trainer.begin_epoch()
+
+    def _run_step(self, inputs, index, scalars, rates):
+        """Take one step, and return losses of shape (n_losses, n_networks)."""
+        losses = self.step(inputs, index, scalars)
+        first, *others = (loss.sum() for loss in losses[:2] if loss is not None)
+        sum(others, start=first).backward()
+        self.updates.step(rates)
+        none = torch.zeros_like(losses[0])
+        return torch.stack([none if loss is None else loss.detach() for loss in losses])
+
+    def _gather(self, index):
+        """Return the mini-batches of all trainers, in the same memory each time."""
+        for number, trainer in enumerate(self.trainers):
+            trainer.batches.gather_into(self.memory[number], [rows[number] for rows in index])
+        return self.trainers[0].batches.as_taken(self.memory)
+
+
+class Updates:
+    """Updates the weights of a stack, those of networks with the same rates by one call.
+
+    Parameters
+    ----------
+    trainers : list of Trainer
+        Those with the same criterion and rates stand side by side.
+    stacks : list of Stack
+        Of their networks, and of their criteria.
+    """
+
+    def __init__(self, trainers, stacks):
+        self.trainers = trainers
+        places = {
+            id(parameter): (stacked, number)
+            for stack in stacks
+            for stacked, own in stack.parameters()
+            for number, parameter in enumerate(own)
+        }
+        self.runs = []
+        first = 0
+        for _, run in groupby(trainers, key=lambda t: (key_of(t.criteria), _rates_of(t))):
+            self.runs.append(_Run(list(run), first, places))
+            first += len(self.runs[-1].trainers)
+
+    def step(self, rates):
+        """Update all weights, and take their gradients away.
+
+        Parameters
+        ----------
+        rates : Tensor of shape (n_networks, n_groups)
+            The learning rate of each group of parameters.
+        """
+        for run in self.runs:
+            run.lend_gradients()
+            run.optimizer.step(rates[run.first])
+        for run in self.runs:
+            for stacked, _ in run.parts.values():
+                stacked.grad = None
+
+    def share(self):
+        """Let the optimizer of each trainer have its part of what was noted."""
+        for run in self.runs:
+            run.share()
+
+    def release(self):
+        """Give the optimizer of each trainer notes of its own again."""
+        for run in self.runs:
+            run.release()
+
+
+class _Run:
+    """The part of a stack that belongs to some trainers, and what updates it."""
+
+    def __init__(self, trainers, first, places):
+        self.trainers, self.first = trainers, first
+        # By the part: all of which it is one, and which rows of it.
+        self.parts = {}
+        lead = trainers[0].runner.optimizer
+        groups: list[list[nn.Parameter]] = []
+        for group in lead.groups:
+            groups.append([])
+            for parameter in group:
+                stacked, number = places[id(parameter)]
+                rows = slice(number, number + len(trainers))
+                is_all = rows == slice(0, len(stacked))
+                part = stacked if is_all else nn.Parameter(stacked.detach()[rows])
+                self.parts[part] = stacked, rows
+                groups[-1].append(part)
+        settings = trainers[0].settings
+        self.optimizer = Optimizer(settings.optimizer, groups, settings.weight_decay)
+        self._resume()
+
+    def lend_gradients(self):
+        for part, (stacked, rows) in self.parts.items():
+            if part is not stacked and stacked.grad is not None:
+                part.grad = stacked.grad[rows]
+
+    def _resume(self):
+        """Take over what the optimizers of the trainers have noted."""
+        for number, part in enumerate(self.optimizer.parameters):
+            own = [t.runner.optimizer for t in self.trainers]
+            noted = [o.state.get(o.parameters[number]) for o in own]
+            if noted[0]:
+                self.optimizer.state[part] = {
+                    name: torch.stack([values[name] for values in noted])
+                    if name != "step"
+                    else value.clone()
+                    for name, value in noted[0].items()
+                }
+
+    def share(self):
+        for number, part in enumerate(self.optimizer.parameters):
+            noted = self.optimizer.state.get(part)
+            for place, trainer in enumerate(self.trainers):
+                own = trainer.runner.optimizer
+                if noted:
+                    own.state[own.parameters[number]] = {
+                        name: value if name == "step" else value[place]
+                        for name, value in noted.items()
+                    }
+
+    def release(self):
+        self.share()
+        for trainer in self.trainers:
+            state = trainer.runner.optimizer.state
+            for parameter, noted in state.items():
+                state[parameter] = {
+                    name: value.clone()
+                    if name == "step"
+                    else torch.empty_like(parameter).copy_(value)
+                    for name, value in noted.items()
+                }
