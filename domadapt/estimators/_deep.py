@@ -31,7 +31,7 @@ from domadapt.estimators._cautions import (
 )
 from domadapt.estimators._predictions import DeepPredictions
 from domadapt.estimators._source_weights import check_source_weights, with_source_weights
-from domadapt.estimators._stages import TOGETHER, Stage, Training, parts_of
+from domadapt.estimators._stages import TOGETHER, Stage, Training, parts_of, settings_of
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.images import leave_out_unreadable
 from domadapt.inputs.reader import NUMPY_DTYPES, PRECISIONS, Reader, n_processes, resolve_device
@@ -40,13 +40,6 @@ from domadapt.nn.networks import FeatureClassifier, stack_layers, training_dtype
 from domadapt.nn.random_numbers import RandomNumbers
 from domadapt.training.finite import NonFiniteLossError
 from domadapt.training.loss_weights import LOSS_WEIGHTS
-from domadapt.training.optimization import (
-    ALIGNMENT_SCHEDULES,
-    LEARNING_RATE_SCHEDULES,
-    resolve_schedule,
-)
-from domadapt.training.orders import steps_in_epoch
-from domadapt.training.settings import TrainingSettings
 from domadapt.training.step import WeightedCriteria
 from domadapt.training.trainer import Trainer, check_batch_norm, run_all
 
@@ -316,7 +309,7 @@ class BaseDeepEstimator(DeepPredictions):
         network, reader, parts = training.network, training.reader, training.parts
         criteria = criteria if stage.aligns else None
         parts, task = parts_of(stage, parts, criteria), training.task if stage.learns else None
-        settings = self._training_settings(training, parts, self._alignment_weight(criteria))
+        settings = settings_of(self, training.batch_norm, parts, self._alignment_weight(criteria))
         if criteria is None and training.batch_norm is None:
             # It would run through the network, and add to statistics in a backbone, for nothing.
             parts = {name: part for name, part in parts.items() if name != "target"}
@@ -360,24 +353,6 @@ class BaseDeepEstimator(DeepPredictions):
             return [(training.backbone, self.backbone_rate)]
         is_pretrained = getattr(self.backbone, "pretrained", False) is True
         return [(training.backbone, PRETRAINED_RATE if is_pretrained else 1.0)]
-
-    def _training_settings(self, training, parts, alignment_weight):
-        n_samples = [len(part) for part in parts.values()]
-        return TrainingSettings(
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            steps_per_epoch=self.steps_per_epoch or steps_in_epoch(n_samples, self.batch_size),
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            batch_norm=training.batch_norm,
-            alignment_weight=alignment_weight,
-            alignment_schedule=resolve_schedule(ALIGNMENT_SCHEDULES, self.alignment_schedule),
-            learning_rate_schedule=resolve_schedule(
-                LEARNING_RATE_SCHEDULES, self.learning_rate_schedule
-            ),
-            precision=PRECISIONS[self.precision],
-        )
 
     def _run(self, stage, trainer, watch, checkpoint, fingerprint):
         """Run the epochs of a stage that are left, and keep what it ends with."""

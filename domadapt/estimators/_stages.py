@@ -8,10 +8,17 @@ import torch
 from torch import nn
 
 from domadapt.domains.samples import Samples
-from domadapt.inputs.reader import Reader
+from domadapt.inputs.reader import PRECISIONS, Reader
 from domadapt.nn.layers import extract_features
 from domadapt.nn.networks import FeatureClassifier
 from domadapt.nn.random_numbers import RandomNumbers
+from domadapt.training.optimization import (
+    ALIGNMENT_SCHEDULES,
+    LEARNING_RATE_SCHEDULES,
+    resolve_schedule,
+)
+from domadapt.training.orders import steps_in_epoch
+from domadapt.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -68,3 +75,24 @@ def parts_of(stage, parts, criteria):
     if not stage.learns and not criteria.asks_for("source_"):
         return {"target": parts["target"]}
     return parts
+
+
+def settings_of(estimator, batch_norm, parts, alignment_weight):
+    """Return what an estimator says about training on the samples of these parts."""
+    n_samples = [len(part) for part in parts.values()]
+    steps = estimator.steps_per_epoch or steps_in_epoch(n_samples, estimator.batch_size)
+    return TrainingSettings(
+        batch_size=estimator.batch_size,
+        max_epochs=estimator.max_epochs,
+        steps_per_epoch=steps,
+        optimizer=estimator.optimizer,
+        learning_rate=estimator.learning_rate,
+        weight_decay=estimator.weight_decay,
+        batch_norm=batch_norm,
+        alignment_weight=alignment_weight,
+        alignment_schedule=resolve_schedule(ALIGNMENT_SCHEDULES, estimator.alignment_schedule),
+        learning_rate_schedule=resolve_schedule(
+            LEARNING_RATE_SCHEDULES, estimator.learning_rate_schedule
+        ),
+        precision=PRECISIONS[estimator.precision],
+    )

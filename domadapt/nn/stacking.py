@@ -14,8 +14,18 @@ from domadapt.nn.networks import FeatureClassifier
 from domadapt.nn.random_numbers import Dropout
 
 # Layers without weights that treat every number by itself, whatever the axes.
-BY_NUMBER = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.ELU, nn.LeakyReLU, nn.SiLU, nn.Identity)
-BY_NUMBER += (nn.Softplus, GradientReversal)
+BY_NUMBER: tuple[type, ...] = (
+    nn.ReLU,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.GELU,
+    nn.ELU,
+    nn.LeakyReLU,
+    nn.SiLU,
+    nn.Softplus,
+    nn.Identity,
+    GradientReversal,
+)
 # Others that draw nothing, and that vmap runs for several networks.
 BY_VMAP = (
     nn.Conv1d,
