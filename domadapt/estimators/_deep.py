@@ -139,7 +139,7 @@ class BaseDeepEstimator(DeepPredictions):
         run_all(self._epochs_of_fit(domains))
 
     def _fitting(self, X, y, **given):
-        """Fit to what ``fit`` is given, yielding the trainer for each epoch that is to be run."""
+        """Fit to what ``fit`` is given, yielding as :meth:`_epochs_of_fit`."""
         self._validate_params()
         self._check_parameters()
         domains = split_domains(self, X, y, **given)
@@ -153,7 +153,10 @@ class BaseDeepEstimator(DeepPredictions):
         """Let callbacks see that a fit is over: here scikit-learn does what is to be done."""
 
     def _epochs_of_fit(self, domains):
-        """Fit, yielding the trainer for each epoch that is to be run."""
+        """Fit, yielding the trainer for each epoch that is to be run.
+
+        Before them, None is yielded once: all is checked, and nothing of an earlier fit gone.
+        """
         domains = self._leave_out_unreadable(domains)
         if self.backbone is None and domains.source.X.ndim == 2:
             warn_of_scales(domains)
@@ -232,6 +235,7 @@ class BaseDeepEstimator(DeepPredictions):
             check_batch_norm(network, criteria, n_samples, self.batch_size)
         trainer = self._make_trainer(first, training, criteria)
         trainer.resume(self._checkpoint_of(first), training.fingerprint)
+        yield None
         # From here on, and not where anything was refused, this is the new fit.
         for name in self._removed_by_fit:
             self.__dict__.pop(name, None)

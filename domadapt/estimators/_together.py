@@ -124,6 +124,7 @@ def _fitting_of(estimator, X, y, given):
 
 
 def _as_one_epoch(fit):
+    yield None
     yield WholeFit(fit)
 
 

@@ -1,13 +1,11 @@
 """Several networks of the same layers as one: their tensors along a first axis."""
 
-import contextlib
 from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call, vmap
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from domadapt.nn.layers import GradientReversal, SplitBatchNorm, is_frozen
 from domadapt.nn.networks import FeatureClassifier
@@ -38,7 +36,6 @@ BY_VMAP = (
     nn.AvgPool2d,
     nn.AdaptiveAvgPool1d,
     nn.AdaptiveAvgPool2d,
-    nn.BatchNorm2d,
 )
 
 
@@ -123,7 +120,7 @@ class Stack:
         for kinds, build in (
             ((nn.Sequential, FeatureClassifier), self._stack_children),
             ((nn.Linear,), self._stack_linear),
-            ((nn.BatchNorm1d,), self._stack_batch_norm),
+            ((nn.BatchNorm1d, nn.BatchNorm2d), self._stack_batch_norm),
             ((SplitBatchNorm,), self._stack_split_batch_norm),
             ((Dropout,), StackedDropout),
             (BY_VMAP, self._stack_by_vmap),
@@ -264,9 +261,9 @@ class StackedBatchNorm(nn.Module):
             self.num_batches_tracked.add_(1)
             if momentum is None:
                 momentum = 1.0 / float(self.num_batches_tracked[0])
-        n_networks, n, n_columns = x.shape
+        n_networks, n, n_columns, *places = x.shape
         out = F.batch_norm(
-            x.transpose(0, 1).reshape(n, n_networks * n_columns),
+            x.transpose(0, 1).reshape(n, n_networks * n_columns, *places),
             _flat(self.running_mean),
             _flat(self.running_var),
             _flat(self.weight),
@@ -275,7 +272,7 @@ class StackedBatchNorm(nn.Module):
             momentum or 0.0,
             self.eps,
         )
-        return out.view(n, n_networks, n_columns).transpose(0, 1)
+        return out.view(n, n_networks, n_columns, *places).transpose(0, 1)
 
 
 def _flat(tensor):
@@ -330,18 +327,4 @@ class Vmapped(nn.Module):
 
     def forward(self, x):
         (layer,) = self.template
-        with _training(layer, self.training):
-            return vmap(lambda tensors, one: functional_call(layer, tensors, (one,)))(
-                self.tensors, x
-            )
-
-
-@contextlib.contextmanager
-def _training(layer, training):
-    """Put a layer in training or evaluation mode for a while; frozen statistics stay."""
-    before = layer.training
-    layer.training = training and not (isinstance(layer, _BatchNorm) and is_frozen(layer))
-    try:
-        yield
-    finally:
-        layer.training = before
+        return vmap(lambda tensors, one: functional_call(layer, tensors, (one,)))(self.tensors, x)

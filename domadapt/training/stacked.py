@@ -46,7 +46,7 @@ def kind_of(trainer):
             [type(task).__name__, vars(task).get("label_smoothing"), vars(task).get("focal_gamma")],
             digest_of({name: value for name, value in labels.items() if value is not None}),
             [trainer.settings.optimizer, len(trainer.rate_factors)],
-            None if step.criteria is None else [len(step.criteria.terms), step.criteria.names],
+            None if step.criteria is None else len(step.criteria.terms),
         ]
     )
 

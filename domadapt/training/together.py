@@ -13,7 +13,7 @@ def run_together(fittings, tell=None, *, strict=False):
     Parameters
     ----------
     fittings : list of generator
-        Each yields its trainer for every epoch that is to be run.
+        Each yields None when it is prepared, then its trainer for every epoch to be run.
     tell : callable or None, default=None
         Called with a line for each fit that is run by itself, which says why.
     strict : bool, default=False
@@ -50,11 +50,13 @@ class _Fits:
 
     def run(self, strict):
         try:
-            for number in range(len(self.fittings)):
-                self._go_on(number)
-                error = self.errors[number]
-                if strict and error is not None:
-                    raise error
+            for _ in ("prepare", "begin"):
+                for number in range(len(self.fittings)):
+                    if self.errors[number] is None:
+                        self._go_on(number)
+                    error = self.errors[number]
+                    if strict and error is not None:
+                        raise error
             while self.waiting:
                 self._run_epochs()
         except BaseException as error:
@@ -72,6 +74,9 @@ class _Fits:
             return
         except Exception as raised:
             self.errors[number] = raised
+            return
+        if trainer is None:
+            # It has only been prepared.
             return
         self.waiting[number] = trainer
         if trainer is not before:
@@ -91,7 +96,7 @@ class _Fits:
 
     def _tell(self, number, reason):
         if self.tell is not None:
-            self.tell(f"Fit {number} runs by itself: {reason}.")
+            self.tell(f"estimators[{number}] is fitted by itself: {reason}.")
 
     def _run_epochs(self):
         """Run an epoch of every fit that waits for one."""
@@ -156,10 +161,10 @@ class _Fits:
     def _end_all(self, error):
         for together in list(self.together):
             self._part(together)
-        for number in list(self.waiting):
-            # Each lets go of what it holds, and raises the error again.
+        for fitting in self.fittings:
+            # Each lets go of what it holds, and raises the error again; some are at their end.
             with contextlib.suppress(BaseException):
-                self.fittings[number].throw(error)
+                fitting.throw(error)
 
 
 def most_at_once(trainer):

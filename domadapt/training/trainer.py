@@ -90,10 +90,11 @@ class Epoch:
 
 
 def run_all(fitting):
-    """Run every epoch for which a fit yields its trainer."""
+    """Run every epoch for which a fit yields its trainer; None is to go on."""
     for trainer in fitting:
         try:
-            trainer.run_epoch()
+            if trainer is not None:
+                trainer.run_epoch()
         except BaseException as error:
             # The fit is to see it where it waits for the epoch.
             fitting.throw(error)
