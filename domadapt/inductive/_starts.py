@@ -115,7 +115,7 @@ def build_from(start, sample, n_outputs, *, keeps_head, n_reinitialised, new_fir
     extractor = as_one_domain(copy.deepcopy(start.extractor))
     first = _renew_first_layer(extractor, sample) if new_first_layer else None
     extractor = move_to(sample, extractor)
-    n_features = count_features(extractor, sample)
+    n_features = count_features(extractor, sample, "the network of source")
     head = mlp_head(n_outputs, in_features=n_features).to(sample)
     network = FeatureClassifier(extractor, head)
     new = set() if first is None else {id(p) for p in first.parameters()}

@@ -6,10 +6,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import _fit_context
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import r2_score
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from domadapt.domains.samples import check_same_length
+from domadapt.domains.scores import accuracy
 from domadapt.estimators._documentation import deep_estimator
 from domadapt.estimators._parameters import Optimizer
 from domadapt.estimators._regressor import BaseDeepRegressor
@@ -145,7 +146,7 @@ class MultiTask(BaseMultiTask):
         scores = {}
         for name, (X, y, weight) in entries.items():
             check_same_length(f"y of task {name!r}", y, "X", _num_samples(X))
-            measure = accuracy_score if name in self.classes_ else r2_score
+            measure = accuracy if name in self.classes_ else r2_score
             scores[name] = float(measure(y, self.predict(X, name), sample_weight=weight))
         return scores
 

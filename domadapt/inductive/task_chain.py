@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from domadapt.domains.samples import check_same_length
+from domadapt.domains.scores import accuracy
 from domadapt.estimators._documentation import deep_estimator
 from domadapt.estimators._parameters import NetworkParameters
 from domadapt.inductive._chain import Chain, check_tasks
@@ -274,7 +274,7 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
             The share of labels that are right.
         """
         check_same_length("y", y, "X", _num_samples(X))
-        return float(accuracy_score(y, self.predict(X, task), sample_weight=sample_weight))
+        return accuracy(y, self.predict(X, task), sample_weight)
 
     def _logits(self, X, task):
         """Return the logits of a task or of all, and their classes."""

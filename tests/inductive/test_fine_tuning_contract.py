@@ -42,6 +42,7 @@ class Flat(nn.Module):
         ({"source": AlignmentClassifier()}, NotFittedError, "AlignmentClassifier is not fitted"),
         ({"source": LogisticRegression()}, TypeError, "source is a LogisticRegression"),
         ({"source": "no_such_file"}, FileNotFoundError, "no_such_file"),
+        ({"source": nn.Linear(5, 4)}, ValueError, "the network of source failed on samples"),
         ({"regularisation": "ewc"}, ValueError, "needs source samples.*source_samples="),
         ({"regularisation": "ewc", "source": Flat()}, ValueError, "backbone predicts nothing"),
         (
