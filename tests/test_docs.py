@@ -282,6 +282,23 @@ def test_the_example_of_self_taught_features_runs(run):
     assert min(map(float, re.findall(r": (0\.\d+)", printed))) > 0.7
 
 
+def test_the_example_of_masked_columns_gains_over_the_source_alone(run):
+    printed = run("examples/self_supervision.py")
+    *plain, masked = map(float, re.findall(r": (\d+\.\d) %", printed))
+    assert len(plain) == 3
+    assert masked > max(plain)
+
+
+def test_the_example_of_loss_balance_finds_the_rare_class_and_the_scale(run):
+    printed = run("examples/loss_balance.py")
+    _, alike, focal, weighted, both = map(float, re.findall(r": (0\.\d{3})\n", printed))
+    assert focal >= alike
+    assert min(weighted, both) > alike + 0.05
+    weights = re.findall(r": (\S+) and (\S+)\n", printed)
+    assert len(weights) == 2
+    assert all(float(task) > 10 * float(criterion) for task, criterion in weights)
+
+
 def test_the_example_of_text_gains_from_both(run):
     printed = run("examples/text_transfer.py")
     few, alone, adapted, both = map(float, re.findall(r": (\d\.\d+)", printed))
