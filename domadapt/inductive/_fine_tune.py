@@ -2,10 +2,14 @@
 
 import numpy as np
 
+from domadapt.domains.cautions import warn
 from domadapt.estimators._classifier import BaseDeepClassifier
 from domadapt.estimators._documentation import deep_estimator
 from domadapt.estimators._regressor import BaseDeepRegressor
 from domadapt.inductive._fine_tuning import FineTuning
+
+# Of standard deviations of the source's values.
+FAR = 10.0
 
 __all__ = ["FineTuneClassifier", "FineTuneRegressor"]
 
@@ -98,7 +102,7 @@ class FineTuneClassifier(FineTuning, BaseDeepClassifier):
         # The classes by name: that they mean the same is for a person to know.
         known = getattr(source, "classes_", None)
         same = known is not None and np.array_equal(known, learnt["fitted"]["classes_"])
-        self._plan.keeps_head = same
+        self._plan.keeps_head = same and self._head_may_stay
         return learnt
 
 
@@ -158,11 +162,27 @@ class FineTuneRegressor(FineTuning, BaseDeepRegressor):
     def _read_labels(self, domains, criteria):
         learnt, source = super()._read_labels(domains, criteria), self._start.estimator
         same = self._start.learns == "values" and source._n_outputs == learnt["n_outputs"]
-        self._plan.keeps_head = same
-        if same:
+        self._plan.keeps_head = same and self._head_may_stay
+        if self._plan.keeps_head:
             # The source's head gives values in these units.
             fitted, labels = learnt["fitted"], learnt["labels"]
+            mean, scale = source.y_mean_.copy(), source.y_scale_.copy()
+            _warn_of_other_units(fitted, mean, scale)
             values = labels * fitted["y_scale_"] + fitted["y_mean_"]
-            fitted |= {"y_mean_": source.y_mean_, "y_scale_": source.y_scale_}
-            learnt["labels"] = (values - source.y_mean_) / source.y_scale_
+            fitted |= {"y_mean_": mean, "y_scale_": scale}
+            learnt["labels"] = (values - mean) / scale
         return learnt
+
+
+def _warn_of_other_units(fitted, mean, scale):
+    """Warn of values that the head of the source is far from."""
+    away = np.abs(fitted["y_mean_"] - mean) / scale
+    wider = fitted["y_scale_"] / scale
+    if max(away.max(), wider.max()) > FAR:
+        worst = int(np.maximum(away, wider).argmax())
+        warn(
+            f"The values to learn have mean {fitted['y_mean_'][worst]:.4g} and standard deviation "
+            f"{fitted['y_scale_'][worst]:.4g}, those of the source {mean[worst]:.4g} and "
+            f"{scale[worst]:.4g}, whose head would have far to go. Bring them to the same units, "
+            "or pass n_reinitialised=1, which draws a head for these."
+        )
