@@ -21,50 +21,11 @@ class FineTuneClassifier(FineTuning, BaseDeepClassifier):
     The network is that of the source, copied. Where the classes are those of the source its head,
     the last layer, stays; for other classes a new one is drawn. ``fit(X, y)`` takes the labelled
     rows of the new task; rows in ``X_target`` are only predicted, as ``transduction_``.
-    Batch normalisation keeps the source's statistics, those of its target where it had one.
-
-    Parameters
-    ----------
-    source : estimator, str, path or nn.Module
-        What to start from, never changed: a fitted deep estimator of domadapt's, classifier or
-        regressor; the file that its ``save`` wrote; or a feature extractor without a head, such as
-        :func:`~domadapt.nn.load_backbone` gives. Layers that take no gradient there are not
-        trained here.
-    strategy : {"full", "head", "gradual", "discriminative"}, default="full"
-        ``"full"`` trains all layers at one rate, ``"head"`` the last layer alone. ``"gradual"``
-        begins with the last layer and goes on to one after the other, the first at half of the
-        training. ``"discriminative"`` trains all, and divides the rate by ``rate_decay`` from
-        layer to layer, from the head to the input. A deep network has six groups of layers. New
-        layers learn at the full rate in any case.
-    rate_decay : float, default=2.6
-        Ratio of the rates of neighbouring groups of layers.
-    regularisation : {"l2_sp", "ewc", "distillation"} or None, default="l2_sp"
-        What keeps the network near the source. ``"l2_sp"`` adds weight / 2 sum_i (w_i - w0_i)^2
-        over the weights that the source has; ``"ewc"`` weight / 2 sum_i F_i (w_i - w0_i)^2 with the
-        diagonal of the Fisher information of the source's task; ``"distillation"`` the
-        cross-entropy, at temperature 2, of the source's outputs for the new rows as they were
-        before training.
-    regularisation_weight : float, default=None
-        What multiplies it; 0 is plain fine-tuning. None stands for 0.1, 100 and 0.3 in this order.
-    source_samples : array-like of shape (n_samples, ...) or dict of str to Tensor, default=None
-        For ``"ewc"``: samples of the source, which need no labels, or the ``fisher_`` of an earlier
-        fit from the same source. A file does not hold them.
-    n_reinitialised : int, default=0
-        The last so many layers, the head being the first of them, are drawn anew.
-    new_first_layer : bool, default=False
-        Draw a first layer for the columns or channels of ``X``, which may then be others than
-        those of the source.
-    compare : bool, default=False
-        Whether the source is of use: half of the rows trains the network, once from the source and
-        once from scratch, and predicts the other half, and the reverse. It costs four fits more. A
-        warning tells where training from scratch is better at the level of 5 %.
+    Batch normalisation keeps the source's statistics, those of its target where it had one; behind
+    layers that are drawn anew it learns statistics of its own.
 
     Attributes
     ----------
-    layer_names_ : list of str
-        What ``transform`` takes for ``layer``.
-    fisher_ : dict of str to Tensor
-        Diagonal of the Fisher information of the source, where ``"ewc"`` needed it.
     comparison_ : dict of str to float
         After ``compare=True``: the accuracies ``fine_tuned`` and ``from_scratch`` on rows held out,
         and the ``p_value`` of the latter being better, by McNemar's exact test.
@@ -112,35 +73,11 @@ class FineTuneRegressor(FineTuning, BaseDeepRegressor):
 
     The network is that of the source, copied. Where the source predicts as many values its head
     stays, and values are learnt in its units, ``y_mean_`` and ``y_scale_``; else a new one is
-    drawn. ``fit(X, y)`` takes the labelled rows of the new task.
-
-    Parameters
-    ----------
-    source : estimator, str, path or nn.Module
-        What to start from, never changed, as in :class:`FineTuneClassifier`.
-    strategy : {"full", "head", "gradual", "discriminative"}, default="full"
-        Which layers are trained at which rate, as in :class:`FineTuneClassifier`.
-    rate_decay : float, default=2.6
-        Ratio of the rates of neighbouring groups of layers.
-    regularisation : {"l2_sp", "ewc", "distillation"} or None, default="l2_sp"
-        What keeps the network near the source, as in :class:`FineTuneClassifier`.
-    regularisation_weight : float, default=None
-        What multiplies it; 0 is plain fine-tuning. None stands for 0.1, 100 and 0.3 in this order.
-    source_samples : array-like of shape (n_samples, ...) or dict of str to Tensor, default=None
-        For ``"ewc"``: samples of the source, or the ``fisher_`` of an earlier fit.
-    n_reinitialised : int, default=0
-        The last so many layers, the head being the first of them, are drawn anew.
-    new_first_layer : bool, default=False
-        Draw a first layer for the columns or channels of ``X``.
-    compare : bool, default=False
-        Whether training from scratch is better on rows held out, at the cost of four fits more.
+    drawn. A warning tells where the values are far from those of the source. ``fit(X, y)`` takes
+    the labelled rows of the new task.
 
     Attributes
     ----------
-    layer_names_ : list of str
-        What ``transform`` takes for ``layer``.
-    fisher_ : dict of str to Tensor
-        Diagonal of the Fisher information of the source, where ``"ewc"`` needed it.
     comparison_ : dict of str to float
         After ``compare=True``: the mean squared errors ``fine_tuned`` and ``from_scratch``, and the
         ``p_value`` of the latter being lower, by Wilcoxon's signed-rank test.

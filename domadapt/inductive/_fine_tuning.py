@@ -19,6 +19,7 @@ from domadapt.estimators._deep import BaseDeepEstimator
 from domadapt.estimators._parameters import FilePath
 from domadapt.inductive._comparison import check_can_compare, compare_with_scratch
 from domadapt.inductive._files import SourceInFile
+from domadapt.inductive._fine_tuning_documentation import ATTRIBUTES, PARAMETERS
 from domadapt.inductive._keeping import L2SP, Distillation, ElasticWeights, diagonal_fisher
 from domadapt.inductive._starts import (
     TwoHeads,
@@ -75,6 +76,8 @@ class FineTuning(SourceInFile):
         "fisher_",
     )
 
+    _shared_parameters: ClassVar[str] = PARAMETERS
+    _shared_attributes: ClassVar[str] = ATTRIBUTES
     # Whether this is the network that a fit is compared with, of which all is drawn anew.
     _from_scratch: ClassVar[bool] = False
 
