@@ -289,3 +289,18 @@ def test_a_fit_that_is_refused_leaves_the_one_before_as_it_was(rows, source, tmp
     clf.save(tmp_path / "model")
     again = domadapt.load(tmp_path / "model")
     np.testing.assert_array_equal(again.predict_proba(Xt), expected)
+
+
+def test_what_is_new_is_free_of_what_keeps_the_source(rows, source):
+    _, _, Xt, yt = rows
+    wide = np.hstack([Xt, Xt])
+    settings = {"regularisation_weight": 1e10, "new_first_layer": True, **SHORT}
+    start = FineTuneClassifier(source, **settings | STILL).fit(wide, yt + 7)
+    clf = FineTuneClassifier(source, **settings).fit(wide, yt + 7)
+    moved = set(tensors(start)) - {
+        n for n, v in tensors(start).items() if torch.allclose(v, tensors(clf)[n], atol=1e-3)
+    }
+    assert moved == {
+        *("feature_extractor.0.weight", "feature_extractor.0.bias"),
+        *("classifier.0.weight", "classifier.0.bias"),
+    }
