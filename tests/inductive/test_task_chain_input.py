@@ -1,5 +1,7 @@
 """What chains of tasks are given: labels, weights and callbacks of every kind."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -121,3 +123,23 @@ def test_importances_follow_to_the_device_and_dtype_of_the_next_task():
     chain.add_fisher("second", {"w": torch.full((2,), 2.0)})
     torch.testing.assert_close(chain.fisher["w"], torch.full((2,), 3.0))
     assert chain.in_fisher == ["first", "second"]
+
+
+def test_a_new_head_is_free_of_what_keeps_the_shared_layers(tasks):
+    X, y = tasks["middle"]
+    clf = TaskChainClassifier("l2_sp", strategy_weight=1e8, **QUICK).fit({"low": tasks["low"]})
+    before = clf.transform(X)
+    clf.set_params(max_epochs=20).fit_next(X, y, name="middle")
+    np.testing.assert_allclose(clf.transform(X), before, atol=1e-2)
+    # At its start a head is right by chance.
+    assert clf.score(X, y, task="middle") > 0.5
+
+
+def test_a_checkpoint_of_a_chain_with_other_importances_is_refused(tasks, tmp_path):
+    clf = TaskChainClassifier(checkpoint=tmp_path / "part", **QUICK).fit({"low": tasks["low"]})
+    other = copy.deepcopy(clf)
+    clf.fit_next(*tasks["middle"], name="middle")
+    other._chain.fisher = {name: 2 * value for name, value in other._chain.fisher.items()}
+    with pytest.raises(ValueError, match="other parameters or data"):
+        other.fit_next(*tasks["middle"], name="middle")
+    assert other.tasks_ == ["low"]
