@@ -383,6 +383,6 @@ def test_chains_of_tasks_are_learnt_by_every_strategy(benchmark, tmp_path, monke
     script.main()
     rows = (tmp_path / "result_weights.md").read_text().splitlines()[2:]
     assert [row.split(" | ")[1:3] for row in rows] == [
-        *(["ewc", "300"], ["l2_sp", "1"], ["distillation", "3"])
+        *(["ewc", "300"], ["l2_sp", "0.1"], ["distillation", "3"])
     ]
     assert rows[2].endswith("diverges |")

@@ -42,7 +42,7 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
         that also reads the earlier columns, which stay as they are: nothing is forgotten, and
         the network grows with the square of the number of tasks.
     strategy_weight : float, default=None
-        The factor :math:`\lambda`. None stands for 300 for ``"ewc"``, 1 for ``"l2_sp"`` and 3
+        The factor :math:`\lambda`. None stands for 300 for ``"ewc"``, 0.1 for ``"l2_sp"`` and 3
         for ``"distillation"``; the other strategies have none.
     validation_fraction : float, default=None
         Share of the samples of each task that are not learnt, and on which the task is scored
