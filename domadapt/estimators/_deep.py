@@ -193,7 +193,7 @@ class BaseDeepEstimator(DeepPredictions):
 
     def _random_numbers(self, seed, reader, samples, criteria):
         """Return what a fit draws from: torch's own generators where modules of others draw."""
-        own = self.backbone is None and (criteria is None or criteria.are_own)
+        own = not self._has_modules_of_others and (criteria is None or criteria.are_own)
         return RandomNumbers(seed, reader.device, lends_global=samples.are_paths or not own)
 
     def _train(self, domains, criteria, reader):

@@ -164,7 +164,8 @@ def deep_estimator(kind: Kind) -> Kind:
     """Declare a deep estimator: its annotated attributes are the keywords of its constructor.
 
     Its docstring gets what all of them share: the parameters and attributes beside those of
-    its own, each with the default of this class, and an example.
+    its own, each with the default of this class, and an example. A family of estimators has
+    more to share as ``_shared_parameters`` and ``_shared_attributes``, which come first.
     """
     declared = estimator(kind)
     declared.__doc__ = _complete(declared)
@@ -175,11 +176,14 @@ def _complete(kind):
     classifies = issubclass(kind, ClassifierMixin)
     names = {f.name for f in fields(kind)}
     text = kind.__doc__.rstrip()
-    shared = _missing(ALIGNMENT + PARAMETERS + OF_CLASSIFIERS, text, names.__contains__)
+    of_family = getattr(kind, "_shared_parameters", "")
+    known = of_family + ALIGNMENT + PARAMETERS + OF_CLASSIFIERS
+    shared = _missing(known, text, names.__contains__)
     text = _extended(text, "Parameters", shared, before=("Attributes", "References", "Examples"))
     aligns = "alignment_weight" in names
+    of_family = getattr(kind, "_shared_attributes", "")
     attributes = _missing(
-        (CLASSES if classifies else VALUES) + ATTRIBUTES,
+        of_family + (CLASSES if classifies else VALUES) + ATTRIBUTES,
         text,
         lambda name: aligns or name not in OF_ALIGNMENT,
     )

@@ -45,7 +45,9 @@ class Chain:
 
     def add_fisher(self, task, fisher):
         """Add the Fisher information of a task."""
-        self.fisher = {n: value + self.fisher.get(n, 0.0) for n, value in fisher.items()}
+        # The device may be another one than that of the tasks before.
+        before = {n: value.to(fisher[n]) for n, value in self.fisher.items()}
+        self.fisher = {n: value + before.get(n, 0.0) for n, value in fisher.items()}
         self.in_fisher.append(task)
 
     def matrix(self, tasks):
