@@ -281,6 +281,8 @@ def test_bad_tasks_are_told_before_training(tasks, error, message):
         ({"task_weights": {"a": 1.0}}, r"no weight for \['b'\]"),
         ({"task_weights": {"a": 1.0, "b": 1.0, "c": 1.0}}, r"task_weights names \['c'\]"),
         ({"task_weights": {"a": 1.0, "b": -1.0}}, "finite numbers of at least 0"),
+        ({"task_weights": {"a": 1.0, "b": np.inf}}, "finite numbers of at least 0"),
+        ({"task_weights": {"a": 0.0, "b": 0.0}}, "at least 0, one of them above"),
         ({"task_weights": {"a": 1, "b": 1}, "loss_weights": "gradnorm"}, "task_weights does not"),
         ({"sharing": "hierarchical", "hidden_layer_sizes": (9,)}, "each of the 2 tasks"),
         ({"sharing": "joint_features", "hidden_layer_sizes": ()}, "joint_features"),
