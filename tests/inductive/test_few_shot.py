@@ -22,6 +22,7 @@ from domadapt.inductive._episodes import (
     QueryEpisodes,
     Residual,
 )
+from domadapt.inputs import reader
 from domadapt.training.orders import Episodes
 
 METHODS = ("prototypes", "maml", "reptile")
@@ -342,3 +343,22 @@ def test_standardised_columns_are_learnt_by_the_default_steps(method):
     new = np.flatnonzero(~many).reshape(8, 30)[:5]
     shots, others = new[:, :5].ravel(), new[:, 5:].ravel()
     assert clf.adapt(X[shots], y[shots]).score(X[others], y[others]) > 0.9
+
+
+@pytest.mark.parametrize("method", ["maml", "reptile"])
+def test_shots_that_come_in_chunks_keep_their_labels(blobs, fitted, method, monkeypatch):
+    X, y = blobs
+    clf = copy.deepcopy(fitted[method])
+    expected = clf.adapt(X[y > 4], y[y > 4]).predict_proba(X)
+    monkeypatch.setattr(reader, "CHUNK_VALUES", 1)
+    found = clf.adapt(X[y > 4], y[y > 4]).predict_proba(X)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf")])
+def test_a_file_of_no_temperature_is_refused(fitted, tmp_path, temperature):
+    clf = copy.deepcopy(fitted["prototypes"])
+    clf.temperature_ = temperature
+    clf.save(tmp_path / "model")
+    with pytest.raises(ValueError, match="does not fit together: the temperature"):
+        domadapt.load(tmp_path / "model")
