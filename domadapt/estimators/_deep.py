@@ -365,6 +365,9 @@ class BaseDeepEstimator(DeepPredictions):
             self.criterion_ = criteria[0] if len(criteria) == 1 else criteria
         try:
             trainer.run(watch, checkpoint, fingerprint, self.verbose)
+        except NonFiniteLossError as error:
+            error.args = (f"{error}{self._further_cause()}",)
+            raise
         finally:
             # Whatever ends the training, an interrupt too.
             self.module_.eval()
@@ -373,6 +376,10 @@ class BaseDeepEstimator(DeepPredictions):
                 self.loss_weights_ = trainer.step.loss_weights.factors().cpu().numpy()
         if trainer.criteria is not None:
             warn_of_idle_criteria(trainer.history, trainer.criteria.names)
+
+    def _further_cause(self):
+        """Return what may be behind a loss that is not finite, beside what is told of any."""
+        return ""
 
     def _run_later(self, stage, training, criteria, watch, checkpoint):
         """Align the domains, or move to the target alone, with the classifier as it is."""

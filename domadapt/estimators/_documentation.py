@@ -156,6 +156,12 @@ EXAMPLE = """>>> from sklearn.datasets import make_blobs
     ((200,), True)"""
 
 
+# The sections that are completed, and those that come after them.
+AFTER = {
+    "Parameters": ("Attributes", "References", "Examples"),
+    "Attributes": ("References", "Examples"),
+}
+
 Kind = TypeVar("Kind", bound=type)
 
 
@@ -164,8 +170,8 @@ def deep_estimator(kind: Kind) -> Kind:
     """Declare a deep estimator: its annotated attributes are the keywords of its constructor.
 
     Its docstring gets what all of them share: the parameters and attributes beside those of
-    its own, each with the default of this class, and an example. A family of estimators has
-    more to share as ``_shared_parameters`` and ``_shared_attributes``, which come first.
+    its own, each with the default of this class, and an example. Those that the docstring of a
+    base has, for a family of estimators, come first.
     """
     declared = estimator(kind)
     declared.__doc__ = _complete(declared)
@@ -176,18 +182,17 @@ def _complete(kind):
     classifies = issubclass(kind, ClassifierMixin)
     names = {f.name for f in fields(kind)}
     text = kind.__doc__.rstrip()
-    of_family = getattr(kind, "_shared_parameters", "")
-    known = of_family + ALIGNMENT + PARAMETERS + OF_CLASSIFIERS
-    shared = _missing(known, text, names.__contains__)
-    text = _extended(text, "Parameters", shared, before=("Attributes", "References", "Examples"))
+    for base in kind.__mro__[1:]:
+        text = _with_sections_of(base, text)
+    shared = _missing(ALIGNMENT + PARAMETERS + OF_CLASSIFIERS, text, names.__contains__)
+    text = _extended(text, "Parameters", shared, before=AFTER["Parameters"])
     aligns = "alignment_weight" in names
-    of_family = getattr(kind, "_shared_attributes", "")
     attributes = _missing(
-        of_family + (CLASSES if classifies else VALUES) + ATTRIBUTES,
+        (CLASSES if classifies else VALUES) + ATTRIBUTES,
         text,
         lambda name: aligns or name not in OF_ALIGNMENT,
     )
-    text = _extended(text, "Attributes", attributes, before=("References", "Examples"))
+    text = _extended(text, "Attributes", attributes, before=AFTER["Attributes"])
     example = EXAMPLE if classifies else OF_REGRESSORS
     if "\n    Examples\n" not in text:
         text = _extended(text, "Examples", example.format(name=kind.__name__), before=())
@@ -196,6 +201,20 @@ def _complete(kind):
         note = rf"(\n    {name} : .*?)(, default=\S+)?(?=\n)"
         text = re.sub(note, rf"\g<1>, default={getattr(kind, name)!r}", text, count=1)
     return text + "\n    "
+
+
+def _with_sections_of(base, text):
+    """Return a docstring with the parameters and attributes that a base's docstring has."""
+    of_base = base.__doc__ or ""
+    if not base.__module__.startswith("domadapt."):
+        return text
+    for section, later in AFTER.items():
+        _, title, content = of_base.partition(f"\n    {section}\n    {'-' * len(section)}\n    ")
+        if title:
+            content = re.split(rf"\n    (?:{'|'.join(later)})\n    ---", content)[0].rstrip()
+            missing = _missing(content, text, bool)
+            text = _extended(text, section, missing, before=later)
+    return text
 
 
 def _missing(texts, docstring, wanted):

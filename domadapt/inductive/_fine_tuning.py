@@ -2,13 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -16,10 +14,8 @@ from domadapt._storage.fingerprints import digest_of
 from domadapt.domains.base import estimator
 from domadapt.domains.splitting import check_samples
 from domadapt.estimators._deep import BaseDeepEstimator
-from domadapt.estimators._parameters import FilePath
 from domadapt.inductive._comparison import check_can_compare, compare_with_scratch
-from domadapt.inductive._files import SourceInFile
-from domadapt.inductive._fine_tuning_documentation import ATTRIBUTES, PARAMETERS
+from domadapt.inductive._fine_tuning_parameters import DEFAULT_WEIGHTS, FineTuningParameters
 from domadapt.inductive._keeping import L2SP, Distillation, ElasticWeights, diagonal_fisher
 from domadapt.inductive._starts import (
     TwoHeads,
@@ -34,50 +30,22 @@ from domadapt.inputs.reader import NUMPY_DTYPES, resolve_device
 from domadapt.nn.layers import extract_features
 from domadapt.nn.networks import FeatureClassifier, training_dtype
 
-# Beside a task loss that is a mean over samples; measured by benchmarks/few_labels.py.
-DEFAULT_WEIGHTS = {"l2_sp": 0.1, "ewc": 100.0, "distillation": 0.3}
 # Of so many source samples the mean hardly differs from that of all.
 FISHER_SAMPLES = 1000
 # Gradual unfreezing reaches the first layer at this share of the training.
 UNFROZEN_AT = 0.5
 
-Source = BaseDeepEstimator | nn.Module | FilePath | None
-
 
 @estimator
-class FineTuning(SourceInFile):
+class FineTuning(FineTuningParameters):
     """Everything of a fine-tuned estimator but what it predicts."""
 
-    source: Source = field(default=None, kw_only=False)
-    strategy: Literal["full", "head", "gradual", "discriminative"] = "full"
-    rate_decay: float = 2.6
-    regularisation: Literal["l2_sp", "ewc", "distillation"] | None = "l2_sp"
-    regularisation_weight: float | None = None
-    source_samples: Any = None
-    n_reinitialised: int = 0
-    new_first_layer: bool = False
-    compare: bool = False
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseDeepEstimator._parameter_constraints,
-        "source": "no_validation",
-        "strategy": [StrOptions({"full", "head", "gradual", "discriminative"})],
-        "rate_decay": [Interval(Real, 1, None, closed="left")],
-        "regularisation": [StrOptions(set(DEFAULT_WEIGHTS)), None],
-        "regularisation_weight": [Interval(Real, 0, None, closed="left"), None],
-        "source_samples": "no_validation",
-        "n_reinitialised": [Interval(Integral, 0, None, closed="left")],
-        "new_first_layer": ["boolean"],
-        "compare": ["boolean"],
-    }
     _removed_by_fit: ClassVar[tuple[str, ...]] = (
         *BaseDeepEstimator._removed_by_fit,
         "comparison_",
         "fisher_",
     )
 
-    _shared_parameters: ClassVar[str] = PARAMETERS
-    _shared_attributes: ClassVar[str] = ATTRIBUTES
     # Whether this is the network that a fit is compared with, of which all is drawn anew.
     _from_scratch: ClassVar[bool] = False
 

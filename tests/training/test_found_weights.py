@@ -169,7 +169,9 @@ def test_gradients_past_the_features_cannot_be_compared(blobs, monkeypatch, alig
     Xs, ys, Xt, _ = blobs
     monkeypatch.setattr(Trainer, "run_epoch", must_not_train)
     clf = AlignmentClassifier(alignment, loss_weights="gradnorm")
-    match = f"'gradnorm' compares gradients at the features, and that of {name} goes past them"
+    match = (
+        f"'gradnorm' compares gradients at the features, and that of {name} goes past them: it runs"
+    )
     with pytest.raises(ValueError, match=match):
         clf.fit(Xs, ys, X_target=Xt)
 

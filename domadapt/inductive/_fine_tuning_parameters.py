@@ -1,6 +1,30 @@
-"""What fine-tuned estimators say of the parameters and attributes that they share."""
+"""The parameters of the fine-tuned estimators, and what their docstrings share."""
 
-PARAMETERS = """source : estimator, str, path or nn.Module
+from dataclasses import field
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
+
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
+
+from domadapt.domains.base import estimator
+from domadapt.estimators._deep import BaseDeepEstimator
+from domadapt.estimators._parameters import FilePath
+from domadapt.inductive._files import SourceInFile
+
+# Beside a task loss that is a mean over samples; measured by benchmarks/few_labels.py.
+DEFAULT_WEIGHTS = {"l2_sp": 0.1, "ewc": 100.0, "distillation": 0.3}
+
+Source = BaseDeepEstimator | nn.Module | FilePath | None
+
+
+@estimator
+class FineTuningParameters(SourceInFile):
+    """What a person sets of a fine-tuned estimator.
+
+    Parameters
+    ----------
+    source : estimator, str, path or nn.Module
         What to start from, never changed: a fitted deep estimator of domadapt's, classifier or
         regressor, of one task; the file that its ``save`` wrote; or a feature extractor without a
         head, such as :func:`~domadapt.nn.load_backbone` gives. Layers that take no gradient there
@@ -35,10 +59,34 @@ PARAMETERS = """source : estimator, str, path or nn.Module
         Whether the source is of use: half of the rows trains the network, once from the source and
         once from scratch, and predicts the other half, and the reverse. It costs four fits more. A
         warning tells where training from scratch is better at the level of 5 %.
-    """
 
-ATTRIBUTES = """layer_names_ : list of str
+    Attributes
+    ----------
+    layer_names_ : list of str
         What ``transform`` takes for ``layer``.
     fisher_ : dict of str to Tensor
         Diagonal of the Fisher information of the source, where ``"ewc"`` needed it.
     """
+
+    source: Source = field(default=None, kw_only=False)
+    strategy: Literal["full", "head", "gradual", "discriminative"] = "full"
+    rate_decay: float = 2.6
+    regularisation: Literal["l2_sp", "ewc", "distillation"] | None = "l2_sp"
+    regularisation_weight: float | None = None
+    source_samples: Any = None
+    n_reinitialised: int = 0
+    new_first_layer: bool = False
+    compare: bool = False
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseDeepEstimator._parameter_constraints,
+        "source": "no_validation",
+        "strategy": [StrOptions({"full", "head", "gradual", "discriminative"})],
+        "rate_decay": [Interval(Real, 1, None, closed="left")],
+        "regularisation": [StrOptions(set(DEFAULT_WEIGHTS)), None],
+        "regularisation_weight": [Interval(Real, 0, None, closed="left"), None],
+        "source_samples": "no_validation",
+        "n_reinitialised": [Interval(Integral, 0, None, closed="left")],
+        "new_first_layer": ["boolean"],
+        "compare": ["boolean"],
+    }
