@@ -7,8 +7,6 @@ import os
 import pickle
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +70,7 @@ def draw_images(folder):
 
 
 @pytest.fixture(scope="session")
-def together(folder, request):
+def together(folder, untrained_fork, request):
     """What each of two processes found, in their order."""
     if not (distributed.is_available() and distributed.is_gloo_available()):
         pytest.skip("this torch cannot let processes talk on the CPU")
@@ -81,7 +79,7 @@ def together(folder, request):
             # The same in all worker processes: each of them collects all tests.
             names = names_of(request.session.items)
             (folder / "names.json").write_text(json.dumps(names))
-            run_two_processes(folder)
+            run_two_processes(folder, untrained_fork)
             (folder / "done").touch()
     return [torch.load(folder / f"results {p}.pt") for p in range(two.N_PROCESSES)]
 
@@ -102,22 +100,14 @@ def write_features(folder):
         np.savez(folder / f"{name}.npz", X=X.astype(np.float32), y=y)
 
 
-def run_two_processes(folder):
+def run_two_processes(folder, untrained_fork):
     with socket.socket() as one, socket.socket() as other:
         for free in (one, other):
             free.bind(("127.0.0.1", 0))
         ports = [str(free.getsockname()[1]) for free in (one, other)]
     write_features(folder / "features")
-    package = str(Path(domadapt.__file__).parents[1])
-    done = subprocess.run(
-        [sys.executable, HERE / "two_processes.py", folder, *ports],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=400,
-        env={**os.environ, "PYTHONPATH": package, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stdout
+    status, printed = untrained_fork.run(two.run_both, folder, *ports, timeout=400)
+    assert status == 0, printed
 
 
 def assert_equal(first, second):
