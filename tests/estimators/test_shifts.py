@@ -236,7 +236,7 @@ def with_columns_that_move(n_rows, *, target, seed):
 def fit_and_score(estimator, weight, batch_norm, seed):
     Xs, ys = with_columns_that_move(200, target=False, seed=seed)
     Xt, yt = with_columns_that_move(300, target=True, seed=seed + 100)
-    settings = {"hidden_layer_sizes": (128,), "max_epochs": 80, "batch_size": 100}
+    settings = {"hidden_layer_sizes": (128,), "max_epochs": 30, "batch_size": 100}
     settings |= {"optimizer": "adam", "learning_rate": 1e-2, "batch_norm": batch_norm}
     reg = estimator(alignment_weight=weight, random_state=seed, **settings)
     return reg.fit(Xs, ys, X_target=Xt).score(Xt, yt)
