@@ -9,7 +9,6 @@ from run_folders import SETTINGS, Page, make_details, make_result, make_run, pag
 
 from domadapt.experiments.report import write_report
 
-
 # Two pairs and two methods; drawing is what takes long.
 SMALL = {"pairs": SETTINGS["pairs"][:2], "methods": ["source", "dan"]}
 
