@@ -203,6 +203,14 @@ def run(monkeypatch, capsys):
     return run
 
 
+@pytest.mark.usefixtures("short_fits")
+def test_the_example_of_a_chain_runs(run):
+    printed = run("examples/chain_of_tasks.py")
+    assert len(re.findall(r"7 to 9 +(\d\.\d+) ", printed)) == 4
+
+
+# On the same digits as in tests/inductive/test_task_chain.py.
+@pytest.mark.many
 def test_the_example_of_a_chain_keeps_the_first_task(run):
     printed = run("examples/chain_of_tasks.py")
     first = re.findall(r"7 to 9 +(\d\.\d+) ", printed)
@@ -256,6 +264,14 @@ def test_the_example_without_a_source_gains_from_both_ways(run):
     assert min(statistics, trained) > before
 
 
+@pytest.mark.usefixtures("short_fits")
+def test_the_example_of_regression_runs(run):
+    printed = run("examples/regression.py")
+    assert len(re.findall(r"target -?\d+\.\d+", printed)) == 4
+
+
+# On values as in tests/estimators/test_shifts.py, by the same estimators.
+@pytest.mark.many
 def test_the_example_of_regression_gains(run):
     printed = run("examples/regression.py")
     alone, *aligned = map(float, re.findall(r"target (-?\d+\.\d+)", printed))

@@ -141,19 +141,19 @@ OF_ALIGNMENT = ("criterion_", "transduction_")
 OF_REGRESSORS = """>>> import numpy as np
     >>> from domadapt import {name}
     >>> rng = np.random.default_rng(0)
-    >>> Xs, Xt = rng.normal(size=(300, 5)), rng.normal(size=(300, 5)) + [0, 0, 2, 2, 2]
+    >>> Xs, Xt = rng.normal(size=(150, 5)), rng.normal(size=(150, 5)) + [0, 0, 2, 2, 2]
     >>> ys, yt = Xs[:, 0] + Xs[:, 1], Xt[:, 0] + Xt[:, 1]
     >>> reg = {name}(random_state=0).fit(Xs, ys, X_target=Xt)
     >>> reg.transduction_.shape, bool(reg.score(Xt, yt) > 0.9)
-    ((300,), True)"""
+    ((150,), True)"""
 
 EXAMPLE = """>>> from sklearn.datasets import make_blobs
     >>> from domadapt import {name}
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> Xs, ys = make_blobs(100, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(100, centers=[[2, 4], [8, 4]], random_state=1)
     >>> clf = {name}(random_state=0).fit(Xs, ys, X_target=Xt)
     >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)"""
+    ((100,), True)"""
 
 
 # The sections that are completed, and those that come after them.
