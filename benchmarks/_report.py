@@ -31,6 +31,28 @@ def _processor():
     return platform.processor()
 
 
+def read_kept(path, settings, is_new):
+    """Return the cells of a result file that are not measured anew, and where they were made.
+
+    A processor changes accuracies by rounding alone, so the file may hold cells of several.
+    """
+    if not Path(path).is_file():
+        return [], []
+    report = json.loads(Path(path).read_text())
+    if any(report[key] != settings[key] for key in settings.keys() - {"hardware"}):
+        raise SystemExit(f"{path} was made with other versions or seeds: run all methods.")
+    processors = report["hardware"]["processor"].split(", and ")
+    return [cell for cell in report["cells"] if not is_new(cell)], processors
+
+
+def keep_others(output, settings, chosen):
+    """Return the cells of all methods but some, and name in the settings where they were made."""
+    kept, processors = read_kept(f"{output}.json", settings, lambda cell: cell["method"] in chosen)
+    processors = dict.fromkeys([*processors, settings["hardware"]["processor"]])
+    settings["hardware"]["processor"] = ", and ".join(processors)
+    return kept
+
+
 def write_json(path, content):
     """Write a result file."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -9,15 +9,18 @@ the episodes of all cells of a row.
 """
 
 import argparse
+import itertools
 import os
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
-from _report import environment, write_json
+from _plain_models import TREES, harmed, plain_models
+from _report import environment, keep_others, write_json
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from domadapt.inductive import FewShotClassifier
@@ -36,14 +39,18 @@ PAIRS = [
     ("photographs", OFFICE + "webcam", OFFICE + "amazon"),
 ]
 NEW_CLASSES = [(0, 1, 2, 3, 4), (5, 6, 7, 8, 9)]
-NAMES = {
+METHODS = {
     "shots": "logistic regression on the shots, standardised by them",
     "many": "the same, standardised by the rows of the many classes",
+    "trees": "extra trees on the shots",
     "plain": "class means of the columns (`max_epochs=0`)",
     "prototypes": '`"prototypes"`',
     "maml": '`"maml"`',
     "reptile": '`"reptile"`',
 }
+
+# What a person can train from the shots.
+PLAIN = ("shots", "many", "trees")
 
 
 def read(name):
@@ -61,25 +68,35 @@ def episodes(y, classes, n, rng):
         yield shots, np.concatenate(queries)
 
 
-def one(pair, classes, n):
-    """Return the accuracy of everyone on the episodes of a cell."""
-    (X_many, y_many), (X, y) = map(read, pair)
-    known = ~np.isin(y_many, classes)
-    learners = {"plain": {"max_epochs": 0}} | {
+def learners(X_many, y_many, chosen):
+    """Return what learns from shots, by name."""
+    scaler = StandardScaler().fit(X_many)
+    linear = LogisticRegression(max_iter=300)
+    known = make_pipeline(FrozenEstimator(scaler), linear)
+    found = {
+        "shots": make_pipeline(StandardScaler(), linear).fit,
+        "many": known.fit,
+        "trees": plain_models()[TREES].fit,
+    }
+    settings = {"plain": {"max_epochs": 0}} | {
         method: {"method": method} for method in ("prototypes", "maml", "reptile")
     }
-    fitted = {
-        name: FewShotClassifier(random_state=0, **settings).fit(X_many[known], y_many[known])
-        for name, settings in learners.items()
-    }
-    scaler = StandardScaler().fit(X_many[known])
-    accuracies = {name: [] for name in NAMES}
+    for name in settings.keys() & set(chosen):
+        clf = FewShotClassifier(random_state=0, **settings[name])
+        found[name] = clf.fit(X_many, y_many).adapt
+    return {name: found[name] for name in chosen}
+
+
+def one(pair, classes, n, chosen):
+    """Return accuracies on the episodes of a cell, by name."""
+    (X_many, y_many), (X, y) = map(read, pair)
+    known = ~np.isin(y_many, classes)
+    learning = learners(X_many[known], y_many[known], chosen)
+    accuracies = {name: [] for name in chosen}
     for shots, queries in episodes(y, classes, n, np.random.default_rng(0)):
-        for name, fit_scaler in (("shots", StandardScaler().fit(X[shots])), ("many", scaler)):
-            clf = LogisticRegression(max_iter=300).fit(fit_scaler.transform(X[shots]), y[shots])
-            accuracies[name].append(clf.score(fit_scaler.transform(X[queries]), y[queries]))
-        for name, clf in fitted.items():
-            accuracies[name].append(clf.adapt(X[shots], y[shots]).score(X[queries], y[queries]))
+        for name, learn in learning.items():
+            score = learn(X[shots], y[shots]).score(X[queries], y[queries])
+            accuracies[name].append(round(float(score), 4))
     return accuracies
 
 
@@ -91,43 +108,52 @@ def described(values):
 
 def text_of(cells):
     """Return the table as Markdown."""
-    rows: dict[str, list] = {}
+    rows: dict[str, dict] = {}
+    means: dict[str, list] = {}
     for cell in cells:
         where = "within a domain" if cell["pair"][0] == cell["pair"][1] else "across domains"
-        rows.setdefault(f"{cell['set']}, {where}", []).append(cell["accuracies"])
-    lines = ["| | " + " | ".join(rows) + " |", "|---|" + "---|" * len(rows)]
-    for name, title in NAMES.items():
-        means = [described(np.concatenate([c[name] for c in of_row])) for of_row in rows.values()]
-        lines.append(f"| {title} | {' | '.join(means)} |")
-    for rival in ("shots", "many"):
+        of_row = rows.setdefault(f"{cell['set']}, {where}", {})
+        of_row.setdefault(cell["method"], []).append(cell["accuracies"])
+        means.setdefault(cell["method"], []).append(np.mean(cell["accuracies"]))
+    lines = ["| | " + " | ".join([*rows, "harmed cells"]) + " |", "|---" * (len(rows) + 2) + "|"]
+    counts = harmed(means, PLAIN)
+    for name, title in METHODS.items():
+        texts = [described(np.concatenate(of_row[name])) for of_row in rows.values()]
+        lines.append(f"| {title} | {' | '.join(texts)} | {counts[name]} |")
+    titles = {
+        "shots": METHODS["shots"],
+        "many": "standardised by the many",
+        "trees": METHODS["trees"],
+    }
+    for rival, title in titles.items():
         gains = [
-            np.concatenate([np.subtract(c["prototypes"], c[rival]) for c in of_row])
+            np.concatenate(np.subtract(of_row["prototypes"], of_row[rival]))
             for of_row in rows.values()
         ]
-        title = NAMES["shots"] if rival == "shots" else "standardised by the many"
-        lines.append(f"| prototypes less {title} | {' | '.join(map(described, gains))} |")
+        lines.append(f"| prototypes less {title} | {' | '.join(map(described, gains))} | |")
     return "\n".join([*lines, ""])
 
 
 def main():
+    """Run all cells, and write the result files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument(
+        "--methods", nargs="*", choices=METHODS, default=list(METHODS), help="keep those of others"
+    )
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/few_shot"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    cells, start = [], time.process_time()
-    for kind, *pair in PAIRS:
-        for classes in NEW_CLASSES:
-            found = one(pair, classes, arguments.episodes)
-            print(pair, classes, {n: described(v) for n, v in found.items()}, flush=True)
-            found = {name: np.round(values, 4).tolist() for name, values in found.items()}
-            cells.append({"set": kind, "pair": pair, "new": classes, "accuracies": found})
-            # What was measured is there, whatever ends the run.
-            seconds = round(time.process_time() - start)
-            report = {"environment": environment(), "cpu_seconds": seconds, "cells": cells}
-            write_json(arguments.output.with_suffix(".json"), report)
-            arguments.output.with_suffix(".md").write_text(text_of(cells))
+    settings = environment() | {"episodes": arguments.episodes}
+    cells = keep_others(arguments.output, settings, arguments.methods)
+    for (kind, *pair), classes in itertools.product(PAIRS, NEW_CLASSES):
+        found = one(pair, classes, arguments.episodes, arguments.methods)
+        print(pair, classes, {n: described(v) for n, v in found.items()}, flush=True)
+        cell = {"set": kind, "pair": pair, "new": classes}
+        cells += [cell | {"method": n, "accuracies": v} for n, v in found.items()]
+    write_json(f"{arguments.output}.json", settings | {"cells": cells})
+    Path(f"{arguments.output}.md").write_text(text_of(cells))
 
 
 if __name__ == "__main__":

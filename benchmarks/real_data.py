@@ -12,7 +12,6 @@ labels are used for the scores in the last columns and nothing else.
 
 import argparse
 import itertools
-import json
 import os
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from _accuracy_tables import (
     summaries,
     table_of_pairs,
 )
-from _report import environment, write_json
+from _report import environment, read_kept, write_json
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler, normalize
@@ -123,20 +122,6 @@ def report_of(cells, seeds):
     for name in sorted(names(cells, "set")):
         parts += [f"### {name}", table_of_pairs(cells, name)]
     return "\n\n".join(parts) + "\n"
-
-
-def read_kept(path, settings, is_new):
-    """Return the cells of a result file that are not measured anew, and where they were made.
-
-    A processor changes accuracies by rounding alone, so the file may hold cells of several.
-    """
-    if not Path(path).is_file():
-        return [], []
-    report = json.loads(Path(path).read_text())
-    if any(report[key] != settings[key] for key in ("versions", "seeds")):
-        raise SystemExit(f"{path} was made with other versions or seeds: run all methods.")
-    processors = report["hardware"]["processor"].split(", and ")
-    return [cell for cell in report["cells"] if not is_new(cell)], processors
 
 
 def main():

@@ -10,13 +10,15 @@ domain. Target labels are used for the accuracy and nothing else. Some eight min
 """
 
 import argparse
+import functools
 import itertools
 import os
 from pathlib import Path
 
 import numpy as np
 import torch
-from _report import environment, write_json
+from _plain_models import harmed, plain_models
+from _report import environment, keep_others, write_json
 from real_data import load_pairs
 
 from domadapt import AlignmentClassifier
@@ -30,6 +32,8 @@ PLAIN = {
     "target in batch statistics only": {"alignment": None, "batch_norm": "per_domain"},
     "DANN": {"alignment": "dann"},
 }
+# Of the source alone: what a person can train without the target.
+SOURCE_ONLY = ["source only", *plain_models()]
 ON_IMAGES = PLAIN | {
     "rotation": {"alignment": SelfSupervised("rotation")},
     "jigsaw": {"alignment": SelfSupervised("jigsaw")},
@@ -38,6 +42,7 @@ ON_IMAGES = PLAIN | {
 ON_VECTORS = PLAIN | {
     "masked columns": {"alignment": SelfSupervised("masked_columns")},
 }
+METHODS = [*SOURCE_ONLY, *(name for name in ON_IMAGES | ON_VECTORS if name not in SOURCE_ONLY)]
 PEOPLE = {("people_a", "people_b"), ("people_b", "people_c")}
 
 
@@ -62,18 +67,33 @@ def tasks(root):
             yield "wisdm_activity", pair, ON_VECTORS
 
 
-def run(name, pair, methods, seed):
-    """Fit the methods to one pair of domains with one seed."""
+def run(name, pair, methods, seed, chosen):
+    """Fit the chosen methods to one pair of domains with one seed."""
     source, target, Xs, ys, Xt, yt = pair
     cells = []
-    for method, parameters in methods.items():
-        settings = IMAGES if Xs.ndim > 2 else {}
-        clf = AlignmentClassifier(**parameters, **settings, random_state=seed)
-        score = 100 * clf.fit(Xs, ys, X_target=Xt).score(Xt, yt)
+    settings = IMAGES if Xs.ndim > 2 else {}
+    fits = {
+        method: functools.partial(network, Xs, ys, Xt, parameters | settings, seed)
+        for method, parameters in methods.items()
+    }
+    for title, clf in plain_models(seed).items():
+        fits[title] = functools.partial(on_vectors, clf, Xs, ys, Xt)
+    for method in [method for method in METHODS if method in fits and method in chosen]:
+        score = 100 * np.mean(fits[method]() == yt)
         cell = {"set": name, "source": source, "target": target, "method": method, "seed": seed}
         cells.append(cell | {"score": round(float(score), 2)})
         print(*cells[-1].values(), flush=True)
     return cells
+
+
+def network(Xs, ys, Xt, parameters, seed):
+    """Return what a network predicts on the target."""
+    return AlignmentClassifier(**parameters, random_state=seed).fit(Xs, ys, X_target=Xt).predict(Xt)
+
+
+def on_vectors(clf, Xs, ys, Xt):
+    """Return what a plain model of the source predicts on the target."""
+    return clf.fit(Xs.reshape(len(Xs), -1), ys).predict(Xt.reshape(len(Xt), -1))
 
 
 def report_of(cells, seeds):
@@ -82,12 +102,16 @@ def report_of(cells, seeds):
     for name in dict.fromkeys(cell["set"] for cell in cells):
         own = [cell for cell in cells if cell["set"] == name]
         pairs = list(dict.fromkeys((cell["source"], cell["target"]) for cell in own))
-        heads = [name, *(f"{source} to {target}" for source, target in pairs), "mean"]
+        titles = (f"{source} to {target}" for source, target in pairs)
+        heads = [name, *titles, "mean", "harmed targets"]
         lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-        for method in dict.fromkeys(cell["method"] for cell in own):
-            scores = np.array([_scores(own, method, pair) for pair in pairs])
-            texts = [f"{row.mean():.1f} ({np.ptp(row):.1f})" for row in scores]
-            lines.append("| " + " | ".join([method, *texts, f"{scores.mean():.1f}"]) + " |")
+        shown = sorted({cell["method"] for cell in own}, key=METHODS.index)
+        scores = {m: np.array([_scores(own, m, pair) for pair in pairs]) for m in shown}
+        counts = harmed({m: found.mean(1) for m, found in scores.items()}, SOURCE_ONLY)
+        for method, found in scores.items():
+            texts = [f"{row.mean():.1f} ({np.ptp(row):.1f})" for row in found]
+            texts += [f"{found.mean():.1f}", counts[method]]
+            lines.append("| " + " | ".join([method, *texts]) + " |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
@@ -102,19 +126,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", default=os.environ.get("DOMADAPT_DATA"))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--methods", nargs="*", choices=METHODS, default=METHODS, help="keep the results of others"
+    )
     parser.add_argument("--output", help="where to write .json and .md, without the ending")
     arguments = parser.parse_args()
     if not arguments.root:
         parser.error("name the data folder with --root or the variable DOMADAPT_DATA")
     torch.set_num_threads(1)
-    cells = []
+    settings = environment() | {"seeds": arguments.seeds}
+    cells = keep_others(arguments.output, settings, arguments.methods) if arguments.output else []
     for seed in range(arguments.seeds):
         for task in tasks(arguments.root):
-            cells += run(*task, seed)
+            cells += run(*task, seed, arguments.methods)
     report = report_of(cells, arguments.seeds)
     print(report)
     if arguments.output:
-        settings = environment() | {"seeds": arguments.seeds}
         write_json(f"{arguments.output}.json", settings | {"cells": cells})
         Path(f"{arguments.output}.md").write_text(report)
 

@@ -11,6 +11,8 @@ default.
 """
 
 import argparse
+import functools
+import itertools
 import os
 import time
 import warnings
@@ -18,13 +20,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _report import environment, write_json
+from _plain_models import harmed, plain_models
+from _report import environment, keep_others, write_json
 from sklearn.preprocessing import StandardScaler
 
 from domadapt.inductive import MultiTaskClassifier
 
 N_TESTED = 1000
 ALONE, ONE_MODEL = "each task alone", "one model of all rows"
+NETWORK = "network"
 WAYS = {
     "hard": {},
     "hard, then alone": {"then_alone": True},
@@ -39,6 +43,12 @@ WAYS = {
     "joint features, 0.001": {"sharing": "joint_features", "sharing_weight": 0.001},
     "joint features, 0.01": {"sharing": "joint_features", "sharing_weight": 0.01},
 }
+
+# Models that know of one task, or of none.
+PLAIN = [
+    f"{where}, {title}" for where in (ALONE, ONE_MODEL) for title in (NETWORK, *plain_models())
+]
+METHODS = [*PLAIN, *WAYS]
 
 
 def read(name):
@@ -102,59 +112,76 @@ def together(train, test, seed, settings):
     return MultiTaskClassifier(random_state=seed, **settings).fit(train).score(test)
 
 
-def apart(train, test, seed):
-    """Return the accuracy on each task of an estimator of its own."""
-    scores = {}
-    for name, task in train.items():
-        scores |= together({name: task}, {name: test[name]}, seed, {})
-    return scores
+def network(X, y, seed):
+    """Return a network that knows of one task."""
+    clf = MultiTaskClassifier(random_state=seed).fit({"one": (X, y)})
+    return lambda X, y: clf.score({"one": (X, y)})["one"]
 
 
-def pooled(train, test, seed):
-    """Return the accuracy on each task of one classifier that knows no tasks."""
+def plain(title, X, y, seed):
+    """Return what scores rows with a plain model."""
+    return network(X, y, seed) if title == NETWORK else plain_models(seed)[title].fit(X, y).score
+
+
+def apart(train, test, seed, title):
+    """Return the accuracy on each task of a model of its own."""
+    return {name: plain(title, *task, seed)(*test[name]) for name, task in train.items()}
+
+
+def pooled(train, test, seed, title):
+    """Return the accuracy on each task of one model that knows no tasks."""
     X, y = (np.concatenate(values) for values in zip(*train.values(), strict=True))
-    one = MultiTaskClassifier(random_state=seed).fit({"all": (X, y)})
-    return {name: one.score({"all": task})["all"] for name, task in test.items()}
+    score = plain(title, X, y, seed)
+    return {name: score(*task) for name, task in test.items()}
 
 
-def cells_of(name, seed):
-    """Return the accuracies of every way on one draw of a set."""
+def cells_of(name, seed, chosen):
+    """Return the accuracies of the chosen ways on one draw of a set."""
     train, test = scaled(*SETS[name](seed))
-    ways = {ALONE: lambda: apart(train, test, seed)}
-    if name == "activities":
-        ways[ONE_MODEL] = lambda: pooled(train, test, seed)
+    ways = {}
+    for title in (NETWORK, *plain_models()):
+        ways[f"{ALONE}, {title}"] = functools.partial(apart, train, test, seed, title)
+        if name == "activities":
+            ways[f"{ONE_MODEL}, {title}"] = functools.partial(pooled, train, test, seed, title)
     for way, settings in WAYS.items():
-        ways[way] = lambda settings=settings: together(train, test, seed, settings)
+        ways[way] = functools.partial(together, train, test, seed, settings)
     cells = []
-    for way, fit in ways.items():
+    for way in [way for way in METHODS if way in ways and way in chosen]:
         start = time.process_time()
-        scores = {task: round(100 * value, 2) for task, value in fit().items()}
+        scores = {task: round(100 * value, 2) for task, value in ways[way]().items()}
         seconds = round(time.process_time() - start, 2)
-        cells.append({"set": name, "seed": seed, "way": way, "scores": scores, "seconds": seconds})
+        cell = {"set": name, "seed": seed, "method": way, "scores": scores}
+        cells.append(cell | {"seconds": seconds})
         print(cells[-1], flush=True)
     return cells
 
 
-def text_of(report):
-    """Return the tables of a report in Markdown."""
-    parts = []
-    for name in SETS:
-        cells = [cell for cell in report["cells"] if cell["set"] == name]
-        tasks = list(cells[0]["scores"])
-        lines = [["", *tasks, "mean", "to alone", "s"]]
-        alone = None
-        for way in dict.fromkeys(cell["way"] for cell in cells):
-            own = [cell for cell in cells if cell["way"] == way]
-            scores = np.array([[cell["scores"][task] for task in tasks] for cell in own])
-            alone = scores if alone is None else alone
-            gains = (scores - alone).mean(1)
-            error = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
-            means = [f"{value:.1f}" for value in (*scores.mean(0), scores.mean())]
-            gain = "" if way == ALONE else f"{gains.mean():+.1f} ± {error:.1f}"
-            seconds = np.mean([cell["seconds"] for cell in own])
-            lines.append([way, *means, gain, f"{seconds:.1f}"])
-        parts.append(f"## {name.capitalize()}\n\n{markdown(lines)}\n")
-    return "\n".join(parts)
+def text_of(cells):
+    """Return the tables of all cells in Markdown."""
+    cells = sorted(cells, key=lambda cell: (METHODS.index(cell["method"]), cell["seed"]))
+    return "\n".join(
+        f"## {name.capitalize()}\n\n{markdown(lines_of([c for c in cells if c['set'] == name]))}\n"
+        for name in SETS
+    )
+
+
+def lines_of(cells):
+    """Return the lines of the table of a set."""
+    tasks, by_way = list(cells[0]["scores"]), {}
+    for cell in cells:
+        by_way.setdefault(cell["method"], []).append([cell["scores"][task] for task in tasks])
+    means = {way: np.mean(scores, axis=0) for way, scores in by_way.items()}
+    counts = harmed(means, [way for way in PLAIN if way in means])
+    alone = np.array(by_way[f"{ALONE}, {NETWORK}"])
+    lines = [["", *tasks, "mean", "to the network alone", "harmed tasks", "s"]]
+    for way, scores in by_way.items():
+        gains = (np.array(scores) - alone).mean(1)
+        error = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
+        texts = [f"{value:.1f}" for value in (*means[way], means[way].mean())]
+        gain = "" if way == f"{ALONE}, {NETWORK}" else f"{gains.mean():+.1f} ± {error:.1f}"
+        seconds = np.mean([cell["seconds"] for cell in cells if cell["method"] == way])
+        lines.append([way, *texts, gain, counts[way], f"{seconds:.1f}"])
+    return lines
 
 
 def markdown(lines):
@@ -166,18 +193,21 @@ def markdown(lines):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--methods", nargs="*", choices=METHODS, default=METHODS, help="keep the results of others"
+    )
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/several_tasks"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    report = {"environment": environment(), "cells": []}
-    for name in SETS:
-        for seed in range(arguments.seeds):
-            report["cells"] += cells_of(name, seed)
-    text = text_of(report)
+    settings = environment() | {"seeds": arguments.seeds}
+    cells = keep_others(arguments.output, settings, arguments.methods)
+    for name, seed in itertools.product(SETS, range(arguments.seeds)):
+        cells += cells_of(name, seed, arguments.methods)
+    text = text_of(cells)
     print(text)
-    write_json(arguments.output.with_suffix(".json"), report)
-    arguments.output.with_suffix(".md").write_text(text)
+    write_json(f"{arguments.output}.json", settings | {"cells": cells})
+    Path(f"{arguments.output}.md").write_text(text)
 
 
 if __name__ == "__main__":

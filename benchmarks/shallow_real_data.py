@@ -19,10 +19,10 @@ import numpy as np
 import ot
 import torch
 from _accuracy_tables import HEADS, KINDS, VALUES, kind_of, of_kind
-from _report import environment, write_json
+from _report import environment, read_kept, write_json
 from _shallow_tables import shallow_summary
 from joblib import Parallel, delayed
-from real_data import find_sets, read_kept
+from real_data import find_sets
 from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils import get_tags
 

@@ -380,6 +380,7 @@ WHOLE = {
     "transferability": lambda: stored("transferability"),
     "self-supervision": lambda: stored("self_supervision"),
     "task chain": lambda: stored("task_chain"),
+    "chain weights": lambda: stored("task_chain_weights"),
     "few labels": lambda: stored("few_labels"),
     "few shots": lambda: stored("few_shot"),
     "self-taught": lambda: stored("self_taught"),

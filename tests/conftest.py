@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forks import Untrained
 from sklearn.datasets import make_blobs
 from threadpoolctl import threadpool_limits
 
@@ -39,6 +40,30 @@ def pytest_collection_modifyitems(items):
             item.add_marker(no_cuda)
         if item.get_closest_marker("data") and not os.environ.get("DOMADAPT_DATA"):
             item.add_marker(no_data)
+
+
+UNTRAINED = pytest.StashKey()
+
+
+def pytest_collection_finish(session):
+    """Fork a process for what trains elsewhere, before a test trains in this one."""
+    asked = any("untrained_fork" in getattr(item, "fixturenames", ()) for item in session.items)
+    if asked and hasattr(os, "fork"):
+        session.config.stash[UNTRAINED] = Untrained()
+
+
+def pytest_unconfigure(config):
+    """Leave no process behind."""
+    if UNTRAINED in config.stash:
+        config.stash[UNTRAINED].end()
+
+
+@pytest.fixture(scope="session")
+def untrained_fork(pytestconfig):
+    """A process in which nothing was trained, to run functions in forks of it."""
+    if UNTRAINED not in pytestconfig.stash:
+        pytest.skip("processes cannot be forked here")
+    return pytestconfig.stash[UNTRAINED]
 
 
 @pytest.fixture

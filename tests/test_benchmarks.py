@@ -376,3 +376,13 @@ def test_chains_of_tasks_are_learnt_by_every_strategy(benchmark, tmp_path, monke
     last = [c for c in cells if c["strategy"] == "progressive"]
     assert [c["first"] for c in last] == [c["first after all"] for c in last]
     assert "MNIST, then USPS, one layer." in output.with_suffix(".md").read_text()
+    monkeypatch.setattr(script, "NETWORKS", {"one layer": script.NETWORKS["one layer"]})
+    monkeypatch.setattr(script, "FACTORS", (1.0, 1e6))
+    monkeypatch.setattr(script, "SWEEP_SEEDS", (10,))
+    monkeypatch.setattr(sys, "argv", ["task_chain.py", "--sweep", "--output", str(output)])
+    script.main()
+    rows = (tmp_path / "result_weights.md").read_text().splitlines()[2:]
+    assert [row.split(" | ")[1:3] for row in rows] == [
+        *(["ewc", "300"], ["l2_sp", "0.1"], ["distillation", "3"])
+    ]
+    assert rows[2].endswith("diverges |")

@@ -130,7 +130,7 @@ def short_fits(monkeypatch):
         few["steps_per_epoch"] = min(settings["steps_per_epoch"], 3)
         return TrainingSettings(**{**settings, **few})
 
-    monkeypatch.setattr("domadapt.estimators._deep.TrainingSettings", short)
+    monkeypatch.setattr("domadapt.estimators._stages.TrainingSettings", short)
 
 
 def words(text):
@@ -203,6 +203,14 @@ def run(monkeypatch, capsys):
     return run
 
 
+@pytest.mark.usefixtures("short_fits")
+def test_the_example_of_a_chain_runs(run):
+    printed = run("examples/chain_of_tasks.py")
+    assert len(re.findall(r"7 to 9 +(\d\.\d+) ", printed)) == 4
+
+
+# On the same digits as in tests/inductive/test_task_chain.py.
+@pytest.mark.many
 def test_the_example_of_a_chain_keeps_the_first_task(run):
     printed = run("examples/chain_of_tasks.py")
     first = re.findall(r"7 to 9 +(\d\.\d+) ", printed)
@@ -256,6 +264,14 @@ def test_the_example_without_a_source_gains_from_both_ways(run):
     assert min(statistics, trained) > before
 
 
+@pytest.mark.usefixtures("short_fits")
+def test_the_example_of_regression_runs(run):
+    printed = run("examples/regression.py")
+    assert len(re.findall(r"target -?\d+\.\d+", printed)) == 4
+
+
+# On values as in tests/estimators/test_shifts.py, by the same estimators.
+@pytest.mark.many
 def test_the_example_of_regression_gains(run):
     printed = run("examples/regression.py")
     alone, *aligned = map(float, re.findall(r"target (-?\d+\.\d+)", printed))
@@ -280,6 +296,23 @@ def test_the_example_of_few_shots_is_not_below_the_shots_alone(run):
 def test_the_example_of_self_taught_features_runs(run):
     printed = run("examples/self_taught.py")
     assert min(map(float, re.findall(r": (0\.\d+)", printed))) > 0.7
+
+
+def test_the_example_of_masked_columns_gains_over_the_source_alone(run):
+    printed = run("examples/self_supervision.py")
+    *plain, masked = map(float, re.findall(r": (\d+\.\d) %", printed))
+    assert len(plain) == 3
+    assert masked > max(plain)
+
+
+def test_the_example_of_loss_balance_finds_the_rare_class_and_the_scale(run):
+    printed = run("examples/loss_balance.py")
+    _, alike, focal, weighted, both = map(float, re.findall(r": (0\.\d{3})\n", printed))
+    assert focal >= alike
+    assert min(weighted, both) > alike + 0.05
+    weights = re.findall(r": (\S+) and (\S+)\n", printed)
+    assert len(weights) == 2
+    assert all(float(task) > 10 * float(criterion) for task, criterion in weights)
 
 
 def test_the_example_of_text_gains_from_both(run):

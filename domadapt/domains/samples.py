@@ -124,7 +124,9 @@ def check_classes(y, *, weighted):
     """Return the labels of source samples, if there are two classes of them at least."""
     y = column_or_1d(y, warn=True)
     _check_kinds(y)
-    y = check_array(_plain(y), ensure_2d=False, ensure_min_samples=0, dtype=None, input_name="y")
+    y = check_array(
+        plain_labels(y), ensure_2d=False, ensure_min_samples=0, dtype=None, input_name="y"
+    )
     check_classification_targets(y)
     classes = np.unique(y)
     if len(classes) < 2:
@@ -183,7 +185,7 @@ def check_values(y, name="y"):
     return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
 
-def _plain(y):
+def plain_labels(y):
     """Return numbers that were objects because of what stood beside them as numbers."""
     if y.dtype == object and (numbers := np.array(y.tolist())).dtype.kind in "biuf":
         return numbers

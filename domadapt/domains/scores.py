@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from domadapt.domains.labels import has_label
-from domadapt.domains.samples import check_same_length
+from domadapt.domains.samples import check_same_length, plain_labels
 
 
 class ClassifierScore(ClassifierMixin):
@@ -41,7 +41,7 @@ class ClassifierScore(ClassifierMixin):
             If no label is known.
         """
         true, predicted, weight = _to_score(self, X, y, sample_weight, sample_domain)
-        return float(accuracy_score(true, predicted, sample_weight=weight))
+        return accuracy(true, predicted, weight)
 
 
 class RegressorScore(RegressorMixin):
@@ -75,6 +75,12 @@ class RegressorScore(RegressorMixin):
         """
         true, predicted, weight = _to_score(self, X, y, sample_weight, sample_domain)
         return float(r2_score(true, predicted, sample_weight=weight))
+
+
+def accuracy(y, predicted, sample_weight=None):
+    """Return the share of labels that are right; numbers may be objects, as ``fit`` takes them."""
+    y = plain_labels(np.asarray(y))
+    return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
 
 def _to_score(estimator, X, y, sample_weight, sample_domain):

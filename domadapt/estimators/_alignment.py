@@ -131,7 +131,8 @@ def check_loss_weights(criteria, loss_weights):
     if loss_weights == "gradnorm" and unfit:
         raise ValueError(
             "loss_weights='gradnorm' compares gradients at the features, and that of "
-            f"{unfit[0]} goes past them. Use 'uncertainty' or 'fixed'."
+            f"{unfit[0]} goes past them: it runs the feature extractor on samples by itself. "
+            "Use loss_weights='uncertainty' or 'fixed'."
         )
 
 

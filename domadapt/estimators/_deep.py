@@ -210,7 +210,7 @@ class BaseDeepEstimator(DeepPredictions):
 
     def _random_numbers(self, seed, reader, samples, criteria):
         """Return what a fit draws from: torch's own generators where modules of others draw."""
-        own = self.backbone is None and (criteria is None or criteria.are_own)
+        own = not self._has_modules_of_others and (criteria is None or criteria.are_own)
         return RandomNumbers(seed, reader.device, lends_global=samples.are_paths or not own)
 
     def _train(self, domains, criteria, reader):
@@ -367,6 +367,9 @@ class BaseDeepEstimator(DeepPredictions):
             self.criterion_ = criteria[0] if len(criteria) == 1 else criteria
         try:
             yield from trainer.epochs(watch, checkpoint, fingerprint, self.verbose)
+        except NonFiniteLossError as error:
+            error.args = (f"{error}{self._further_cause()}",)
+            raise
         finally:
             # Whatever ends the training, an interrupt too.
             self.module_.eval()
@@ -375,6 +378,10 @@ class BaseDeepEstimator(DeepPredictions):
                 self.loss_weights_ = trainer.step.loss_weights.factors().cpu().numpy()
         if trainer.criteria is not None:
             warn_of_idle_criteria(trainer.history, trainer.criteria.names)
+
+    def _further_cause(self):
+        """Return what may be behind a loss that is not finite, beside what is told of any."""
+        return ""
 
     def _run_later(self, stage, training, criteria, watch, checkpoint):
         """Align the domains, or move to the target alone, with the classifier as it is."""

@@ -141,20 +141,26 @@ OF_ALIGNMENT = ("criterion_", "transduction_")
 OF_REGRESSORS = """>>> import numpy as np
     >>> from domadapt import {name}
     >>> rng = np.random.default_rng(0)
-    >>> Xs, Xt = rng.normal(size=(300, 5)), rng.normal(size=(300, 5)) + [0, 0, 2, 2, 2]
+    >>> Xs, Xt = rng.normal(size=(150, 5)), rng.normal(size=(150, 5)) + [0, 0, 2, 2, 2]
     >>> ys, yt = Xs[:, 0] + Xs[:, 1], Xt[:, 0] + Xt[:, 1]
     >>> reg = {name}(random_state=0).fit(Xs, ys, X_target=Xt)
     >>> reg.transduction_.shape, bool(reg.score(Xt, yt) > 0.9)
-    ((300,), True)"""
+    ((150,), True)"""
 
 EXAMPLE = """>>> from sklearn.datasets import make_blobs
     >>> from domadapt import {name}
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> Xs, ys = make_blobs(100, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(100, centers=[[2, 4], [8, 4]], random_state=1)
     >>> clf = {name}(random_state=0).fit(Xs, ys, X_target=Xt)
     >>> clf.transduction_.shape, bool(clf.score(Xt, yt) > 0.9)
-    ((200,), True)"""
+    ((100,), True)"""
 
+
+# The sections that are completed, and those that come after them.
+AFTER = {
+    "Parameters": ("Attributes", "References", "Examples"),
+    "Attributes": ("References", "Examples"),
+}
 
 Kind = TypeVar("Kind", bound=type)
 
@@ -164,7 +170,8 @@ def deep_estimator(kind: Kind) -> Kind:
     """Declare a deep estimator: its annotated attributes are the keywords of its constructor.
 
     Its docstring gets what all of them share: the parameters and attributes beside those of
-    its own, each with the default of this class, and an example.
+    its own, each with the default of this class, and an example. Those that the docstring of a
+    base has, for a family of estimators, come first.
     """
     declared = estimator(kind)
     declared.__doc__ = _complete(declared)
@@ -175,15 +182,17 @@ def _complete(kind):
     classifies = issubclass(kind, ClassifierMixin)
     names = {f.name for f in fields(kind)}
     text = kind.__doc__.rstrip()
+    for base in kind.__mro__[1:]:
+        text = _with_sections_of(base, text)
     shared = _missing(ALIGNMENT + PARAMETERS + OF_CLASSIFIERS, text, names.__contains__)
-    text = _extended(text, "Parameters", shared, before=("Attributes", "References", "Examples"))
+    text = _extended(text, "Parameters", shared, before=AFTER["Parameters"])
     aligns = "alignment_weight" in names
     attributes = _missing(
         (CLASSES if classifies else VALUES) + ATTRIBUTES,
         text,
         lambda name: aligns or name not in OF_ALIGNMENT,
     )
-    text = _extended(text, "Attributes", attributes, before=("References", "Examples"))
+    text = _extended(text, "Attributes", attributes, before=AFTER["Attributes"])
     example = EXAMPLE if classifies else OF_REGRESSORS
     if "\n    Examples\n" not in text:
         text = _extended(text, "Examples", example.format(name=kind.__name__), before=())
@@ -192,6 +201,20 @@ def _complete(kind):
         note = rf"(\n    {name} : .*?)(, default=\S+)?(?=\n)"
         text = re.sub(note, rf"\g<1>, default={getattr(kind, name)!r}", text, count=1)
     return text + "\n    "
+
+
+def _with_sections_of(base, text):
+    """Return a docstring with the parameters and attributes that a base's docstring has."""
+    of_base = base.__doc__ or ""
+    if not base.__module__.startswith("domadapt."):
+        return text
+    for section, later in AFTER.items():
+        _, title, content = of_base.partition(f"\n    {section}\n    {'-' * len(section)}\n    ")
+        if title:
+            content = re.split(rf"\n    (?:{'|'.join(later)})\n    ---", content)[0].rstrip()
+            missing = _missing(content, text, bool)
+            text = _extended(text, section, missing, before=later)
+    return text
 
 
 def _missing(texts, docstring, wanted):

@@ -46,6 +46,11 @@ class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trainin
         """
         return self._by_domain(lambda features: features, self._samples(X), sample_domain)
 
+    @property
+    def _has_modules_of_others(self):
+        """Whether the network holds layers that are not domadapt's own."""
+        return getattr(self, "backbone", None) is not None
+
     def _samples(self, X):
         check_is_fitted(self)
         return check_samples(self, X, self._sample_shape)

@@ -146,11 +146,13 @@ def _build_module(estimator, info, device):
     batch_norm = estimator.batch_norm
     if batch_norm == "auto":
         batch_norm = info["attributes"]["batch_norm_"]
-    # Without a backbone a network takes its sizes from shapes alone.
-    built_on = torch.device("meta") if backbone is None else device
+    # Layers of our own take their sizes from shapes alone. Those of others may need numbers, and
+    # hold some that no file has.
+    of_others = estimator._has_modules_of_others
+    built_on = device if of_others else torch.device("meta")
     sample = torch.zeros((2, *info["input_shape"]), device=built_on, dtype=DTYPES[info["dtype"]])
     with (
-        RandomNumbers(0, torch.device("cpu"), lends_global=backbone is not None).drawn(),
+        RandomNumbers(0, torch.device("cpu"), lends_global=of_others).drawn(),
         built_on if built_on.type == "meta" else contextlib.nullcontext(),
     ):
         if estimator.freeze:

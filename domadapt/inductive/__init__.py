@@ -1,9 +1,8 @@
 """The neighbours of adaptation: fine-tuning, several tasks, chains of tasks, few shots."""
 
-from typing import Any
-
 from domadapt.inductive._fine_tune import FineTuneClassifier, FineTuneRegressor
 from domadapt.inductive._forgetting import ForgettingTable
+from domadapt.inductive._kinds import KINDS as KINDS
 from domadapt.inductive.few_shot import FewShotClassifier
 from domadapt.inductive.multi_task import MultiTaskClassifier, MultiTaskRegressor
 from domadapt.inductive.self_taught import SelfTaughtFeatures
@@ -17,16 +16,6 @@ from domadapt.inductive.transferability import (
     negative_conditional_entropy,
     transferability_table,
 )
-
-# The estimators here that can be read from files, by name.
-KINDS: dict[str, Any] = {
-    "FewShotClassifier": FewShotClassifier,
-    "FineTuneClassifier": FineTuneClassifier,
-    "FineTuneRegressor": FineTuneRegressor,
-    "MultiTaskClassifier": MultiTaskClassifier,
-    "MultiTaskRegressor": MultiTaskRegressor,
-    "TaskChainClassifier": TaskChainClassifier,
-}
 
 __all__ = [
     "FewShotClassifier",

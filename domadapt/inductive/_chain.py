@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
+from domadapt.domains.explanations import explained
 from domadapt.domains.samples import check_same_length
 from domadapt.domains.splitting import check_samples, split_domains
 
@@ -44,7 +45,9 @@ class Chain:
 
     def add_fisher(self, task, fisher):
         """Add the Fisher information of a task."""
-        self.fisher = {n: value + self.fisher.get(n, 0.0) for n, value in fisher.items()}
+        # The device may be another one than that of the tasks before.
+        before = {n: value.to(fisher[n]) for n, value in self.fisher.items()}
+        self.fisher = {n: value + before.get(n, 0.0) for n, value in fisher.items()}
         self.in_fisher.append(task)
 
     def matrix(self, tasks):
@@ -140,7 +143,7 @@ def _check_samples(what, probe, X, shape):
         return split_domains(probe, X, filler).source.X.shape[1:]
     except (TypeError, ValueError) as error:
         hint = "" if shape is None else " All tasks of a chain need the same columns."
-        raise _told(what, error, hint) from error
+        raise _told(what, explained("X", X, error), hint) from error
 
 
 def _told(what, error, hint=""):

@@ -20,7 +20,7 @@ from domadapt.nn.layers import extract_features
 from domadapt.nn.networks import FeatureClassifier, mlp_head, stack_layers
 
 # Multiplies what keeps earlier tasks, where strategy_weight is None.
-WEIGHTS = {"ewc": 300.0, "l2_sp": 1.0, "distillation": 3.0}
+WEIGHTS = {"ewc": 300.0, "l2_sp": 0.1, "distillation": 3.0}
 
 
 class BaseTaskChain(BaseDeepClassifier):

@@ -10,7 +10,7 @@ from torch import nn
 
 from domadapt.estimators._building import DEEP, read_estimator
 from domadapt.estimators._deep import BaseDeepEstimator
-from domadapt.estimators._encoding import decode_backbone, encode
+from domadapt.estimators._encoding import decode_backbone, encode, is_lacking
 from domadapt.estimators._state import encode_fitted
 from domadapt.inductive._starts import Start, read_start
 
@@ -20,6 +20,7 @@ SOURCE, FISHER = "source.", "fisher."
 class SourceInFile(BaseDeepEstimator):
     """Saving and reading of an estimator whose parameter ``source`` is a fitted one."""
 
+    _start: Any
     # The fine-tuned estimators themselves, which may be sources too.
     _fine_tuned: ClassVar[dict[str, type]] = {}
     source: Any
@@ -33,6 +34,10 @@ class SourceInFile(BaseDeepEstimator):
 
     def _kinds(self):
         return DEEP | self._fine_tuned
+
+    @property
+    def _has_modules_of_others(self):
+        return self._start.has_modules_of_others
 
     def _to_file(self):
         super()._to_file()
@@ -60,18 +65,24 @@ class SourceInFile(BaseDeepEstimator):
         self._start = self._restored_start(parts[SOURCE], info)
         if self.source is None:
             self.source = self._start.estimator or self._start.backbone
-        is_own = isinstance(self.source, nn.Module) and info["source"] is None
-        super()._restore(parts[""], info, has_own_backbone=is_own)
+        of_others = self._start.has_modules_of_others
+        super()._restore(parts[""], info, has_own_backbone=of_others)
         if parts[FISHER]:
             self.fisher_ = {n: v.to(self.module_.device) for n, v in parts[FISHER].items()}
 
     def _restored_start(self, tensors, info):
         saved = info["source"]
-        if saved is None:
+        was_given = self.source is not None and encode(self.source) != info["parameters"]["source"]
+        if saved is None or was_given:
             return read_start(self.source, self._kinds())
         if "backbone" in saved:
             backbone = decode_backbone(saved, contextlib.nullcontext())
             backbone.lost_weights = backbone.pretrained
             return Start(None, backbone)
         given = {} if self.device == "auto" else {"device": self.device}
+        if is_lacking(backbone := saved["parameters"].get("backbone")):
+            raise ValueError(
+                f"its source was fitted with backbone={backbone['lacking']}, which the file cannot "
+                "hold. Pass the source, such as a fitted estimator: load(path, source=...)."
+            )
         return Start(read_estimator("source", tensors, saved, given, self._kinds()), None)

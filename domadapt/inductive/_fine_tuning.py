@@ -2,13 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -16,13 +14,13 @@ from domadapt._storage.fingerprints import digest_of
 from domadapt.domains.base import estimator
 from domadapt.domains.splitting import check_samples
 from domadapt.estimators._deep import BaseDeepEstimator
-from domadapt.estimators._parameters import FilePath
 from domadapt.inductive._comparison import check_can_compare, compare_with_scratch
-from domadapt.inductive._files import SourceInFile
+from domadapt.inductive._fine_tuning_parameters import DEFAULT_WEIGHTS, FineTuningParameters
 from domadapt.inductive._keeping import L2SP, Distillation, ElasticWeights, diagonal_fisher
 from domadapt.inductive._starts import (
     TwoHeads,
     build_from,
+    check_can_be_drawn,
     groups_of,
     has_one_layer,
     read_start,
@@ -32,42 +30,16 @@ from domadapt.inputs.reader import NUMPY_DTYPES, resolve_device
 from domadapt.nn.layers import extract_features
 from domadapt.nn.networks import FeatureClassifier, training_dtype
 
-# Beside a task loss that is a mean over samples; measured by benchmarks/few_labels.py.
-DEFAULT_WEIGHTS = {"l2_sp": 0.1, "ewc": 100.0, "distillation": 0.3}
 # Of so many source samples the mean hardly differs from that of all.
 FISHER_SAMPLES = 1000
 # Gradual unfreezing reaches the first layer at this share of the training.
 UNFROZEN_AT = 0.5
 
-Source = BaseDeepEstimator | nn.Module | FilePath | None
-
 
 @estimator
-class FineTuning(SourceInFile):
+class FineTuning(FineTuningParameters):
     """Everything of a fine-tuned estimator but what it predicts."""
 
-    source: Source = field(default=None, kw_only=False)
-    strategy: Literal["full", "head", "gradual", "discriminative"] = "full"
-    rate_decay: float = 2.6
-    regularisation: Literal["l2_sp", "ewc", "distillation"] | None = "l2_sp"
-    regularisation_weight: float | None = None
-    source_samples: Any = None
-    n_reinitialised: int = 0
-    new_first_layer: bool = False
-    compare: bool = False
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseDeepEstimator._parameter_constraints,
-        "source": "no_validation",
-        "strategy": [StrOptions({"full", "head", "gradual", "discriminative"})],
-        "rate_decay": [Interval(Real, 1, None, closed="left")],
-        "regularisation": [StrOptions(set(DEFAULT_WEIGHTS)), None],
-        "regularisation_weight": [Interval(Real, 0, None, closed="left"), None],
-        "source_samples": "no_validation",
-        "n_reinitialised": [Interval(Integral, 0, None, closed="left")],
-        "new_first_layer": ["boolean"],
-        "compare": ["boolean"],
-    }
     _removed_by_fit: ClassVar[tuple[str, ...]] = (
         *BaseDeepEstimator._removed_by_fit,
         "comparison_",
@@ -148,9 +120,15 @@ class FineTuning(SourceInFile):
         start = read_start(self.source, self._kinds())
         reader = self._reader(resolve_device(self.device), training_dtype(start.extractor))
         self._check_start(start, domains, reader)
+        before = {name: self.__dict__.get(name) for name in ("_start", "module_")}
         self._start, self._plan = start, Plan()
         try:
             yield from self._train(domains, None, reader)
+        except BaseException:
+            if self.__dict__.get("module_") is before["module_"]:
+                # Refused: what was fitted before still stands.
+                self._start = before["_start"]
+            raise
         finally:
             for parameter in self.__dict__.pop("_plan").held:
                 parameter.requires_grad_(True)
@@ -162,6 +140,7 @@ class FineTuning(SourceInFile):
         source, came = start.estimator, domains.source.X.shape[1:]
         if self.compare:
             check_can_compare(self, domains)
+            check_can_be_drawn(start.extractor)
         if source is not None and not self.new_first_layer and came != source._sample_shape:
             sample = reader.sample(domains.source)
             if sample.ndim != 4 or not takes(start, sample):
@@ -187,14 +166,14 @@ class FineTuning(SourceInFile):
                 "which it cannot take: new_first_layer=True. Use 'l2_sp'."
             )
 
+    @property
+    def _head_may_stay(self):
+        """Whether the head is to be that of the source, where it learns the same."""
+        return not (self.n_reinitialised or self._from_scratch)
+
     def _resolved_batch_norm(self, *, aligns):
         """Return None: the one domain keeps the statistics of the source's network."""
         return None
-
-    def _random_numbers(self, seed, reader, samples, criteria):
-        numbers = super()._random_numbers(seed, reader, samples, criteria)
-        numbers.lends_global |= self._start.draws_globally
-        return numbers
 
     def _make_network(self, sample, n_outputs, backbone, batch_norm):
         """Return the network, and None: the source is no backbone with a rate of its own."""
@@ -231,10 +210,12 @@ class FineTuning(SourceInFile):
     def _hold_still(self, network):
         """Let what is not to be trained take no gradient, until the fit ends."""
         trained = [p for p in network.parameters() if p.requires_grad]
-        held = [] if self._from_scratch else _scales_of_batch_norm(network)
+        free = {id(p) for p in self._plan.new.values()}
+        held = _scales_of_batch_norm(network)
         if self.strategy == "head":
-            free = {id(p) for p in [*self._plan.new.values(), *network.classifier.parameters()]}
-            held = [p for p in trained if id(p) not in free]
+            free |= {id(p) for p in network.classifier.parameters()}
+            held = trained
+        held = [p for p in held if id(p) not in free]
         self._plan.held = [p for p in held if p.requires_grad]
         for parameter in self._plan.held:
             parameter.requires_grad_(False)
@@ -266,13 +247,22 @@ class FineTuning(SourceInFile):
         """Return the Fisher information of the source's parameters, by their names."""
         source, given = self._start.estimator, self.source_samples
         if not isinstance(given, dict):
-            samples = check_samples(source, given, source._sample_shape)
+            try:
+                samples = check_samples(source, given, source._sample_shape)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"source_samples: {error}") from error
             rows = np.linspace(0, len(samples) - 1, min(len(samples), FISHER_SAMPLES))
             samples = samples.subset(rows.astype(np.int64))
+            # As the source read them.
+            reader = source._reader(reader.device, reader.dtype)
             network = self._start.network_like(reader.sample(samples))
             return diagonal_fisher(network, reader.stream(samples), learns=self._start.learns)
-        sizes = {name: p.shape for name, p in source.module_.named_parameters()}
-        unfit = [name for name, value in given.items() if sizes.get(name) != value.shape]
+        sizes = {name: p.shape for name, p in self._start.network().named_parameters()}
+        unfit = [
+            name
+            for name, value in given.items()
+            if not isinstance(value, torch.Tensor) or sizes.get(name) != value.shape
+        ]
         if unfit or not given:
             raise ValueError(
                 f"source_samples holds Fisher information that is not of this source: {unfit}. "

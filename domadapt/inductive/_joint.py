@@ -40,6 +40,7 @@ class MultiTaskParameters(NetworkParameters):
     task_weights: Mapping[str, float] | None = None
     then_alone: bool = False
     label_smoothing: float = 0.1
+    focal_gamma: float = 0.0
     batch_norm: Literal["joint"] | None = None
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -51,6 +52,7 @@ class MultiTaskParameters(NetworkParameters):
         "task_weights": [Mapping, None],
         "then_alone": ["boolean"],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "focal_gamma": [Interval(Real, 0, None, closed="left")],
         "batch_norm": [StrOptions({"joint"}), None],
     }
 
@@ -65,6 +67,7 @@ class BaseMultiTask(MultiTaskParameters, BaseDeepEstimator):
     alone_history_: dict[str, list[float]]
     # What reads the labels of each task and decides by its outputs; an estimator without network.
     _learners: dict[str, Any]
+    y_mean_: dict[str, np.ndarray]
     _apart: bool
 
     def _check_parameters(self):
@@ -86,6 +89,7 @@ class BaseMultiTask(MultiTaskParameters, BaseDeepEstimator):
             return AlignmentClassifier(
                 alignment=None,
                 label_smoothing=self.label_smoothing,
+                focal_gamma=self.focal_gamma,
                 image_loader=self.image_loader,
             )
         return AlignmentRegressor(alignment=None, image_loader=self.image_loader)
@@ -171,13 +175,28 @@ class BaseMultiTask(MultiTaskParameters, BaseDeepEstimator):
             weights = GivenWeights(check_task_weights(self.task_weights, names))
         else:
             weights = LOSS_WEIGHTS[self.loss_weights](len(names))
-        strength = STRENGTHS.get(self.sharing)
-        if self.sharing_weight is not None:
-            strength = self.sharing_weight
-        penalty = penalty_of(self.sharing, training.network, strength)
+        penalty = penalty_of(self.sharing, training.network, self._strength)
         if penalty is not None:
             weights = Penalised(weights, penalty)
         return weights.to(training.reader.device, training.reader.dtype)
+
+    @property
+    def _strength(self):
+        """What multiplies the penalty, or None where there is none."""
+        if self.sharing_weight is not None:
+            return self.sharing_weight
+        return STRENGTHS.get(self.sharing)
+
+    def _further_cause(self):
+        causes = ""
+        if self.y_mean_ and self.optimizer == "sgd":
+            causes += (
+                f" Or the squared error of {list(self.y_mean_)} is more than optimizer='sgd' can "
+                "follow: use MultiTaskRegressor, or optimizer='adam' with learning_rate=1e-3."
+            )
+        if self._strength:
+            causes += f" Or sharing_weight={self._strength:g} is too high."
+        return causes
 
     def _stages_of_fit(self, learnt, criteria):
         alone = self.then_alone and len(learnt["learners"]) > 1

@@ -179,7 +179,8 @@ class Distillation(Keeping):
 
     With q the outputs recorded before training and z those of now, both divided by the
     temperature T, the loss is the mean over samples of -sum_c softmax(q / T)_c log softmax(z /
-    T)_c; for values it is the mean squared error.
+    T)_c, as Li and Hoiem have it: nothing makes up for the gradient, which falls with the square
+    of T, but the weight. For values it is the mean squared error.
 
     Parameters
     ----------
@@ -266,8 +267,7 @@ def diagonal_fisher(network, batches, *, learns="classes"):
     [1.0, 1.0]
     """
     values = {n: p.detach() for n, p in network.named_parameters() if p.requires_grad}
-    fixed = {n: v.detach() for n, v in network.state_dict(keep_vars=True).items()}
-    per_sample = vmap(grad(_output_of, argnums=0), in_dims=(None, None, None, 0, None, None))
+    per_sample = vmap(grad(_output_of, argnums=0), in_dims=(None, None, 0, None, None))
     n_rows = max(1, N_NUMBERS // max(1, sum(v.numel() for v in values.values())))
     total, n_samples = {n: torch.zeros_like(v) for n, v in values.items()}, 0
     was_training = network.training
@@ -279,7 +279,7 @@ def diagonal_fisher(network, batches, *, learns="classes"):
                     outputs = network(rows)
                 weights = outputs.softmax(1) if learns == "classes" else torch.ones_like(outputs)
                 for column in range(outputs.shape[1]):
-                    gradients = per_sample(values, fixed, network, rows, column, learns)
+                    gradients = per_sample(values, network, rows, column, learns)
                     for name, gradient in gradients.items():
                         squares = gradient.square().flatten(1)
                         total[name] += (weights[:, column] @ squares).view_as(total[name])
@@ -289,7 +289,7 @@ def diagonal_fisher(network, batches, *, learns="classes"):
     return {name: value / n_samples for name, value in total.items()}
 
 
-def _output_of(values, fixed, network, sample, column, learns):
+def _output_of(values, network, sample, column, learns):
     """Return the log-probability of a class, or one value, for one sample."""
-    outputs = functional_call(network, fixed | values, (sample[None],))[0]
+    outputs = functional_call(network, values, (sample[None],))[0]
     return (outputs.log_softmax(0) if learns == "classes" else outputs)[column]

@@ -30,6 +30,19 @@ class TaskDomains(Domains):
     learners: dict[str, Any] = field(default_factory=dict)
 
 
+def _split(name, learner, X, y, weight):
+    """Return the samples and labels of a task."""
+    try:
+        return split_domains(learner, X, y, sample_weight=weight)
+    except ValueError as error:
+        if "Unknown label type: continuous" not in str(error):
+            raise
+        raise ValueError(
+            "y holds numbers that are no classes. To learn them as values pass learns="
+            f"{{{name!r}: 'values'}}, else round them."
+        ) from error
+
+
 def of_tasks(by_task, learners):
     """Return labelled samples by task as one object."""
     first = next(iter(by_task.values()))
@@ -51,8 +64,8 @@ def read_tasks(estimator, tasks):
     by_task, learners = {}, {}
     for name, (X, y, weight) in entries.items():
         learners[name] = estimator._learner(kinds[name])
-        split = told(name, split_domains)
-        by_task[name] = split(learners[name], X, y, sample_weight=weight)
+        split = told(name, _split)
+        by_task[name] = split(name, learners[name], X, y, weight)
         _check_same_columns(name, by_task, learners)
     first = next(iter(learners.values()))
     for attribute in ("n_features_in_", "feature_names_in_"):
@@ -60,6 +73,16 @@ def read_tasks(estimator, tasks):
         if hasattr(first, attribute):
             setattr(estimator, attribute, getattr(first, attribute))
     return of_tasks(by_task, learners)
+
+
+def check_alone(estimator, method, tasks, too_many):
+    """Raise a TypeError where samples and labels came by themselves, and no dict of tasks."""
+    if too_many:
+        raise TypeError(
+            f"{type(estimator).__name__}.{method} takes one dict of tasks, and {1 + len(too_many)} "
+            "arguments came. Pass samples and labels of each task by its name: "
+            "{'digit': (X1, y1), 'parity': (X2, y2)}."
+        )
 
 
 def entries_of(estimator, tasks):
@@ -108,11 +131,10 @@ def told(name, function):
 
 def check_known(parameter, names, tasks):
     """Raise a ValueError where names are not those of tasks."""
+    tasks = list(tasks)
     unknown = [name for name in names if name not in tasks]
     if unknown:
-        raise ValueError(
-            f"{parameter} names {unknown}, which is no task. The tasks are {list(tasks)}."
-        )
+        raise ValueError(f"{parameter} names {unknown}, which is no task. The tasks are {tasks}.")
 
 
 def _kinds_of(estimator, tasks):

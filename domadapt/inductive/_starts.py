@@ -13,7 +13,6 @@ from torch import nn
 from domadapt._storage.files import read_tensors
 from domadapt.domains.base import MODEL
 from domadapt.estimators._building import read_estimator
-from domadapt.estimators._deep import BaseDeepEstimator
 from domadapt.nn.layers import SplitBatchNorm
 from domadapt.nn.networks import FeatureClassifier, count_features, mlp_head, move_to
 from domadapt.nn.random_numbers import draw_weights, make_layer
@@ -21,14 +20,18 @@ from domadapt.nn.random_numbers import draw_weights, make_layer
 # Rates change from group to group of layers: a deep backbone has no more of them than these.
 MOST_GROUPS = 6
 WITH_WEIGHTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-WAY_OUT = "Pass a fitted estimator, the path of a file that save wrote, or a backbone."
+WAY_OUT = (
+    "Pass a fitted estimator of one task, the path of a file that its save wrote, or a feature "
+    "extractor, such as the module_.feature_extractor of any deep estimator."
+)
 
 
 @dataclass(frozen=True)
 class Start:
     """A source that can be started from: a fitted estimator, or a backbone without a head."""
 
-    estimator: BaseDeepEstimator | None
+    # A deep estimator, or None.
+    estimator: Any
     backbone: nn.Module | None
 
     @property
@@ -47,14 +50,18 @@ class Start:
         return None if self.estimator is None else self.estimator._learns
 
     @property
-    def draws_globally(self):
-        """Whether modules of others, which draw from torch's generators, may be in it."""
-        return self.estimator is None or getattr(self.estimator, "backbone", None) is not None
+    def has_modules_of_others(self):
+        """Whether layers that are not domadapt's own may be in it."""
+        return self.estimator is None or self.estimator._has_modules_of_others
+
+    def network(self):
+        """Return a copy of the source's network, which normalises as its target was."""
+        network = FeatureClassifier(self.extractor, self.head)
+        return as_one_domain(copy.deepcopy(network)).eval()
 
     def network_like(self, sample):
         """Return a copy of the source's network on the device and in the dtype of a sample."""
-        network = FeatureClassifier(self.extractor, self.head)
-        return move_to(sample, as_one_domain(copy.deepcopy(network))).eval()
+        return move_to(sample, self.network())
 
 
 def read_start(source, kinds):
@@ -75,7 +82,7 @@ def read_start(source, kinds):
         return Start(read_estimator(source, tensors, info, {}, kinds), None)
     if source is None:
         raise ValueError(f"source=None leaves nothing to start from. {WAY_OUT}")
-    if isinstance(source, BaseDeepEstimator):
+    if isinstance(source, tuple(kinds.values())):
         check_is_fitted(source, msg="source=%(name)s is not fitted. Call its fit first.")
         if isinstance(getattr(source, "module_", None), FeatureClassifier):
             return Start(source, None)
@@ -115,10 +122,14 @@ def build_from(start, sample, n_outputs, *, keeps_head, n_reinitialised, new_fir
     extractor = as_one_domain(copy.deepcopy(start.extractor))
     first = _renew_first_layer(extractor, sample) if new_first_layer else None
     extractor = move_to(sample, extractor)
-    n_features = count_features(extractor, sample)
+    n_features = count_features(extractor, sample, "the network of source")
     head = mlp_head(n_outputs, in_features=n_features).to(sample)
     network = FeatureClassifier(extractor, head)
-    new = set() if first is None else {id(p) for p in first.parameters()}
+    # What scales the outputs of a new layer has statistics of the old one's.
+    redrawn = [] if first is None else next(g for g in layers_of(network) if first in g)
+    for module in redrawn[1:]:
+        _draw_anew(module)
+    new = {id(p) for module in redrawn for p in module.parameters(recurse=False)}
     if keeps_head:
         head.load_state_dict(start.head.state_dict())
     else:
@@ -184,8 +195,33 @@ def _draw_anew(module):
     """Draw the parameters of a module as its constructor does."""
     if isinstance(module, WITH_WEIGHTS):
         draw_weights(module)
-    elif hasattr(module, "reset_parameters"):
-        module.reset_parameters()
+    else:
+        _reset_of(module)()
+
+
+def _reset_of(module):
+    """Return what draws the parameters of a module anew.
+
+    Raises
+    ------
+    ValueError
+        If the module has nothing that does.
+    """
+    for name in ("reset_parameters", "_reset_parameters"):
+        if hasattr(module, name):
+            return getattr(module, name)
+    raise ValueError(
+        f"A layer of the source, {type(module).__name__}, has weights of its own and no method "
+        "reset_parameters, so n_reinitialised and compare=True cannot draw it anew. Give it one, "
+        "or leave them at their defaults."
+    )
+
+
+def check_can_be_drawn(network):
+    """Raise an error where a layer that is trained cannot be drawn anew."""
+    for module in network.modules():
+        if any(p.requires_grad for p in module.parameters(recurse=False)):
+            _reset_of(module)
 
 
 def _renew_first_layer(extractor, sample):
@@ -196,6 +232,12 @@ def _renew_first_layer(extractor, sample):
         raise ValueError(
             "new_first_layer=True, but the source has no linear or convolutional layer that could "
             "be replaced. Build its network anew."
+        )
+    if not first.weight.requires_grad:
+        raise ValueError(
+            "new_first_layer=True, but the first layer of the source takes no gradient, as in a "
+            "frozen backbone, where a new one would learn nothing. Use a source that was fitted "
+            "with freeze=False, or pass its backbone as the source."
         )
     new = _layer_like(first, sample.shape[1] if sample.ndim != 3 else 1)
     path, _, last = name.rpartition(".")

@@ -37,7 +37,6 @@ from domadapt.nn.networks import (
     move_to,
     stack_layers,
 )
-from domadapt.training.finite import NonFiniteLossError
 from domadapt.training.orders import Episodes
 
 __all__ = ["FewShotClassifier"]
@@ -75,8 +74,8 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
         Rows of each that are to be told apart. With ``"reptile"`` all rows are learnt from.
     n_inner_steps : int, default=5
         Steps by which ``"maml"`` and ``"reptile"`` learn new classes.
-    inner_learning_rate : float, default=5.0
-        Size of these steps.
+    inner_learning_rate : float, default=2.0
+        Size of these steps. Columns of wider spread than about 1 need less.
     max_epochs : int, default=15
         Epochs of episodes. With 0 nothing is learnt from the many classes, and prototypes are
         class means of the features as they are.
@@ -120,7 +119,7 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
     n_shots: int = 5
     n_queries: int = 15
     n_inner_steps: int = 5
-    inner_learning_rate: float = 5.0
+    inner_learning_rate: float = 2.0
     # Few classes are soon learnt by heart, which new ones have nothing of.
     learning_rate: float = 0.01
     max_epochs: int = 15
@@ -143,6 +142,11 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
         "inner_learning_rate": [Interval(Real, 0, None, closed="neither")],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
     }
+
+    _removed_by_fit: ClassVar[tuple[str, ...]] = (
+        *BaseDeepClassifier._removed_by_fit,
+        "temperature_",
+    )
 
     def fit(self, X: Any, y: Any) -> Self:  # type: ignore[override]
         """Learn from tasks drawn from many classes, and take all of them as the first ones.
@@ -205,13 +209,6 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
                 f"FewShotClassifier learns from whole episodes, which {n_processes()} processes "
                 "cannot share. Fit it in one."
             )
-        if self.method != "prototypes" and self.backbone is None:
-            sizes = check_layer_sizes(self.hidden_layer_sizes)
-            if sizes == ():
-                raise ValueError(
-                    f"hidden_layer_sizes=() leaves method={self.method!r} no weights to learn. "
-                    "Pass sizes, such as (256,), or method='prototypes'."
-                )
 
     def _read_labels(self, domains, criteria):
         learnt = super()._read_labels(domains, criteria)
@@ -259,6 +256,7 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
             task = PrototypeEpisodes(*episode)
             network = FeatureClassifier(extractor, Scale(FIRST_TEMPERATURE * n_features).to(like))
         else:
+            _check_learns(self, extractor)
             rate = self.inner_learning_rate
             learner = Learner(extractor, n_features, PRECISIONS[self.precision])
             if self.method == "maml":
@@ -274,16 +272,14 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
     def _run(self, stage, trainer, watch, checkpoint, fingerprint):
         try:
             yield from super()._run(stage, trainer, watch, checkpoint, fingerprint)
-        except NonFiniteLossError as error:
-            if self.method == "prototypes":
-                raise
-            rate = self.inner_learning_rate
-            raise NonFiniteLossError(
-                f"{error} Or inner_learning_rate={rate:g} is too high for these features."
-            ) from error
         finally:
             if self.method == "prototypes":
                 self.temperature_ = trainer.network.classifier.log_temperature.detach().exp().item()
+
+    def _further_cause(self):
+        if self.method == "prototypes":
+            return ""
+        return f" Or inner_learning_rate={self.inner_learning_rate:g} is too high for the features."
 
     def _train(self, domains, criteria, reader):
         before = self.__dict__.get("module_")
@@ -293,6 +289,9 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
             # After an interrupt too, but not where nothing was trained.
             if self.__dict__.get("module_") is not before:
                 self._start = self._trained_part()[0]
+                if self.method == "prototypes" and not hasattr(self, "temperature_"):
+                    # A callback has ended the fit before the first epoch.
+                    self.temperature_ = FIRST_TEMPERATURE * self._n_features_out
                 classes, labels = np.unique(domains.y, return_inverse=True)
                 self._learn_classes(domains.source, classes, labels)
 
@@ -319,7 +318,8 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
         if frozen is not None:
             samples = Samples(frozen_features(samples, frozen, self.feature_cache, reader))
         labels = torch.from_numpy(labels).to(reader.device)
-        extractor = copy.deepcopy(self._start).eval()
+        # The network may have been moved to another device since.
+        extractor = copy.deepcopy(self._start).to(reader.device, reader.dtype).eval()
         learner = Learner(extractor, self._n_features_out, reader.precision)
         weights = learner.start(n_classes)
         for _ in range(self.n_inner_steps):
@@ -354,6 +354,16 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
             return
         check_numbers(start)
         self._start.load_state_dict({n.removeprefix("start."): v for n, v in start.items()})
+
+
+def _check_learns(estimator, extractor):
+    """Raise a ValueError where a feature extractor has no weights that steps could move."""
+    if not any(parameter.requires_grad for parameter in extractor.parameters()):
+        raise ValueError(
+            f"hidden_layer_sizes={estimator.hidden_layer_sizes!r} leaves method="
+            f"{estimator.method!r} no weights to learn. Pass sizes, such as (256,), a backbone "
+            "whose weights take a gradient, or method='prototypes'."
+        )
 
 
 def prototype_layer(features, labels, temperature):

@@ -1,29 +1,90 @@
 """Estimators of several tasks: a dict of samples and labels in, predictions by task out."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Never, Self
 
 import numpy as np
 import torch
 from sklearn.base import _fit_context
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import r2_score
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from domadapt.domains.samples import check_same_length
+from domadapt.domains.scores import accuracy
 from domadapt.estimators._documentation import deep_estimator
 from domadapt.estimators._parameters import Optimizer
 from domadapt.estimators._regressor import BaseDeepRegressor
 from domadapt.inductive._joint import BaseMultiTask
-from domadapt.inductive._several import check_known, entries_of, read_tasks
+from domadapt.inductive._several import check_alone, check_known, entries_of, read_tasks
 from domadapt.inductive._sharing import TaskHeads, columns_of
 
 __all__ = ["MultiTaskClassifier", "MultiTaskRegressor"]
 
 
 class MultiTask(BaseMultiTask):
-    """What both estimators of several tasks are given and asked."""
+    r"""What both estimators of several tasks are given and asked.
 
-    def fit(self, tasks: Mapping[str, Any]) -> Self:  # type: ignore[override]
+    Parameters
+    ----------
+    sharing : str, default="hard"
+        What the tasks share. ``"hard"``: one feature extractor for all. ``"cross_stitch"``: an
+        extractor for each task, mixed after every layer by a learned matrix,
+        :math:`x_k \\leftarrow \\sum_j a_{kj} x_j`. ``"hierarchical"``: one extractor, from whose
+        last K layers the K tasks are read in the order of the dict, the last at the top.
+        ``"shared_private"``: an extractor for all beside one for each task; of the paper's
+        network this has the structure, and neither its adversary nor its orthogonality.
+        ``"mean_regularised"``: an extractor for each, drawn to their mean,
+        :math:`\\Omega = \frac12 \\sum_k \\|\theta_k - \bar\theta\\|^2`, heads included where all
+        tasks have the same classes or are values of as many columns. ``"joint_features"``: an
+        extractor for each, whose first layers :math:`W_k` are to use the same few columns of
+        ``X``, :math:`\\Omega = \\sum_j (\\sum_k \\|W_{k, \\cdot j}\\|^2)^{1/2}`.
+    sharing_weight : float, default=None
+        The factor :math:`\\lambda` of the penalty. None stands for 1 with
+        ``"mean_regularised"`` and 0.01 with ``"joint_features"``; the others have none.
+    learns : dict of str to {"classes", "values"}, default=None
+        What is learnt in a task, where it is not what the others learn. By default all tasks of
+        ``MultiTaskClassifier`` are classes and all of ``MultiTaskRegressor`` values.
+    loss_weights : {"fixed", "uncertainty", "gradnorm"}, default="fixed"
+        How tasks are weighed: by ``task_weights``, or by weights that are found
+        (:class:`~domadapt.training.UncertaintyWeights`,
+        :class:`~domadapt.training.GradNormWeights`).
+    task_weights : dict of str to float, default=None
+        The weight :math:`w_k` of every task. None stands for 1 each.
+    then_alone : bool, default=False
+        After the training together, give each task a copy of its own of what is shared, and
+        train it on alone, for as many epochs again.
+    hidden_layer_sizes : tuple of int, int or None, default=None
+        Units in each hidden layer before the heads. None stands for one layer of 256 units, and
+        with ``"hierarchical"`` for one for each task.
+    batch_norm : {"joint"} or None, default=None
+        Whether the default network has batch normalisation, by the samples of all tasks
+        together.
+    batch_size : int, default=64
+        Samples of each task in a mini-batch. A smaller task gives all it has.
+    max_epochs : int, default=30
+        Passes over the largest task; the others come round as often as they must.
+
+    Attributes
+    ----------
+    classes_ : dict of str to ndarray of shape (n_classes,)
+        The labels, sorted, of each task of classes.
+    y_mean_, y_scale_ : dict of str to ndarray of shape (n_outputs,), float64
+        Mean and standard deviation of the values of each task of values, in whose units the
+        network learns.
+    loss_weights_ : ndarray of shape (n_tasks,)
+        The weights of the tasks at the end; not there with a single one.
+    alone_history_ : dict of str to list of float
+        As ``history_``, of the epochs in which each task has trained alone.
+    module_ : FeatureClassifier
+        The trained network: ``module_(x)`` gives the outputs of all tasks side by side, in the
+        order of the dict, ``module_.feature_extractor(x)`` features.
+    history_ : dict of str to list of float
+        For each epoch the means of ``task_loss``, which is the sum of the tasks' losses and the
+        penalty, and of the loss of each task by its name, and the ``learning_rate`` of its last
+        step.
+    """
+
+    def fit(self, tasks: Mapping[str, Any], *too_many: Never) -> Self:  # type: ignore[override]
         """Train on all tasks together.
 
         Parameters
@@ -47,7 +108,12 @@ class MultiTask(BaseMultiTask):
         NonFiniteLossError
             If a loss is no longer finite. The weights are then those of the last epoch that
             ended with finite ones.
+
+        Notes
+        -----
+        Callbacks are given the samples and labels of the first task.
         """
+        check_alone(self, "fit", tasks, too_many)
         return self._fit_tasks(tasks)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -91,10 +157,17 @@ class MultiTask(BaseMultiTask):
         Raises
         ------
         ValueError
-            If the task is one of values.
+            If the task is one of values, or all are.
         """
         check_is_fitted(self)
-        if task is not None and task in self._learners and task not in self.classes_:
+        if not self.classes_:
+            raise ValueError(
+                f"The tasks {list(self._learners)} learn values, which have no probabilities. Ask "
+                "predict for them."
+            )
+        if task is not None:
+            self._number(task)
+        if task is not None and task not in self.classes_:
             raise ValueError(
                 f"task={task!r} learns values, which have no probabilities. Ask predict for them; "
                 f"tasks of classes are {list(self.classes_)}."
@@ -127,7 +200,7 @@ class MultiTask(BaseMultiTask):
             return features
         return columns_of(features, heads.reads[number], np.concatenate)
 
-    def score(self, tasks: Mapping[str, Any]) -> dict[str, float]:
+    def score(self, tasks: Mapping[str, Any], *too_many: Never) -> dict[str, float]:
         """Return the accuracy, or for values the coefficient of determination, of each task.
 
         Parameters
@@ -139,13 +212,14 @@ class MultiTask(BaseMultiTask):
         -------
         scores : dict of str to float
         """
+        check_alone(self, "score", tasks, too_many)
         check_is_fitted(self)
         entries = entries_of(self, tasks)
         check_known("tasks", entries, self._learners)
         scores = {}
         for name, (X, y, weight) in entries.items():
             check_same_length(f"y of task {name!r}", y, "X", _num_samples(X))
-            measure = accuracy_score if name in self.classes_ else r2_score
+            measure = accuracy if name in self.classes_ else r2_score
             scores[name] = float(measure(y, self.predict(X, name), sample_weight=weight))
         return scores
 
@@ -192,64 +266,6 @@ class MultiTaskClassifier(MultiTask):
     values. Each mini-batch holds samples of every task. A single task has nothing to share: with
     any ``sharing`` it is the plain classifier, ``AlignmentClassifier(alignment=None)``.
 
-    Parameters
-    ----------
-    sharing : str, default="hard"
-        What the tasks share. ``"hard"``: one feature extractor for all. ``"cross_stitch"``: an
-        extractor for each task, mixed after every layer by a learned matrix,
-        :math:`x_k \leftarrow \sum_j a_{kj} x_j`. ``"hierarchical"``: one extractor, from whose
-        last K layers the K tasks are read in the order of the dict, the last at the top.
-        ``"shared_private"``: an extractor for all beside one for each task.
-        ``"mean_regularised"``: an extractor for each, drawn to their mean,
-        :math:`\Omega = \frac12 \sum_k \|\theta_k - \bar\theta\|^2`, heads included where all
-        tasks have the same classes or are values of as many columns. ``"joint_features"``: an
-        extractor for each, whose first layers :math:`W_k` are to use the same few columns of
-        ``X``, :math:`\Omega = \sum_j (\sum_k \|W_{k, \cdot j}\|^2)^{1/2}`.
-    sharing_weight : float, default=None
-        The factor :math:`\lambda` of the penalty. None stands for 1 with
-        ``"mean_regularised"`` and 0.01 with ``"joint_features"``; the others have none.
-    learns : dict of str to {"classes", "values"}, default=None
-        What is learnt in a task, where it is not what the others learn. By default all tasks of
-        ``MultiTaskClassifier`` are classes and all of ``MultiTaskRegressor`` values.
-    loss_weights : {"fixed", "uncertainty", "gradnorm"}, default="fixed"
-        How tasks are weighed: by ``task_weights``, or by weights that are found
-        (:class:`~domadapt.training.UncertaintyWeights`,
-        :class:`~domadapt.training.GradNormWeights`).
-    task_weights : dict of str to float, default=None
-        The weight :math:`w_k` of every task. None stands for 1 each.
-    then_alone : bool, default=False
-        After the training together, give each task a copy of its own of what is shared, and
-        train it on alone, for as many epochs again.
-    hidden_layer_sizes : tuple of int, int or None, default=None
-        Units in each hidden layer before the heads. None stands for one layer of 256 units, and
-        with ``"hierarchical"`` for one for each task.
-    batch_norm : {"joint"} or None, default=None
-        Whether the default network has batch normalisation, by the samples of all tasks
-        together.
-    batch_size : int, default=64
-        Samples of each task in a mini-batch. A smaller task gives all it has.
-    max_epochs : int, default=30
-        Passes over the largest task; the others come round as often as they must.
-
-    Attributes
-    ----------
-    classes_ : dict of str to ndarray of shape (n_classes,)
-        The labels, sorted, of each task of classes.
-    y_mean_, y_scale_ : dict of str to ndarray of shape (n_outputs,), float64
-        Mean and standard deviation of the values of each task of values, in whose units the
-        network learns.
-    loss_weights_ : ndarray of shape (n_tasks,)
-        The weights of the tasks at the end; not there with a single one.
-    alone_history_ : dict of str to list of float
-        As ``history_``, of the epochs in which each task has trained alone.
-    module_ : FeatureClassifier
-        The trained network: ``module_(x)`` gives the outputs of all tasks side by side, in the
-        order of the dict, ``module_.feature_extractor(x)`` features.
-    history_ : dict of str to list of float
-        For each epoch the means of ``task_loss``, which is the sum of the tasks' losses and the
-        penalty, and of the loss of each task by its name, and the ``learning_rate`` of its last
-        step.
-
     References
     ----------
     Caruana (1997). "Multitask learning". Machine Learning 28.
@@ -284,42 +300,8 @@ class MultiTaskClassifier(MultiTask):
 class MultiTaskRegressor(MultiTask):
     """Several tasks of numbers learnt at once by networks that share something.
 
-    It is :class:`MultiTaskClassifier` with values as what tasks learn unless ``learns`` says
-    otherwise, and with the optimizer of regressors.
-
-    Parameters
-    ----------
-    sharing : str, default="hard"
-        What the tasks share, as in :class:`MultiTaskClassifier`; so are the others.
-    sharing_weight : float, default=None
-        The factor of the penalty.
-    learns : dict of str to {"classes", "values"}, default=None
-        What is learnt in a task, where it is no value.
-    loss_weights : {"fixed", "uncertainty", "gradnorm"}, default="fixed"
-        How tasks are weighed.
-    task_weights : dict of str to float, default=None
-        The weight of every task.
-    then_alone : bool, default=False
-        Train each task on alone after the training together.
-    hidden_layer_sizes : tuple of int, int or None, default=None
-        Units in each hidden layer before the heads.
-    batch_norm : {"joint"} or None, default=None
-        Whether the default network has batch normalisation.
-    batch_size : int, default=64
-        Samples of each task in a mini-batch. A smaller task gives all it has.
-    max_epochs : int, default=30
-        Passes over the largest task; the others come round as often as they must.
-
-    Attributes
-    ----------
-    classes_ : dict of str to ndarray of shape (n_classes,)
-        The labels, sorted, of each task of classes.
-    y_mean_, y_scale_ : dict of str to ndarray of shape (n_outputs,), float64
-        Mean and standard deviation of the values of each task of values.
-    loss_weights_ : ndarray of shape (n_tasks,)
-        The weights of the tasks at the end; not there with a single one.
-    alone_history_ : dict of str to list of float
-        As ``history_``, of the epochs in which each task has trained alone.
+    It is :class:`MultiTaskClassifier`, whose formula and papers hold here, with values as what
+    tasks learn unless ``learns`` says otherwise, and with the optimizer of regressors.
 
     Examples
     --------

@@ -36,6 +36,20 @@ def numpy_state_kept():
         np.random.set_state(state)  # noqa: NPY002
 
 
+def _centre_and_scale(X):
+    """Return the means of the columns, and the one scale that all are divided by."""
+    mean = X.mean(0)
+    with np.errstate(over="ignore"):
+        scale = float(np.sqrt(X.var(0).mean()))
+    if not np.isfinite(scale):
+        raise ValueError(
+            f"X holds numbers as large as {np.abs(X).max():.3g}, of which no variance can be "
+            f"computed in {X.dtype}. Scale the columns, or pass X as float64."
+        )
+    # What rounding leaves of the variance of constant columns is nothing to be divided by.
+    return mean, scale if np.ptp(X, axis=0).any() else 1.0
+
+
 @estimator
 class SelfTaughtFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Features learnt from unlabelled rows, which need not be of the classes that are wanted.
@@ -47,7 +61,9 @@ class SelfTaughtFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     again with the least squared error.
 
     Fit it on the rows without labels, and let :class:`sklearn.frozen.FrozenEstimator` keep it
-    as it is in a pipeline that is fitted on the labelled ones.
+    as it is in a pipeline that is fitted on the labelled ones. It is a transformer of
+    scikit-learn's kind, with objects of scikit-learn inside: ``pickle`` or ``joblib`` write it
+    to a file, as they do the pipeline.
 
     Parameters
     ----------
@@ -160,13 +176,11 @@ class SelfTaughtFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
                 f"samples of {X.shape[1]} columns. Lower it to {min(X.shape)}, or use "
                 "method='sparse_coding'."
             )
-        self.__dict__.pop("history_", None)
-        self.mean_ = X.mean(0)
-        # Columns that are constant have no scale to be divided by.
-        self.scale_ = float(np.sqrt(X.var(0).mean())) or 1.0
+        mean, scale = _centre_and_scale(X)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         fits = {"sparse_coding": self._code, "pca": self._rotate, "autoencoder": self._encode}
-        self.learnt_ = fits[self.method](self._scaled(X), seed)
+        # All at once: whatever ends a fit, what there is goes together.
+        fits[self.method]((X - mean) / scale, seed, {"mean_": mean, "scale_": scale})
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -195,7 +209,11 @@ class SelfTaughtFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def _scaled(self, X):
         return (X - self.mean_) / self.scale_
 
-    def _code(self, X, seed):
+    def _keep(self, learnt, fitted):
+        self.__dict__.pop("history_", None)
+        self.__dict__.update(fitted, learnt_=learnt)
+
+    def _code(self, X, seed, fitted):
         coding = MiniBatchDictionaryLearning(
             self.n_features,
             alpha=self.alpha,
@@ -208,13 +226,13 @@ class SelfTaughtFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             random_state=seed,
         )
         with numpy_state_kept():
-            return coding.fit(X)
+            self._keep(coding.fit(X), fitted)
 
-    def _rotate(self, X, seed):
-        return PCA(self.n_features, random_state=seed).fit(X)
+    def _rotate(self, X, seed, fitted):
+        self._keep(PCA(self.n_features, random_state=seed).fit(X), fitted)
 
-    def _encode(self, X, seed):
-        """Return a network that has learnt to write rows again."""
+    def _encode(self, X, seed, fitted):
+        """Let a network learn to write rows again."""
         samples, device = Samples(X), resolve_device(self.device)
         numbers = RandomNumbers(seed, device)
         reader = Reader(None, device, torch.float32)
@@ -240,9 +258,10 @@ class SelfTaughtFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         rows = torch.from_numpy(X).to(device, torch.float32)
         batches = reader.batches({"source": samples}, seed)
         trainer = Trainer(network, None, batches, Regression(rows), settings, seed, numbers)
+        # An interrupt leaves the network as it is by then.
+        history = {"history_": {"task_loss": trainer.history["task_loss"]}}
+        self._keep(network, fitted | history)
         run_all(trainer.epochs(Watch(), verbose=self.verbose))
-        self.history_ = {"task_loss": trainer.history["task_loss"]}
-        return network
 
     @property
     def _n_features_out(self):

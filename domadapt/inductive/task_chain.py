@@ -7,9 +7,8 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted, column_or_1d
 
 from domadapt.domains.samples import check_same_length
 from domadapt.estimators._documentation import deep_estimator
@@ -43,7 +42,7 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
         that also reads the earlier columns, which stay as they are: nothing is forgotten, and
         the network grows with the square of the number of tasks.
     strategy_weight : float, default=None
-        The factor :math:`\lambda`. None stands for 300 for ``"ewc"``, 1 for ``"l2_sp"`` and 3
+        The factor :math:`\lambda`. None stands for 300 for ``"ewc"``, 0.1 for ``"l2_sp"`` and 3
         for ``"distillation"``; the other strategies have none.
     validation_fraction : float, default=None
         Share of the samples of each task that are not learnt, and on which the task is scored
@@ -186,6 +185,8 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
                 "new task another name, or begin a new chain by fit."
             )
         check_tasks(self, {name: (X, y)}, validation, known)
+        if sample_weight is not None:
+            check_same_length("sample_weight", sample_weight, "X", _num_samples(X))
         return self._learn_and_score(name, len(known), X, y, sample_weight, validation)
 
     def _learn_and_score(self, name, *args, **given):
@@ -274,7 +275,9 @@ class TaskChainClassifier(NetworkParameters, BaseTaskChain):
             The share of labels that are right.
         """
         check_same_length("y", y, "X", _num_samples(X))
-        return float(accuracy_score(y, self.predict(X, task), sample_weight=sample_weight))
+        # Labels of one task may be numbers and those of another texts.
+        right = column_or_1d(y, dtype=object) == self.predict(X, task).astype(object)
+        return float(np.average(right, weights=sample_weight))
 
     def _logits(self, X, task):
         """Return the logits of a task or of all, and their classes."""

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from domadapt.estimators._deep import BaseDeepEstimator
+from domadapt.inductive import FewShotClassifier
+from domadapt.inductive._joint import BaseMultiTask
 
 
 @dataclass
@@ -66,6 +68,12 @@ class EpochCallback(ABC):
                 f"{name} keeps weights of a network, and {type(estimator).__name__} has none. Set "
                 "it on a deep estimator of domadapt, such as DANNClassifier; in a pipeline, on "
                 "that step."
+            )
+        if isinstance(estimator, (BaseMultiTask, FewShotClassifier)):
+            raise TypeError(
+                f"{name} scores what is predicted for a target by epochs, and "
+                f"{type(estimator).__name__} predicts several tasks, or classes that it takes "
+                "after the last epoch. Fit it without the callback."
             )
         if estimator.checkpoint is not None:
             raise ValueError(

@@ -233,8 +233,10 @@ def _default_backbone(shape, hidden_layer_sizes, extra):
 
 
 @torch.no_grad()
-def count_features(extractor, sample):
+def count_features(extractor, sample, name="backbone"):
     """Return how many features an extractor has for a sample; it is put in evaluation mode.
+
+    The name is what messages call it.
 
     Raises
     ------
@@ -246,7 +248,7 @@ def count_features(extractor, sample):
     try:
         features = extractor(sample)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise ValueError(f"backbone failed on {came}: {error}") from error
+        raise ValueError(f"{name} failed on {came}: {error}") from error
     if isinstance(features, torch.Tensor) and features.is_floating_point():
         if features.ndim == 2 and len(features) == len(sample):
             return features.shape[1]
@@ -254,7 +256,7 @@ def count_features(extractor, sample):
     else:
         returned = f"{getattr(features, 'dtype', type(features).__name__)}"
     raise ValueError(
-        f"backbone returned {returned} for {len(sample)} {came}. Expected floating-point "
+        f"{name} returned {returned} for {len(sample)} {came}. Expected floating-point "
         f"features of shape ({len(sample)}, n_features), one row for each sample."
     )
 

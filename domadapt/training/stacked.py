@@ -14,6 +14,9 @@ from domadapt.training.step import TrainingStep
 from domadapt.training.tasks import Classification, Regression
 from domadapt.training.trainer import Trainer
 
+# Mini-batches of fewer numbers take longer to be asked for than to be written.
+FEW_VALUES = 2**15
+
 
 def reason_against(trainer):
     """Return why a training cannot go together with others; None where it can."""
@@ -100,6 +103,9 @@ class TrainersTogether:
         self.updates = Updates(self.trainers, self.stacks)
         n_samples = sum(first.batch_sizes.values())
         self.memory = first.batches.empty(len(self.trainers), n_samples)
+        self.shares_samples = all(
+            first.batches.reads_as(trainer.batches) for trainer in self.trainers
+        )
 
     def release(self):
         """Give each trainer a network and an optimizer of its own again, as they are now."""
@@ -153,9 +159,13 @@ class TrainersTogether:
 
     def _gather(self, index):
         """Return the mini-batches of all trainers, in the same memory each time."""
+        first = self.trainers[0].batches
+        if self.shares_samples and self.memory[0].numel() < FEW_VALUES:
+            first.gather_for_all(self.memory, index)
+            return first.as_taken(self.memory)
         for number, trainer in enumerate(self.trainers):
             trainer.batches.gather_into(self.memory[number], [rows[number] for rows in index])
-        return self.trainers[0].batches.as_taken(self.memory)
+        return first.as_taken(self.memory)
 
 
 class Updates:

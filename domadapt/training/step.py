@@ -69,6 +69,11 @@ class TrainingStep(nn.Module):
         loss_weights=None,
     ):
         super().__init__()
+        if criteria is not None and task is not None and task.names:
+            raise ValueError(
+                f"{criteria.describe()} would not be trained on: several tasks {task.names} go "
+                "without criteria. Pass criteria=None, or a task of one loss."
+            )
         self.network, self.criteria, self.loss_weights = network, criteria, loss_weights
         # Plain attributes: they are the caller's data, no state of the module.
         self.task, self.source_domains = task, source_domains

@@ -77,11 +77,12 @@ class Classification(Task):
         labels, smoothing = self.labels[index], self.label_smoothing
         if index.ndim == 1 and self.weight is None and self.focal_gamma == 0:
             return F.cross_entropy(logits, labels, label_smoothing=smoothing)
-        logits, labels = logits.flatten(0, -2), labels.flatten()
-        losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+        # Classes come second, where those of several networks are not the last axis.
+        by_class = logits.movedim(-1, 1)
+        losses = F.cross_entropy(by_class, labels, reduction="none", label_smoothing=smoothing)
         if self.focal_gamma != 0:
-            losses = _focal_factor(logits, labels, self.focal_gamma) * losses
-        return _mean(losses.view(index.shape), self.weight, index)
+            losses = _focal_factor(by_class, labels, self.focal_gamma) * losses
+        return _mean(losses, self.weight, index)
 
 
 def _mean(losses, weight, index):
@@ -93,7 +94,7 @@ def _mean(losses, weight, index):
 
 def _focal_factor(logits, labels, gamma):
     """Return the probability of all other classes than the label, to a power."""
-    is_label = F.one_hot(labels, logits.shape[1]).bool()
+    is_label = F.one_hot(labels, logits.shape[1]).bool().movedim(-1, 1)
     # As a sum of the others: 1 minus a probability that rounds to 1 has no finite slope.
     others = logits.masked_fill(is_label, -torch.inf).logsumexp(1)
     return (gamma * (others - logits.logsumexp(1))).exp()

@@ -1,16 +1,20 @@
 """The tables of ``domadapt bench``: what is trained, on what, and what is measured."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from joblib import parallel_config
+from joblib.parallel import MultiprocessingBackend
 
 import domadapt
 from domadapt.cli import main
 from domadapt.experiments import run as run_module
+from domadapt.experiments.cells import run_cell
 from domadapt.experiments.recipes import named_backbone
 from domadapt.experiments.tasks import ON_PAIRS, load_data
 from domadapt.inputs.frozen import FrozenBackbone
@@ -152,14 +156,57 @@ def test_a_cell_that_diverges_does_not_end_the_run(
     assert [c["method"] for c in read_run(out).results] == ["source", "dann", "deepcoral"]
 
 
-def test_cells_side_by_side_are_those_one_after_the_other(features, tmp_path, bench, read_run):
-    arguments = ("features", "--root", features, "--pairs", "A:W,D:W", "--methods", "dan", *SHORT)
-    bench(*arguments, "--out", tmp_path / "one")
-    bench(*arguments, "--out", tmp_path / "two", "--jobs", 2)
-    one, two = read_run(tmp_path / "one"), read_run(tmp_path / "two")
-    assert len(one.cells) == 2
-    assert one.cells == two.cells
-    assert sorted(one.results, key=str) == sorted(two.results, key=str)
+@pytest.fixture
+def assert_same_side_by_side(features, tmp_path, bench, read_run):
+    """Compare a run with what a function makes of the same in two processes."""
+    arguments = ["features", "--root", str(features), "--pairs", "A:W,D:W", "--methods", "dan"]
+
+    def check(function):
+        function([*arguments, *SHORT, "--jobs", "2", "--out", str(tmp_path / "two")])
+        bench(*arguments, *SHORT, "--out", tmp_path / "one")
+        one, two = read_run(tmp_path / "one"), read_run(tmp_path / "two")
+        assert len(one.cells) == 2
+        assert one.cells == two.cells
+        assert sorted(one.results, key=str) == sorted(two.results, key=str)
+
+    return check
+
+
+def run_cell_and_tell(*cell):
+    print("in process", os.getpid())
+    return run_cell(*cell)
+
+
+class Forks(MultiprocessingBackend):
+    """Processes that have imported everything; what they return comes as it is ready."""
+
+    supports_return_generator = True
+
+
+def bench_in_forks(arguments):
+    """Run cells in forks of this process, and print in which."""
+    run_module.run_cell = run_cell_and_tell
+    print("from process", os.getpid())
+    with parallel_config(Forks()):
+        assert main(["bench", *arguments]) == 0
+
+
+def test_cells_side_by_side_are_those_one_after_the_other(assert_same_side_by_side, untrained_fork):
+    def in_forks(arguments):
+        status, printed = untrained_fork.run(bench_in_forks, arguments)
+        assert status == 0, printed
+        (begun_in,) = re.findall(r"from process (\d+)", printed)
+        of_cells = re.findall(r"in process (\d+)", printed)
+        assert len(of_cells) == 2
+        assert begun_in not in of_cells
+
+    assert_same_side_by_side(in_forks)
+
+
+# Each of these processes first imports everything.
+@pytest.mark.many
+def test_cells_in_new_processes_are_those_one_after_the_other(assert_same_side_by_side, bench):
+    assert_same_side_by_side(lambda arguments: bench(*arguments))
 
 
 def test_photographs_with_a_frozen_backbone(photographs, tmp_path, capsys, bench, read_run):

@@ -4,15 +4,14 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import domadapt
+from domadapt.cli import main
 from domadapt.experiments import run as run_module
+from domadapt.experiments.cells import TargetWatch
 
 SHORT = ["--seeds", "1", "--epochs", "2", "--device", "cpu"]
 END_TO_END = ["--pairs", "l:r", "--backbone", "shufflenet_v2_x0_5", "--weights", "random"]
@@ -114,36 +113,28 @@ def test_a_run_grows_to_all_that_was_asked_for(
     assert capsys.readouterr().out == table
 
 
-# The third epoch is written down, but its checkpoint is not.
-KILLED = """
-import os, signal, sys
-from domadapt.cli import main
-from domadapt.experiments.cells import TargetWatch
+def bench_and_die(arguments):
+    """Kill this process when the third epoch is written down, but its checkpoint is not."""
+    write = TargetWatch.write
 
-write = TargetWatch.write
+    def write_and_die(watch, estimator):
+        write(watch, estimator)
+        if len(watch.accuracies) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def write_and_die(watch, estimator):
-    write(watch, estimator)
-    if len(watch.accuracies) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-TargetWatch.write = write_and_die
-main(sys.argv[1:])
-"""
+    TargetWatch.write = write_and_die
+    main(["bench", *arguments])
 
 
-def test_a_killed_run_resumes_to_what_it_would_have_been(photographs, tmp_path, bench, read_run):
+def test_a_killed_run_resumes_to_what_it_would_have_been(
+    photographs, tmp_path, bench, read_run, untrained_fork
+):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = ["folder", "--root", str(photographs), "--methods", "dann", *END_TO_END]
     arguments += ["--epochs", "4"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, "bench", *arguments, "--out", str(killed)],
-        stderr=subprocess.DEVNULL,
-        env=os.environ
-        | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(domadapt.__file__).parents[1])},
-    )
+    status, printed = untrained_fork.run(bench_and_die, [*arguments, "--out", str(killed)])
+    assert status == -signal.SIGKILL, printed
     assert bench(*arguments, "--out", whole) == 0
-    assert process.wait() == -signal.SIGKILL
     stopped = read_run(killed)
     assert stopped.results == []
     assert len(stopped.cells["left__right__dann__0.json"]["target_accuracy"]) == 3

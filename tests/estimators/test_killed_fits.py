@@ -1,22 +1,17 @@
-"""Fits that were killed, interrupted or out of space in processes of their own, and resume.
-
-Run as a script, with a folder, this file starts the fits that kill themselves.
-"""
+"""Fits that were killed, interrupted or out of space in processes of their own, and resume."""
 
 import functools
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from forks import end_of, start_fork
 from torch import nn
 
-import domadapt
 from domadapt import DANClassifier, DANNClassifier, DeepCORALClassifier, ImageLoader
 from domadapt._storage.files import read_tensors
 from domadapt.training.step import EagerRunner
@@ -151,26 +146,16 @@ def fail_to_write(estimator, data):
     return None
 
 
-def in_another_process(function):
-    """Run a function in a fork and return the signal that ended it, 0 for none."""
-    process = os.fork()
-    if process == 0:
-        function()
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-
-
-def main(folder, *names):
-    torch.set_num_threads(1)
+def start_all(folder, names):
+    """Start fits that are killed, each in a fork, and write down how each of these ended."""
     # The first optimizer imports much: here it does so once, and not in every process.
     torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     codes = {}
     for name in names:
         for end in ENDS:
             estimator, data = MAKERS[name](folder, checkpoint=folder / f"{name} {end}")
-            codes[f"{name} {end}"] = in_another_process(
-                functools.partial(die_in_fit, estimator, data, end)
-            )
+            dying = functools.partial(die_in_fit, estimator, data, end)
+            codes[f"{name} {end}"] = end_of(start_fork(dying))
     estimator, data = make_dan(folder, checkpoint=folder / "dan full disk")
     codes["dan full disk"] = fail_to_write(estimator, data)
     (folder / "codes.json").write_text(json.dumps(codes))
@@ -194,18 +179,11 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def ended(pictures):
+def ended(pictures, untrained_fork):
     """Start fits elsewhere that are killed, and return how each process ended."""
-    if not hasattr(os, "fork"):
-        pytest.skip("processes cannot be forked here")
     names = [name for name in MAKERS if name != "images" or list(pictures.glob("*.png"))]
-    package = str(Path(domadapt.__file__).parents[1])
-    subprocess.run(
-        [sys.executable, __file__, pictures, *names],
-        check=True,
-        env={**os.environ, "PYTHONPATH": package},
-        timeout=300,
-    )
+    status, printed = untrained_fork.run(start_all, pictures, names)
+    assert status == 0, printed
     return json.loads((pictures / "codes.json").read_text())
 
 
@@ -299,7 +277,3 @@ def test_other_images_are_refused(pictures, tmp_path, stop):
     with refused:
         fit(estimator.set_params(image_loader=loader), (paths, y, target))
     assert checkpoint.read_bytes() == before
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])

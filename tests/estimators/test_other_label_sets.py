@@ -85,7 +85,8 @@ def test_unknown_samples_get_a_label_of_the_kind_of_the_others(names, unknown, e
     Xs, ys = five_classes(200, [0, 1, 2], move=0.0, seed=0)
     Xt, _ = five_classes(200, [0, 1, 2, 3, 4], move=0.5, seed=1)
     names = np.asarray(names)
-    clf = OSBPClassifier(unknown=unknown, random_state=0).fit(Xs, names[ys], X_target=Xt)
+    clf = OSBPClassifier(unknown=unknown, random_state=0, max_epochs=20)
+    clf.fit(Xs, names[ys], X_target=Xt)
     assert clf.unknown_ == expected
     assert clf.classes_.tolist() == names.tolist()
     predicted = clf.predict(Xt)

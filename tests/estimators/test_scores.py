@@ -28,6 +28,14 @@ def test_what_has_no_label_does_not_count(blobs, names):
         clf.score(X_target, packed[len(X) :])
 
 
+def test_numbers_that_are_objects_are_scored_as_they_are_fitted(blobs):
+    X, y, _, _ = blobs
+    clf = DANClassifier(**SMALL).fit(X, y.astype(object), X_target=X)
+    assert clf.score(X, y.astype(object)) == clf.score(X, y) > 0.8
+    half = np.where(np.arange(len(y)) % 2, y.astype(object), None)
+    assert clf.score(X, half) == accuracy_score(y[1::2], clf.predict(X[1::2]))
+
+
 def test_values_that_are_not_there_do_not_count(blobs):
     X, _, X_target, _ = blobs
     y = X[:, 0] + 0.5

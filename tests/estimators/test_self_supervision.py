@@ -113,7 +113,7 @@ def test_masked_columns_help_where_few_directions_carry_many_columns():
         return (latent @ directions + noise + offset).astype(np.float32), latent[:, 0] > 0
 
     scores = {0.0: [], 10.0: []}
-    settings = {"max_epochs": 20, "steps_per_epoch": 15, "hidden_layer_sizes": (16,)}
+    settings = {"max_epochs": 10, "steps_per_epoch": 15, "hidden_layer_sizes": (16,)}
     for seed in range(3):
         rng = np.random.default_rng(seed)
         directions = rng.normal(size=(2, 40))

@@ -56,11 +56,11 @@ def with_a_spurious_column(n_rows, *, target, seed):
 @pytest.mark.parametrize(
     ("estimator", "weight", "batch_norm", "max_epochs"),
     [
-        (DANNClassifier, 3.0, "per_domain", 60),
+        (DANNClassifier, 3.0, "per_domain", 40),
         pytest.param(DANClassifier, None, "joint", 30, marks=AGAIN),
         pytest.param(DeepCORALClassifier, None, "joint", 30, marks=AGAIN),
         # Private parts take the column up.
-        (DSNClassifier, 3.0, "per_domain", 60),
+        (DSNClassifier, 3.0, "per_domain", 40),
     ],
 )
 def test_alignment_leaves_a_column_that_differs_between_the_domains(
@@ -114,19 +114,19 @@ def test_a_column_that_differs_between_the_domains_is_left(alone, estimator, max
 @pytest.mark.parametrize(
     ("estimator", "max_epochs"),
     [
-        (ADDAClassifier, 30),
+        (ADDAClassifier, 20),
         (BNMClassifier, 12),
-        (CDANClassifier, 30),
+        (CDANClassifier, 20),
         (DANClassifier, 12),
         (DSANClassifier, 12),
         (DeepCORALClassifier, 12),
-        (DeepJDOTClassifier, 30),
+        (DeepJDOTClassifier, 20),
         (JANClassifier, 12),
         (MCCClassifier, 12),
-        (MDDClassifier, 30),
+        (MDDClassifier, 20),
         (PseudoLabelClassifier, 60),
         (SHOTClassifier, 12),
-        (SWDClassifier, 30),
+        (SWDClassifier, 20),
         (VADAClassifier, 12),
         (WDGRLClassifier, 60),
     ],
@@ -236,7 +236,7 @@ def with_columns_that_move(n_rows, *, target, seed):
 def fit_and_score(estimator, weight, batch_norm, seed):
     Xs, ys = with_columns_that_move(200, target=False, seed=seed)
     Xt, yt = with_columns_that_move(300, target=True, seed=seed + 100)
-    settings = {"hidden_layer_sizes": (128,), "max_epochs": 80, "batch_size": 100}
+    settings = {"hidden_layer_sizes": (128,), "max_epochs": 30, "batch_size": 100}
     settings |= {"optimizer": "adam", "learning_rate": 1e-2, "batch_norm": batch_norm}
     reg = estimator(alignment_weight=weight, random_state=seed, **settings)
     return reg.fit(Xs, ys, X_target=Xt).score(Xt, yt)

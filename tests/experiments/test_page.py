@@ -9,18 +9,25 @@ from domadapt.experiments.figures import COLOURS
 from domadapt.experiments.page import PAGE
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a run with all its pairs, and its page."""
+    run = make_run(tmp_path_factory.mktemp("runs") / "run", domains=DOMAINS)
+    return run, page_of(run)
+
+
 def heading_ids(page):
     return [attributes["id"] for attributes in page.all("h2")]
 
 
-def test_the_settings_stand_below_the_results(tmp_path):
-    page = page_of(make_run(tmp_path / "run"))
+def test_the_settings_stand_below_the_results(finished):
+    _, page = finished
     assert heading_ids(page) == ["accuracy", "curves", "maps", "settings"]
     assert page.text.rindex("image size") > page.text.rindex("Feature maps")
 
 
 def test_an_empty_setting_is_none(tmp_path):
-    page = page_of(make_run(tmp_path / "run", left_out=[], methods=["dan"]))
+    page = page_of(make_run(tmp_path / "run", left_out=[], pairs=[["amazon", "webcam"]]))
     assert "left out" in page.words
     assert page.words[page.words.index("left out") + 1] == "none"
 
@@ -44,9 +51,8 @@ def test_published_means_over_other_pairs_stand_in_a_table_of_their_own(tmp_path
     assert heading in labels
 
 
-def test_published_means_over_the_same_pairs_stand_below_those_of_the_run(tmp_path):
-    run = make_run(tmp_path / "run")
-    page_of(run)
+def test_published_means_over_the_same_pairs_stand_below_those_of_the_run(finished):
+    run, _ = finished
     text = (run / "report.html").read_text()
     assert "which are not the pairs of this run" not in text
     assert f'<th scope="row">DANN</th>{"<td>-</td>" * 6}<td>82.2</td><td>-</td>' in text
@@ -93,8 +99,8 @@ def test_every_colour_is_seen_on_both_papers(colour):
         assert (high + 0.05) / (low + 0.05) >= 3
 
 
-def test_ids_are_those_of_the_page_alone(tmp_path):
-    page = page_of(make_run(tmp_path / "run", domains=DOMAINS))
+def test_ids_are_those_of_the_page_alone(finished):
+    _, page = finished
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     targets = [attributes["for"] for attributes in page.all("label")]
     named = [attrs["aria-labelledby"] for _, attrs in page.elements if "aria-labelledby" in attrs]

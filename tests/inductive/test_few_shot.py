@@ -22,6 +22,7 @@ from domadapt.inductive._episodes import (
     QueryEpisodes,
     Residual,
 )
+from domadapt.inputs import reader
 from domadapt.training.orders import Episodes
 
 METHODS = ("prototypes", "maml", "reptile")
@@ -287,3 +288,77 @@ def test_bad_shots_are_told(blobs, fitted):
 )
 def test_scikit_learn_finds_nothing(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("method", ["maml", "reptile"])
+def test_adapt_takes_the_steps_of_plain_descent(blobs, fitted, method):
+    X, _ = blobs
+    clf = copy.deepcopy(fitted[method])
+    X_few, y_few = few(blobs, 2)
+    extractor = copy.deepcopy(clf._start).double()
+    head = nn.Linear(6, 3).double()
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    optimizer = torch.optim.SGD([*extractor.parameters(), *head.parameters()], lr=0.5)
+    for _ in range(4):
+        optimizer.zero_grad()
+        logits = head(extractor(torch.from_numpy(X_few)) / 6**0.5)
+        F.cross_entropy(logits, torch.from_numpy(y_few - 5)).backward()
+        optimizer.step()
+    clf.set_params(n_inner_steps=4, inner_learning_rate=0.5).adapt(X_few, y_few)
+    with torch.no_grad():
+        expected = head(extractor(torch.from_numpy(X)) / 6**0.5).softmax(1).numpy()
+    np.testing.assert_allclose(clf.predict_proba(X), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_network_that_was_moved_adapts_where_it_is(blobs, fitted, method):
+    X, _ = blobs
+    clf = copy.deepcopy(fitted[method])
+    expected = copy.deepcopy(clf).adapt(*few(blobs)).predict_proba(X)
+    clf.module_.double()
+    clf.adapt(*few(blobs))
+    assert {p.dtype for p in clf.module_.parameters()} == {torch.float64}
+    np.testing.assert_allclose(clf.predict_proba(X), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["maml", "reptile"])
+@pytest.mark.parametrize("backbone", [nn.Flatten(), nn.Linear(6, 4).requires_grad_(False)])
+def test_a_backbone_without_weights_to_learn_is_told(blobs, method, backbone):
+    X, y = blobs
+    given = {**SHORT, "hidden_layer_sizes": None, "method": method, "backbone": backbone}
+    clf = FewShotClassifier(**given)
+    with pytest.raises(ValueError, match=f"leaves method='{method}' no weights to learn"):
+        clf.fit(X, y)
+    assert not hasattr(clf, "module_")
+
+
+@pytest.mark.parametrize("method", ["maml", "reptile"])
+def test_standardised_columns_are_learnt_by_the_default_steps(method):
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(20), 30)
+    X = rng.normal(size=(20, 6))[y] + 0.3 * rng.normal(size=(600, 6))
+    many = y < 12
+    clf = FewShotClassifier(method=method, max_epochs=5, random_state=0).fit(X[many], y[many])
+    new = np.flatnonzero(~many).reshape(8, 30)[:5]
+    shots, others = new[:, :5].ravel(), new[:, 5:].ravel()
+    assert clf.adapt(X[shots], y[shots]).score(X[others], y[others]) > 0.9
+
+
+@pytest.mark.parametrize("method", ["maml", "reptile"])
+def test_shots_that_come_in_chunks_keep_their_labels(blobs, fitted, method, monkeypatch):
+    X, y = blobs
+    clf = copy.deepcopy(fitted[method])
+    expected = clf.adapt(X[y > 4], y[y > 4]).predict_proba(X)
+    monkeypatch.setattr(reader, "CHUNK_VALUES", 1)
+    found = clf.adapt(X[y > 4], y[y > 4]).predict_proba(X)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf")])
+def test_a_file_of_no_temperature_is_refused(fitted, tmp_path, temperature):
+    clf = copy.deepcopy(fitted["prototypes"])
+    clf.temperature_ = temperature
+    clf.save(tmp_path / "model")
+    with pytest.raises(ValueError, match="does not fit together: the temperature"):
+        domadapt.load(tmp_path / "model")

@@ -9,6 +9,7 @@ from torch import nn
 from domadapt import AlignmentClassifier
 from domadapt.inductive import FineTuneClassifier, FineTuneRegressor
 from domadapt.inductive._fine_tuning import Plan
+from domadapt.inductive._keeping import diagonal_fisher
 from domadapt.inductive._starts import groups_of, layers_of
 from domadapt.nn import SplitBatchNorm
 
@@ -254,3 +255,68 @@ def test_clones_keep_the_fitted_source(rows, source):
     assert fresh.source is source
     assert fresh.get_params()["strategy"] == "full"
     assert not [name for name in fresh.get_params() if "__" in name]
+
+
+@pytest.mark.parametrize(
+    ("regularisation", "weight"), [("l2_sp", 0.1), ("ewc", 100.0), ("distillation", 0.3)]
+)
+def test_the_weights_of_the_docstring_are_those_that_none_stands_for(
+    rows, source, regularisation, weight
+):
+    Xs, _, Xt, yt = rows
+    clf = FineTuneClassifier(source, regularisation=regularisation, source_samples=Xs, **SHORT)
+    by_default = weights(clf.fit(Xt, yt))
+    given = weights(clf.set_params(regularisation_weight=weight).fit(Xt, yt))
+    assert same(by_default, given) == set(given)
+    assert "None stands for 0.1, 100 and 0.3" in FineTuneClassifier.__doc__
+
+
+def test_the_fisher_information_is_that_of_all_source_samples(rows, source):
+    Xs, _, Xt, yt = rows
+    clf = FineTuneClassifier(source, regularisation="ewc", source_samples=Xs, **SHORT)
+    found = clf.fit(Xt, yt).fisher_
+    expected = diagonal_fisher(source.module_, torch.from_numpy(Xs))
+    assert same(found, expected) == set(expected)
+
+
+def test_new_layers_learn_at_the_full_rate(rows, source):
+    _, _, Xt, yt = rows
+    once = {"max_epochs": 1, "steps_per_epoch": 1, "weight_decay": 0.0, "random_state": 0}
+    settings = {"new_first_layer": True, "rate_decay": 100.0, "regularisation": None}
+
+    def change(strategy, rate):
+        clf = FineTuneClassifier(source, strategy=strategy, **settings, **once)
+        return weights(clf.set_params(learning_rate=rate).fit(Xt, yt))
+
+    start = change("full", 1e-12)
+    full, falling = (change(strategy, 0.03) for strategy in ("full", "discriminative"))
+    name = "feature_extractor.0.weight"
+    torch.testing.assert_close(full[name] - start[name], falling[name] - start[name])
+    assert not torch.equal(
+        full["feature_extractor.2.weight"], falling["feature_extractor.2.weight"]
+    )
+
+
+def test_outputs_of_labelled_target_rows_are_kept_as_theirs(rows, source):
+    _, _, Xt, yt = rows
+    known = yt[6:].astype(float)
+    settings = {"regularisation": "distillation", "regularisation_weight": 1.0, **SHORT}
+    steps = {"max_epochs": 1, "steps_per_epoch": 1, "learning_rate": 1e-12}
+    clf = FineTuneClassifier(source, **settings | steps)
+    clf.fit(Xt[:6], yt[:6], X_target=Xt[6:], y_target=known)
+    # Of a network that is still the source's, it is the entropy of what the source says at
+    # temperature 2.
+    logits = source.module_(torch.from_numpy(Xt)).detach() / 2
+    entropy = -(logits.softmax(1) * logits.log_softmax(1)).sum(1).mean()
+    assert clf.history_["distillation"][0] == pytest.approx(entropy.item(), rel=1e-4)
+
+
+def test_values_of_the_source_are_kept_as_values(rows, source_of_values):
+    _, _, Xt, _ = rows
+    y = Xt @ [1.0, 2.0, -1.0] + 3.0
+    settings = {"regularisation": "distillation", "regularisation_weight": 30.0, **SHORT}
+    reg = FineTuneRegressor(source_of_values, **settings).fit(Xt, y)
+    plain = FineTuneRegressor(source_of_values, regularisation=None, **SHORT).fit(Xt, y)
+    before = source_of_values.predict(Xt)
+    away = [np.abs(one.predict(Xt) - before).mean() for one in (reg, plain)]
+    assert away[0] < away[1] / 2

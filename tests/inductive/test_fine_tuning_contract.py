@@ -42,6 +42,7 @@ class Flat(nn.Module):
         ({"source": AlignmentClassifier()}, NotFittedError, "AlignmentClassifier is not fitted"),
         ({"source": LogisticRegression()}, TypeError, "source is a LogisticRegression"),
         ({"source": "no_such_file"}, FileNotFoundError, "no_such_file"),
+        ({"source": nn.Linear(5, 4)}, ValueError, "the network of source failed on samples"),
         ({"regularisation": "ewc"}, ValueError, "needs source samples.*source_samples="),
         ({"regularisation": "ewc", "source": Flat()}, ValueError, "backbone predicts nothing"),
         (
@@ -254,3 +255,27 @@ def cases():
 @pytest.mark.parametrize(("estimator", "check"), list(cases()))
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
+
+
+def test_from_scratch_all_layers_learn_freely(source):
+    clf = FineTuneClassifier(source, strategy="head", regularisation="l2_sp", compare=True)
+    fresh = _comparison._fresh(clf, 3, from_scratch=True)
+    assert (fresh.strategy, fresh.regularisation, fresh.compare) == ("full", None, False)
+    tuned = _comparison._fresh(clf, 3, from_scratch=False)
+    assert (tuned.strategy, tuned.regularisation, tuned.random_state) == ("head", "l2_sp", 3)
+
+
+def test_a_comparison_trains_with_the_weights_of_the_samples(rows, source, monkeypatch):
+    _, _, Xt, yt = rows
+    weight, seen = np.arange(1.0, 13.0), []
+    clf = FineTuneClassifier(source, compare=True, **SHORT)
+    train = FineTuneClassifier.fit
+
+    def noting(self, X, y, *, sample_weight=None):
+        seen.append(sample_weight)
+        return train(self, X, y, sample_weight=sample_weight)
+
+    monkeypatch.setattr(FineTuneClassifier, "fit", noting)
+    clf.fit(Xt, yt, sample_weight=weight)
+    assert len(seen) == 5
+    np.testing.assert_array_equal(np.sort(np.concatenate([seen[1], seen[3]])), weight)

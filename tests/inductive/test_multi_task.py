@@ -9,9 +9,10 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
 from torch import nn
 
-from domadapt import AlignmentClassifier, AlignmentRegressor, load
-from domadapt.inductive import KINDS, MultiTaskClassifier, MultiTaskRegressor
+from domadapt import AlignmentClassifier, AlignmentRegressor, NonFiniteLossError, load
+from domadapt.inductive import KINDS, FewShotClassifier, MultiTaskClassifier, MultiTaskRegressor
 from domadapt.inductive._sharing import SHARINGS
+from domadapt.model_selection import KeepBestEpoch
 
 SHORT = {"max_epochs": 2, "steps_per_epoch": 3, "random_state": 0, "batch_size": 16}
 LEARNS = {"digit": "classes", "parity": "classes"}
@@ -280,6 +281,8 @@ def test_bad_tasks_are_told_before_training(tasks, error, message):
         ({"task_weights": {"a": 1.0}}, r"no weight for \['b'\]"),
         ({"task_weights": {"a": 1.0, "b": 1.0, "c": 1.0}}, r"task_weights names \['c'\]"),
         ({"task_weights": {"a": 1.0, "b": -1.0}}, "finite numbers of at least 0"),
+        ({"task_weights": {"a": 1.0, "b": np.inf}}, "finite numbers of at least 0"),
+        ({"task_weights": {"a": 0.0, "b": 0.0}}, "at least 0, one of them above"),
         ({"task_weights": {"a": 1, "b": 1}, "loss_weights": "gradnorm"}, "task_weights does not"),
         ({"sharing": "hierarchical", "hidden_layer_sizes": (9,)}, "each of the 2 tasks"),
         ({"sharing": "joint_features", "hidden_layer_sizes": ()}, "joint_features"),
@@ -312,3 +315,59 @@ def test_columns_of_tables_have_to_agree():
         clf.fit({"a": (one, Y), "b": (one[list("edcba")], Y)})
     clf.fit({"a": (one, Y), "b": (one, Y)})
     assert clf.feature_names_in_.tolist() == list("abcde")
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+def test_the_focal_loss_is_that_of_the_plain_classifier(gamma):
+    X, y = make_tasks()["digit"]
+    plain = AlignmentClassifier(alignment=None, focal_gamma=gamma, **SHORT).fit(X, y)
+    one = MultiTaskClassifier(focal_gamma=gamma, **SHORT).fit({"digit": (X, y)})
+    assert same_weights(one, plain)
+    tasks = {name: make_tasks()[name] for name in ("digit", "parity")}
+    both = MultiTaskClassifier(focal_gamma=gamma, **SHORT).fit(tasks)
+    assert same_weights(both, MultiTaskClassifier(**SHORT).fit(tasks)) == (gamma == 0)
+
+
+def test_samples_and_labels_by_themselves_are_told(fitted):
+    reg = fitted["hard"]
+    for method in (MultiTaskClassifier().fit, reg.score):
+        with pytest.raises(TypeError, match=r"takes one dict of tasks, and 2 arguments came.*X1"):
+            method(X, Y)
+
+
+def test_numbers_as_classes_and_probabilities_of_numbers_are_told():
+    with pytest.raises(ValueError, match=r"task 'b': y holds numbers.*learns=\{'b': 'values'\}"):
+        MultiTaskClassifier(**SHORT).fit({"a": (X, Y), "b": (X, X[:, 0])})
+    reg = MultiTaskRegressor(**SHORT).fit({"a": (X, X[:, 0]), "b": (X, X[:, 1])})
+    for task in (None, "a"):
+        with pytest.raises(ValueError, match=r"\['a', 'b'\] learn values, which have no prob"):
+            reg.predict_proba(X, task)
+    with pytest.raises(ValueError, match=r"task names \[\['a'\]\], which is no task"):
+        reg.predict(X, task=["a"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "cause"),
+    [
+        ({"learns": {"b": "values"}}, r"squared error of \['b'\] is more than optimizer='sgd'"),
+        ({"sharing": "mean_regularised", "sharing_weight": 1e4}, "sharing_weight=10000 is too"),
+        ({"sharing": "joint_features"}, "sharing_weight=0.01 is too"),
+        ({}, "scale. The weights from before that epoch are kept.$"),
+    ],
+)
+def test_what_may_be_behind_numbers_that_are_not_finite_is_told(parameters, cause):
+    clf = MultiTaskClassifier(**SHORT, **parameters, learning_rate=1e12)
+    with pytest.raises(NonFiniteLossError, match=cause):
+        clf.fit({"a": (X, Y), "b": (X, Y)})
+
+
+@pytest.mark.parametrize(
+    ("estimator", "given"),
+    [
+        (MultiTaskClassifier(), [{"a": (X, Y), "b": (X, Y)}]),
+        (FewShotClassifier(n_ways=2, n_shots=2, n_queries=2), [X, Y]),
+    ],
+)
+def test_a_callback_that_scores_one_prediction_of_a_target_is_told(estimator, given):
+    with pytest.raises(TypeError, match=r"predicts several tasks, or classes .* without the"):
+        clone(estimator).set_callbacks(KeepBestEpoch(X)).fit(*given)

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from domadapt.inductive import SelfTaughtFeatures
+from domadapt.training import Trainer
 
 METHODS = ("sparse_coding", "pca", "autoencoder")
 
@@ -95,3 +96,46 @@ def test_more_components_than_there_are_is_told(rows):
 )
 def test_scikit_learn_finds_nothing(estimator, check):
     check(estimator)
+
+
+def test_constant_columns_are_divided_by_nothing():
+    for X in (np.full((50, 3), 0.1, dtype=np.float32), np.full((1000, 3), 1e5 + 0.1)):
+        features = SelfTaughtFeatures("autoencoder", n_features=2, max_epochs=1).fit(X)
+        assert features.scale_ == 1.0
+        assert np.isfinite(features.transform(X)).all()
+    with pytest.raises(ValueError, match=r"as large as 1e\+30, of which no variance.*float64"):
+        SelfTaughtFeatures("pca", n_features=1).fit(np.eye(3, dtype=np.float32) * 1e30)
+
+
+class Interrupts:
+    """Raises KeyboardInterrupt at the second epoch of a fit."""
+
+    def __init__(self, run_epoch):
+        self.run_epoch = run_epoch
+
+    def __get__(self, trainer, kind=None):
+        if trainer.n_epochs == 1:
+            raise KeyboardInterrupt
+        return self.run_epoch.__get__(trainer, kind)
+
+
+def test_an_interrupt_leaves_what_was_learnt_with_the_scale_of_its_own_rows(rows, monkeypatch):
+    features = fit("autoencoder", rows)
+    monkeypatch.setattr(Trainer, "run_epoch", Interrupts(Trainer.run_epoch))
+    for one, X in ((features, 50 * rows), (SelfTaughtFeatures("autoencoder"), rows)):
+        with pytest.raises(KeyboardInterrupt):
+            one.fit(X)
+        assert len(one.history_["task_loss"]) == 1
+        np.testing.assert_allclose(one.mean_, X.mean(0))
+        hidden = one.learnt_.feature_extractor[0]
+        scaled = ((X - X.mean(0)) / one.scale_).astype(np.float32)
+        units = scaled @ hidden.weight.detach().numpy().T + hidden.bias.detach().numpy()
+        np.testing.assert_allclose(one.transform(X), np.maximum(0, units), atol=1e-5)
+
+
+def test_a_fit_that_is_refused_changes_nothing(rows):
+    features = fit("pca", rows)
+    expected = features.transform(rows)
+    with pytest.raises(ValueError, match="n_features=9"):
+        features.set_params(n_features=9).fit(rows + 1)
+    np.testing.assert_array_equal(features.transform(rows), expected)

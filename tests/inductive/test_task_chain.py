@@ -280,6 +280,7 @@ def test_bad_input_is_told_before_anything_is_learnt(two):
         (lambda: clf.fit([(X, y)]), TypeError, "dict of samples and labels"),
         (lambda: clf.fit({}), TypeError, "dict of samples and labels"),
         (lambda: clf.fit({"a": X}), TypeError, "A pair"),
+        (lambda: clf.fit({"a": (None, y)}), TypeError, "Task 'a': X: Expected sequence"),
         (lambda: clf.fit({"a": (X, y), "b": (X[:, :5], y)}), ValueError, "Task 'b'.*columns"),
         (lambda: clf.fit({"a": (X, y), "b": (X, y * 0)}), ValueError, "Task 'b'"),
         (lambda: clf.fit({"a": (X, y)}, validation={"c": (X, y)}), ValueError, "no task out of"),

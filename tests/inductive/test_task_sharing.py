@@ -7,6 +7,7 @@ from torch import nn
 
 from domadapt.inductive import MultiTaskClassifier, MultiTaskRegressor
 from domadapt.inductive._sharing import (
+    SHARINGS,
     CrossStitch,
     Levels,
     Outputs,
@@ -14,6 +15,7 @@ from domadapt.inductive._sharing import (
     Stitch,
     build_sharing,
     columns_of,
+    set_apart,
 )
 from domadapt.inductive._task_weights import (
     GivenWeights,
@@ -123,6 +125,39 @@ def test_networks_that_are_drawn_together_start_from_the_same_weights():
     one, other = network.feature_extractor.extractors
     assert one is not other
     assert torch.equal(one(x), other(x))
+
+
+@pytest.mark.parametrize("sharing", ["hard", "mean_regularised", "shared_private"])
+def test_heads_of_tasks_that_are_alike_start_from_the_same_weights(sharing):
+    heads = []
+    for alike in (True, False):
+        network, backbones = build_sharing(
+            sharing,
+            torch.randn(7, 4),
+            Outputs((3, 3), alike),
+            backbone=None,
+            hidden_layer_sizes=(6,),
+            batch_norm=False,
+            dropout=0.0,
+        )
+        assert backbones is None
+        heads.append([head[0].weight for head in network.classifier.heads])
+    assert torch.equal(*heads[0])
+    assert heads[0][0] is not heads[0][1]
+    assert not torch.equal(*heads[1])
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_tasks_that_are_set_apart_have_nothing_in_common(sharing):
+    network, x, _ = build(sharing)
+    before = outputs_of(network, x)
+    apart, _ = set_apart(network, None)
+    np.testing.assert_array_equal(outputs_of(apart, x), before)
+    apart(x)[:, :3].square().sum().backward()
+    first, second = apart.feature_extractor.extractors
+    assert any(p.grad is not None and p.grad.any() for p in first.parameters())
+    assert not any(p.grad is not None and p.grad.any() for p in second.parameters())
+    assert all(p.grad is None for p in network.parameters())
 
 
 @pytest.mark.parametrize(

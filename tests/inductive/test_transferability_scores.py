@@ -129,6 +129,19 @@ def test_separability_by_loops(covariance):
     assert found == pytest.approx(expected, rel=1e-10)
 
 
+def test_a_class_of_one_row_has_the_variance_within_the_others():
+    F, y, _ = draw(9, 3)
+    y[:] = [0, 0, 0, 0, 1, 1, 1, 1, 2]
+    within = (4 * F[:4].var(axis=0) + 4 * F[4:8].var(axis=0)).mean() / 8
+    variances = [F[:4].var(axis=0).mean(), F[4:8].var(axis=0).mean(), within]
+    means, expected = [F[y == k].mean(axis=0) for k in range(3)], 0.0
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        both = (variances[i] + variances[j]) / 2
+        gap = np.square(means[i] - means[j]).sum() / both / 8
+        expected -= 2 * math.exp(-gap) * (variances[i] * variances[j] / both**2) ** (3 / 4)
+    assert bhattacharyya_separability(F, y) == pytest.approx(expected, rel=1e-10)
+
+
 def test_separability_looks_at_the_first_components():
     F, y, _ = draw(60, 10)
     Z = F - F.mean(axis=0)
@@ -232,3 +245,34 @@ def test_bad_features_and_parameters_are_told():
         bhattacharyya_separability(F, y, covariance="full")
     with pytest.raises(ValueError, match="n_components=0"):
         bhattacharyya_separability(F, y, n_components=0)
+
+
+@pytest.mark.parametrize(("n_wide", "seed"), [(1, 0), (10, 2)])
+def test_log_me_is_the_largest_of_several_maxima(n_wide, seed):
+    # A small column that knows the labels, beside wide ones: a fixed point stops at the latter.
+    rng, y = np.random.default_rng(seed), np.arange(60) % 2
+    small = y[:, None] + 0.05 * rng.normal(size=(60, 1))
+    F = np.hstack([0.01 * small, 100.0 * (rng.normal(size=(60, n_wide)) + 1.0)])
+    values, vectors = np.linalg.eigh(F @ F.T)
+    alpha = np.exp(np.linspace(-15, 25, 161))[:, None, None]
+    beta = np.exp(np.linspace(-1, 8, 73))[:, None]
+    variances = 1 / beta + np.maximum(values, 0) / alpha
+    largest = []
+    for column in (y, 1 - y):
+        along = np.square(vectors.T @ column)
+        found = -(np.log(2 * np.pi * variances) + along / variances).sum(axis=-1) / 2
+        largest.append(found.max() / 60)
+    assert log_me(F, y) == pytest.approx(np.mean(largest), abs=3e-3)
+
+
+def test_values_that_are_constant_but_for_rounding_are_told():
+    F, _, _ = draw(1000)
+    with pytest.raises(ValueError, match="the same number in every row"):
+        log_me(F, np.full(1000, 1e5 + 0.1), values=True)
+
+
+@pytest.mark.parametrize("n_components", [2.5, "2", -1])
+def test_a_number_of_components_is_an_integer(n_components):
+    F, y, _ = draw()
+    with pytest.raises(ValueError, match="must be an integer of at least 1, or None"):
+        bhattacharyya_separability(F, y, n_components=n_components)

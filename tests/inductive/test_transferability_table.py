@@ -9,7 +9,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from domadapt import AlignmentClassifier, AlignmentRegressor, DANClassifier
-from domadapt.inductive import h_score, leep, log_me, transferability_table
+from domadapt.inductive import (
+    FewShotClassifier,
+    FineTuneClassifier,
+    MultiTaskClassifier,
+    h_score,
+    leep,
+    log_me,
+    transferability_table,
+)
+from domadapt.shallow import AdaptedClassifier
 
 QUICK = {"max_epochs": 4, "random_state": 0}
 SCORES = ["log_me", "h_score", "gbc", "leep", "nce"]
@@ -129,3 +138,39 @@ def test_bad_sources_are_told(sources, few, tmp_path):
     regressor = AlignmentRegressor(None, **QUICK).fit(X, X[:, 0])
     with pytest.raises(ValueError, match="No score is one that all sources have"):
         transferability_table({"linear": linear, "regressor": regressor}, X, y)
+
+
+def test_labels_may_be_a_list(sources, few):
+    X, y = few
+    one, other = (transferability_table(sources, X, labels) for labels in (y, y.tolist()))
+    assert one.to_dict() == other.to_dict()
+
+
+def test_files_of_every_deep_estimator_are_read_and_others_are_told(sources, few, tmp_path):
+    X, y = few
+    tuned = FineTuneClassifier(sources["plain"], **QUICK).fit(X, y)
+    shots = FewShotClassifier(n_ways=2, n_shots=2, n_queries=2, **QUICK).fit(X, y)
+    shallow = AdaptedClassifier(LogisticRegression(), "coral").fit(X, y, X_target=X)
+    for name, model in {"tuned": tuned, "shots": shots, "shallow": shallow}.items():
+        model.save(tmp_path / name)
+    paths = {name: tmp_path / name for name in ("tuned", "shots")}
+    table = transferability_table(paths, X, y)
+    expected = transferability_table({"tuned": tuned, "shots": shots}, X, y)
+    assert table.to_dict() == expected.to_dict()
+    with pytest.raises(ValueError, match=r"\['shallow'\]: .*no deep estimator. Pass domadapt.load"):
+        transferability_table({"shallow": tmp_path / "shallow"}, X, y)
+
+
+def test_a_model_of_several_tasks_and_a_class_are_told(few, tmp_path):
+    X, y = few
+    several = MultiTaskClassifier(**QUICK).fit({"a": (X, y), "b": (X, y == 1)})
+    several.save(tmp_path / "several")
+    for source in (several, tmp_path / "several"):
+        with pytest.raises(
+            TypeError, match=r"'s'\] is a MultiTaskClassifier, .* one for each task"
+        ):
+            transferability_table({"s": source}, X, y)
+    with pytest.raises(TypeError, match=r"sources\['c'\] is the class AlignmentClassifier"):
+        transferability_table({"c": AlignmentClassifier}, X, y)
+    with pytest.raises(ValueError, match="y has shape"):
+        transferability_table({"a": LogisticRegression().fit(X, y)}, X, None)

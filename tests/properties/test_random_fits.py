@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from random_fits import fits, names_a_parameter, picture, state_of_process
+from random_inductive_fits import inductive_fits, pictures, speaks_of_it
 from random_shallow_fits import shallow_fits
 from sklearn.base import is_classifier
 
@@ -56,6 +57,27 @@ def check(estimator, given):
         np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-4)
 
 
+def check_inductive(estimator, given, ask):
+    """Check the outcome of a fit from another model, of several tasks or of few shots."""
+    before, process = pictures(given), state_of_process(estimator)
+    message, predicted = None, []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            predicted = list(ask(estimator.fit(**given)))
+    except (TypeError, ValueError) as error:
+        message = str(error)
+    assert state_of_process(estimator) == process
+    assert pictures(given) == before
+    if message is not None:
+        assert speaks_of_it(estimator, message), message
+        return
+    for values, known, shares in predicted:
+        assert np.isfinite(values).all() if known is None else np.isin(values, known).all()
+        if shares is not None:
+            np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-4)
+
+
 @ORDINARY
 @given(fits())
 def test_a_fit_ends_in_a_message_or_in_finite_numbers(fit):
@@ -68,6 +90,12 @@ def test_a_fit_without_a_network_ends_so_too(fit):
     check(*fit)
 
 
+@ORDINARY
+@given(inductive_fits())
+def test_a_fit_from_another_model_or_of_several_tasks_ends_so_too(fit):
+    check_inductive(*fit)
+
+
 @pytest.mark.many
 @pytest.mark.parametrize("shard", range(N_SHARDS))
 def test_ten_thousand_fits_without_a_network_end_so_too(shard):
@@ -78,3 +106,9 @@ def test_ten_thousand_fits_without_a_network_end_so_too(shard):
 @pytest.mark.parametrize("shard", range(N_SHARDS))
 def test_ten_thousand_fits_end_in_a_message_or_in_finite_numbers(shard):
     seed(shard)(MANY(given(fits())(lambda fit: check(*fit))))()
+
+
+@pytest.mark.many
+@pytest.mark.parametrize("shard", range(N_SHARDS))
+def test_ten_thousand_fits_from_models_or_of_tasks_end_so_too(shard):
+    seed(shard)(MANY(given(inductive_fits())(lambda fit: check_inductive(*fit))))()

@@ -22,7 +22,7 @@ def draw(n, seed):
 def test_no_classifier_loses_more_than_a_point(name):
     lost = []
     for seed in range(2):
-        Xs, ys, Xt, yt = draw(600, seed)
+        Xs, ys, Xt, yt = draw(400, seed)
         plain = LogisticRegression()
         adapted = AdaptedClassifier(plain, name, random_state=0).fit(Xs, ys, X_target=Xt)
         lost.append(clone(plain).fit(Xs, ys).score(Xt, yt) - adapted.score(Xt, yt))

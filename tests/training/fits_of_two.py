@@ -172,6 +172,15 @@ OTHERS = {
 }
 
 
+# What these combine is fitted one by one in the others: for a long run.
+REPEATED = {
+    *("dan per_domain sgd", "dann joint sgd", "dann None adam", "coral joint adam"),
+    *("coral None sgd", "own per_domain adam", "dan in float32", "dan images in float64"),
+    *("inputs None", "labelled samples joint", "two stages None", "target alone joint"),
+    *("uncertainty per_domain", "gradnorm per_domain", "regression joint"),
+}
+
+
 def cases(folder):
     """Return all fits by name, with how to begin each and how near both ways have to come."""
     found = {}

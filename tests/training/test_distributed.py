@@ -7,8 +7,6 @@ import os
 import pickle
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +24,12 @@ with pytest.MonkeyPatch.context() as path:
     path.syspath_prepend(str(HERE))
     import fits_of_two as fits
     import two_processes as two
-CASES = list(fits.cases("."))
+CASES = [
+    pytest.param(name, marks=pytest.mark.many) if name in fits.REPEATED else name
+    for name in fits.cases(".")
+]
+# The fit of which it is shown that training changed something.
+MOVED = "own joint sgd"
 PHOTOGRAPHS = ["photographs in torch.float32", "photographs in torch.float64"]
 
 
@@ -67,15 +70,25 @@ def draw_images(folder):
 
 
 @pytest.fixture(scope="session")
-def together(folder):
+def together(folder, untrained_fork, request):
     """What each of two processes found, in their order."""
     if not (distributed.is_available() and distributed.is_gloo_available()):
         pytest.skip("this torch cannot let processes talk on the CPU")
     with locked(folder):
         if not (folder / "done").exists():
-            run_two_processes(folder)
+            # The same in all worker processes: each of them collects all tests.
+            names = names_of(request.session.items)
+            (folder / "names.json").write_text(json.dumps(names))
+            run_two_processes(folder, untrained_fork)
             (folder / "done").touch()
     return [torch.load(folder / f"results {p}.pt") for p in range(two.N_PROCESSES)]
+
+
+def names_of(items):
+    """Return the fits that the selected tests look at."""
+    test = test_two_processes_end_with_the_weights_and_statistics_of_one
+    asked = [i.callspec.params["name"] for i in items if getattr(i, "function", None) is test]
+    return [MOVED, *(name for name in asked if name != MOVED)]
 
 
 def write_features(folder):
@@ -87,22 +100,14 @@ def write_features(folder):
         np.savez(folder / f"{name}.npz", X=X.astype(np.float32), y=y)
 
 
-def run_two_processes(folder):
+def run_two_processes(folder, untrained_fork):
     with socket.socket() as one, socket.socket() as other:
         for free in (one, other):
             free.bind(("127.0.0.1", 0))
         ports = [str(free.getsockname()[1]) for free in (one, other)]
     write_features(folder / "features")
-    package = str(Path(domadapt.__file__).parents[1])
-    done = subprocess.run(
-        [sys.executable, HERE / "two_processes.py", folder, *ports],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=400,
-        env={**os.environ, "PYTHONPATH": package, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stdout
+    status, printed = untrained_fork.run(two.run_both, folder, *ports, timeout=400)
+    assert status == 0, printed
 
 
 def assert_equal(first, second):
@@ -135,10 +140,10 @@ def test_two_processes_end_with_the_weights_and_statistics_of_one(folder, togeth
 
 
 def test_the_weights_have_moved(together):
-    begin, _ = fits.cases(".")["own joint sgd"]
+    begin, _ = fits.cases(".")[MOVED]
     estimator, fit = begin()
     estimator.set_params(learning_rate=1e-9).fit(**fit)
-    moved = together[0]["fits"]["own joint sgd"]
+    moved = together[0]["fits"][MOVED]
     for name, value in estimator.module_.named_parameters():
         # A shift before normalisation has no gradient.
         assert name.endswith("bias") or (moved[name] - value).abs().max() > 1e-3, name

@@ -7,6 +7,8 @@ from torch import nn
 from domadapt.alignment import CORAL, MCC, MMD, DeepCORAL, DomainAdversarial, declared_names
 from domadapt.alignment.protocol import ON_OFFER, StepTensors
 from domadapt.training import WeightedCriteria
+from domadapt.training.step import TrainingStep
+from domadapt.training.tasks import SeveralTasks, Task
 
 
 def step_tensors(n_source=3, n_target=2, weight=None, source_domains=None):
@@ -194,3 +196,13 @@ def test_default_weights_are_those_of_a_criterion_alone():
 def test_what_is_no_alignment_is_told(alignment, error, message):
     with pytest.raises(error, match=message):
         WeightedCriteria(alignment)
+
+
+def test_criteria_beside_several_tasks_are_refused():
+    task = SeveralTasks({"a": Task(), "b": Task()}, [3, 3], [2, 2])
+    network, sizes = nn.Identity(), {"source": 2, "target": 2}
+    with pytest.raises(
+        ValueError, match=r"MMD would not be trained on: several tasks \('a', 'b'\)"
+    ):
+        TrainingStep(network, WeightedCriteria(MMD()), task, sizes, torch.float32)
+    assert TrainingStep(network, None, task, sizes, torch.float32).names == ("a", "b")

@@ -1,22 +1,18 @@
-"""What two processes compute together, as a script, and in one process, as a module.
-
-    python tests/training/two_processes.py FOLDER PORT OTHER_PORT
-
-It forks itself, so that what takes long to import is imported once.
-"""
+"""What two processes compute together, and in one process."""
 
 import contextlib
 import datetime
+import functools
 import io
+import json
 import os
 import pickle
 import runpy
-import sys
-import traceback
 from pathlib import Path
 
 import torch
 from fits_of_two import cases, doubled, draw_weights, fitted_tensors, make
+from forks import end_of, start_fork
 from sklearn.base import clone
 from torch import distributed, nn
 
@@ -219,7 +215,10 @@ def main(folder, place, ports):
     assert (rank(), n_processes()) == (place, N_PROCESSES)
     results = {"layers": run_layers(place), "gathered": run_gather(place)}
     fits = {}
+    names = json.loads((folder / "names.json").read_text())
     for name, (begin, _) in cases(folder).items():
+        if name not in names:
+            continue
         estimator, fit = begin()
         fits[name] = fitted_tensors(estimator.fit(**fit), fit)
     odd, fit = doubled("dan", "joint", "sgd", batch_size=15)
@@ -244,28 +243,7 @@ def main(folder, place, ports):
 
 
 def run_both(folder, *ports):
-    """Run both processes, each with its output in a file, and return the status of the worse."""
-    children = []
-    for place in range(N_PROCESSES):
-        child = os.fork()
-        if child == 0:
-            # At the end of a process torch's threads sometimes abort it: leave at once.
-            status = 1
-            try:
-                main(folder, place, ports)
-                status = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-        children.append(child)
-    return max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0 for child in children)
-
-
-if __name__ == "__main__":
-    # Optimizers import this, for seconds.
-    import torch._dynamo
-
-    sys.exit(run_both(Path(sys.argv[1]), *sys.argv[2:]))
+    """Run both processes, and fail where one of them does."""
+    # At the end of a process torch's threads sometimes abort it: a fork leaves at once.
+    started = [start_fork(functools.partial(main, folder, p, ports)) for p in range(N_PROCESSES)]
+    assert [end_of(process) for process in started] == [0] * N_PROCESSES

@@ -32,10 +32,10 @@ class M3SDAClassifier(BaseAlignmentClassifier):
     >>> from sklearn.datasets import make_blobs
     >>> from domadapt import M3SDAClassifier
     >>> centers = np.array([[0.0, 0.0], [6.0, 0.0]])
-    >>> X, y = zip(*(make_blobs(200, centers=centers + [0, i], random_state=i) for i in range(3)))
-    >>> X, y, sample_domain = np.concatenate(X), np.concatenate(y), np.repeat([1, 2, -1], 200)
+    >>> X, y = zip(*(make_blobs(100, centers=centers + [0, i], random_state=i) for i in range(3)))
+    >>> X, y, sample_domain = np.concatenate(X), np.concatenate(y), np.repeat([1, 2, -1], 100)
     >>> clf = M3SDAClassifier(random_state=0).fit(X, y, sample_domain=sample_domain)
-    >>> bool(clf.score(X[400:], y[400:]) > 0.9)
+    >>> bool(clf.score(X[200:], y[200:]) > 0.9)
     True
     """
 
@@ -60,8 +60,8 @@ class PADAClassifier(BaseAlignmentClassifier):
     --------
     >>> from sklearn.datasets import make_blobs
     >>> from domadapt import PADAClassifier
-    >>> Xs, ys = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[1, 1], [7, 1]], random_state=1)
+    >>> Xs, ys = make_blobs(150, centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
+    >>> Xt, yt = make_blobs(100, centers=[[1, 1], [7, 1]], random_state=1)
     >>> clf = PADAClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
     >>> bool(clf.score(Xt, yt) > 0.9)
     True
@@ -106,8 +106,8 @@ class OSBPClassifier(BaseAlignmentClassifier):
     >>> import numpy as np
     >>> from sklearn.datasets import make_blobs
     >>> from domadapt import OSBPClassifier
-    >>> Xs, ys = make_blobs(300, centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
-    >>> Xt, yt = make_blobs(300, centers=[[1, 1], [7, 1], [9, 9]], random_state=1)
+    >>> Xs, ys = make_blobs(150, centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
+    >>> Xt, yt = make_blobs(150, centers=[[1, 1], [7, 1], [9, 9]], random_state=1)
     >>> clf = OSBPClassifier(random_state=0).fit(Xs, ys, X_target=Xt)
     >>> clf.unknown_, bool((clf.predict(Xt)[yt == 2] == -1).mean() > 0.7)
     (-1, True)

@@ -30,8 +30,8 @@ class SHOTClassifier(BaseAlignmentClassifier):
     --------
     >>> from sklearn.datasets import make_blobs
     >>> from domadapt import SHOTClassifier
-    >>> Xs, ys = make_blobs(200, centers=[[0, 0], [6, 0]], random_state=0)
-    >>> Xt, yt = make_blobs(200, centers=[[2, 4], [8, 4]], random_state=1)
+    >>> Xs, ys = make_blobs(100, centers=[[0, 0], [6, 0]], random_state=0)
+    >>> Xt, yt = make_blobs(100, centers=[[2, 4], [8, 4]], random_state=1)
     >>> clf = SHOTClassifier(random_state=0).fit(Xs, ys)
     >>> bool(clf.adapt(Xt).score(Xt, yt) > 0.9)
     True

@@ -1,6 +1,7 @@
 """H-score and GBC: how far the classes lie apart in the features of a source model."""
 
 from itertools import combinations
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -154,8 +155,11 @@ def bhattacharyya_separability(
     """
     if covariance not in ("spherical", "diagonal"):
         raise ValueError(f"covariance={covariance!r} is neither 'spherical' nor 'diagonal'.")
-    if n_components is not None and not n_components >= 1:
-        raise ValueError(f"n_components={n_components!r}: a number of at least 1, or None.")
+    if n_components is not None and not (isinstance(n_components, Integral) and n_components >= 1):
+        raise ValueError(
+            f"n_components={n_components!r} must be an integer of at least 1, or None for all "
+            "columns."
+        )
     F, codes = read_classes(features, y)
     F = _centred(F)
     if n_components is not None and n_components < F.shape[1]:

@@ -3,18 +3,17 @@
 from typing import Any
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, optimize
 
 from domadapt.domains.arrays import read_values
 from domadapt.inductive.transferability._labels import read_class_codes, read_dense
 
-N_ITERATIONS = 200
-# Change of the ratio of the precisions at which the iteration ends.
-TOLERANCE = 1e-6
 # Part of the squared labels below which a residual is rounding.
 TINY = 1e-12
-# How far the ratio may go from the mean eigenvalue: the evidence is flat beyond.
-FARTHEST = 1e10
+# How far the ratio of the precisions may go from the eigenvalues: the evidence is flat beyond.
+FARTHEST = 1e8
+# Between ratios that are tried, in logarithms: the evidence changes little over it.
+STEP = 0.25
 
 
 def log_me(features: Any, y: Any, *, values: bool = False) -> float:
@@ -56,8 +55,10 @@ def log_me(features: Any, y: Any, *, values: bool = False) -> float:
 
     Notes
     -----
-    One singular value decomposition, O(n d min(n, d)), and steps of O(min(n, d)) for each
-    column; after MacKay's fixed point, as in the second paper.
+    One singular value decomposition, O(n d min(n, d)), and O(min(n, d)) for each column and
+    each ratio of the precisions that is tried. The papers find the precisions by a fixed point,
+    which stops at one of several maxima where columns are of very different scale; here it is
+    the largest of all.
 
     It fails where features are on other scales for reasons that do not matter: the prior on
     the weights is the same for all columns, and there is no intercept. Labels that features
@@ -83,7 +84,7 @@ def log_me(features: Any, y: Any, *, values: bool = False) -> float:
     >>> bool(log_me(of_use, y) > log_me(rng.normal(size=(40, 5)), y))
     True
     """
-    F = read_dense("features", features)
+    F = read_dense(features)
     Y = _standardised(y, len(F)) if values else _one_hot(read_class_codes(y, len(F)))
     U, s, _ = linalg.svd(F, full_matrices=False)
     kept = s > np.finfo(np.float64).eps * max(F.shape) * max(s.max(initial=0.0), TINY)
@@ -106,14 +107,12 @@ def _one_hot(codes):
 
 def _standardised(y, n_samples):
     Y = read_values("y", y, n_samples)
-    Y = Y - Y.mean(axis=0)
-    scale = np.sqrt(np.square(Y).mean(axis=0))
-    if not (scale > 0).all():
+    if not np.ptp(Y, axis=0).all():
         raise ValueError(
             "y holds the same number in every row, and nothing can be told of how well it is "
             "predicted. Labels that differ were expected."
         )
-    return Y / scale
+    return (Y - Y.mean(axis=0)) / Y.std(axis=0)
 
 
 def _evidence(eigenvalues, z, left, n_samples):
@@ -122,30 +121,25 @@ def _evidence(eigenvalues, z, left, n_samples):
     ``eigenvalues`` are those above 0 of F'F, ``z`` the squared labels along the left singular
     vectors, ``left`` what is along none of them.
     """
-    squares = z.sum() + left
-    typical = eigenvalues.mean() if len(eigenvalues) else 1.0
-    ratio = typical
-    for _ in range(N_ITERATIONS):
-        alpha, beta, _, _ = _precisions(ratio, eigenvalues, z, left, n_samples, squares)
-        before, ratio = ratio, np.clip(alpha / beta, typical / FARTHEST, typical * FARTHEST)
-        if abs(ratio - before) <= TOLERANCE * before:
-            break
-    _, _, weights, residual = _precisions(ratio, eigenvalues, z, left, n_samples, squares)
-    # The noise of the largest evidence at this ratio.
-    beta = n_samples / (residual + ratio * weights)
-    return float(
-        n_samples / 2 * np.log(beta / (2 * np.pi))
-        - n_samples / 2
-        - np.log1p(eigenvalues / ratio).sum() / 2
+
+    def at(log_ratio):
+        """Return the evidence at ratios of the precisions, with the noise of the largest."""
+        ratio = np.exp(np.asarray(log_ratio))[..., None]
+        shrunk = ratio / (eigenvalues + ratio)
+        # Of the residual and of the weights, in units of the noise.
+        squares = (z * shrunk).sum(axis=-1) + left
+        squares = np.maximum(squares, TINY * (z.sum() + left))
+        logarithms = np.log1p(eigenvalues / ratio).sum(axis=-1)
+        return n_samples / 2 * (np.log(n_samples / (2 * np.pi * squares)) - 1) - logarithms / 2
+
+    if not len(eigenvalues):
+        return float(at(0.0))
+    # There may be several maxima, where columns are of very different scale.
+    lowest, highest = np.log([eigenvalues.min() / FARTHEST, eigenvalues.max() * FARTHEST])
+    grid = np.arange(lowest, highest, STEP)
+    found = at(grid)
+    best = grid[found.argmax()]
+    refined = optimize.minimize_scalar(
+        lambda log_ratio: -at(log_ratio), bounds=(best - STEP, best + STEP), method="bounded"
     )
-
-
-def _precisions(ratio, eigenvalues, z, left, n_samples, squares):
-    """Return the precisions that follow from their ratio, and both sums of squares."""
-    shrunk = ratio / (eigenvalues + ratio)
-    weights = (eigenvalues * z / np.square(eigenvalues + ratio)).sum()
-    residual = max((z * np.square(shrunk)).sum() + left, TINY * squares)
-    freedom = (1 - shrunk).sum()
-    unexplained = n_samples - len(eigenvalues) + shrunk.sum()
-    alpha = max(freedom, TINY) / max(weights, TINY * squares / ratio)
-    return alpha, max(unexplained, TINY) / residual, weights, residual
+    return float(max(found.max(), -refined.fun))

@@ -25,11 +25,11 @@ def read_class_codes(y, n_samples):
 
 def read_classes(features, y):
     """Return dense features and labels as numbers from 0."""
-    features = read_dense("features", features)
+    features = read_dense(features)
     return features, read_class_codes(y, len(features))
 
 
-def read_dense(name, features):
+def read_dense(features):
     """Return features in float64 in a dense array."""
-    features = read_features(name, features)
+    features = read_features("features", features)
     return features if isinstance(features, np.ndarray) else features.toarray()

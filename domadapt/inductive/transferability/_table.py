@@ -9,9 +9,10 @@ from scipy.stats import rankdata
 
 from domadapt._storage.columns import Columns
 from domadapt._storage.files import read_tensors
-from domadapt.domains.arrays import check_length
 from domadapt.domains.base import MODEL
-from domadapt.estimators._building import read_estimator
+from domadapt.estimators._building import DEEP, read_estimator
+from domadapt.inductive._joint import BaseMultiTask
+from domadapt.inductive._kinds import KINDS
 from domadapt.inductive.transferability._classes import bhattacharyya_separability, h_score
 from domadapt.inductive.transferability._evidence import log_me
 from domadapt.inductive.transferability._source_classes import (
@@ -54,8 +55,9 @@ def transferability_table(
     Parameters
     ----------
     sources : dict of str to estimator or path
-        Fitted source models by name, or the files that their ``save`` wrote. Estimators of
-        domadapt, or anything fitted with ``transform``, ``predict_proba`` or both.
+        Fitted source models by name, or the files that ``save`` of a deep estimator wrote.
+        Estimators of domadapt, or anything fitted with ``transform``, ``predict_proba`` or
+        both, but none of several tasks, whose predictions are one for each.
     X : array-like or sparse matrix of shape (n_samples, n_features), image stack or paths
         Labelled target samples, of the kind that every source was fitted to.
     y : array-like of shape (n_samples,), or (n_samples, n_outputs) with ``values``
@@ -107,7 +109,8 @@ def transferability_table(
         )
     if not sources:
         raise ValueError("sources is empty. Fitted models by name were expected.")
-    found = [_scores_of(name, _read(source), X, y, values) for name, source in sources.items()]
+    models = {name: _read(name, source) for name, source in sources.items()}
+    found = [_scores_of(name, model, X, y, values) for name, model in models.items()]
     scores = {name: np.array([one[name] for one in found]) for name in SCORES}
     ranks = [rankdata(-column) for column in scores.values() if np.isfinite(column).all()]
     if not ranks:
@@ -121,26 +124,40 @@ def transferability_table(
     return TransferabilityTable({name: column[order] for name, column in columns.items()})
 
 
-def _read(source):
+def _read(name, source):
     """Return a source model, out of its file where that is what came."""
-    if not isinstance(source, (str, os.PathLike)):
-        return source
-    tensors, info = read_tensors(source, kind=MODEL)
-    return read_estimator(source, tensors, info, {})
-
-
-def _scores_of(name, source, X, y, values):
-    """Return the scores of a source, NaN for those that it cannot have."""
+    if isinstance(source, (str, os.PathLike)):
+        tensors, info = read_tensors(source, kind=MODEL)
+        if info["class"] not in DEEP | KINDS:
+            raise ValueError(
+                f"sources[{name!r}]: {str(source)!r} holds a {info['class']!r}, which is no deep "
+                "estimator. Pass domadapt.load(path) instead of the path."
+            )
+        source = read_estimator(source, tensors, info, {}, DEEP | KINDS)
+    if isinstance(source, type):
+        raise TypeError(
+            f"sources[{name!r}] is the class {source.__name__}. A fitted model was expected."
+        )
     if not (hasattr(source, "transform") or hasattr(source, "predict_proba")):
         raise TypeError(
             f"sources[{name!r}] is a {type(source).__name__}, which has neither transform nor "
             "predict_proba. A fitted model with one of them was expected, or the path of its file."
         )
+    if isinstance(source, BaseMultiTask):
+        raise TypeError(
+            f"sources[{name!r}] is a {type(source).__name__}, whose predictions are one for each "
+            "task. A model of one task was expected: score features of a task by log_me(clf."
+            "transform(X, task=...), y)."
+        )
+    return source
+
+
+def _scores_of(name, source, X, y, values):
+    """Return the scores of a source, NaN for those that it cannot have."""
     found = dict.fromkeys(SCORES, np.nan)
     try:
         if hasattr(source, "transform"):
             features = source.transform(X)
-            check_length("y", y, len(features))
             if values:
                 return found | {"log_me": log_me(features, y, values=True)}
             found |= {score: function(features, y) for score, function in OF_FEATURES.items()}
