@@ -34,7 +34,7 @@ from domadapt.estimators._source_weights import check_source_weights, with_sourc
 from domadapt.estimators._stages import TOGETHER, Stage, Training, parts_of, settings_of
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.images import leave_out_unreadable
-from domadapt.inputs.reader import NUMPY_DTYPES, PRECISIONS, Reader, n_processes, resolve_device
+from domadapt.inputs.reader import PRECISIONS, Reader, n_processes, resolve_device
 from domadapt.nn.layers import one_domain, without_gradient
 from domadapt.nn.networks import FeatureClassifier, stack_layers, training_dtype
 from domadapt.nn.random_numbers import RandomNumbers
@@ -392,11 +392,3 @@ class BaseDeepEstimator(DeepPredictions):
             trainer = self._make_trainer(stage, training, criteria)
             trainer.resume(checkpoint, training.fingerprint)
             yield from self._run(stage, trainer, watch, checkpoint, training.fingerprint)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.three_d_array = True
-        dtype = NUMPY_DTYPES[training_dtype(self.backbone)]
-        tags.transformer_tags.preserves_dtype = [dtype.__name__]
-        return tags

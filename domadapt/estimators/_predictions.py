@@ -17,9 +17,14 @@ from domadapt.estimators._state import (
     restore_fitted,
 )
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
-from domadapt.inputs.reader import PRECISIONS, Reader
+from domadapt.inputs.reader import NUMPY_DTYPES, PRECISIONS, Reader
 from domadapt.nn.layers import as_first_domain, extract_features
-from domadapt.nn.networks import FeatureClassifier, build_network, check_layer_sizes
+from domadapt.nn.networks import (
+    FeatureClassifier,
+    build_network,
+    check_layer_sizes,
+    training_dtype,
+)
 
 
 class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainingParameters):
@@ -135,3 +140,11 @@ class DeepPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trainin
     @property
     def _n_features_out(self):
         return self.module_.classifier[0].in_features
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = True
+        dtype = NUMPY_DTYPES[training_dtype(self.backbone)]
+        tags.transformer_tags.preserves_dtype = [dtype.__name__]
+        return tags

@@ -157,8 +157,9 @@ class ArrayBatches:
         """
         outs = memory.split([rows.shape[1] for rows in index], dim=1)
         for part, rows, out in zip(self.parts, index, outs, strict=True):
-            gathered = part.tensor.index_select(0, rows.flatten())
-            out.copy_(gathered.view(out.shape))
+            gathered = torch.empty_like(out, memory_format=torch.contiguous_format)
+            part.gather(rows.flatten(), out=gathered.view(-1, *out.shape[2:]))
+            out.copy_(gathered)
 
     def as_taken(self, memory):
         """Return samples in memory as a network takes them: the channels of an image first."""
