@@ -87,7 +87,11 @@ class Stack:
         self._stacked: dict[int, torch.Tensor] = {}
         self._parameters: list[tuple[nn.Parameter, list[nn.Parameter]]] = []
         self._first = members[0]
-        self.module = (self._stack_by_vmap if whole else self._stack)(list(members))
+        try:
+            self.module = (self._stack_by_vmap if whole else self._stack)(list(members))
+        except UnstackableError:
+            self.release()
+            raise
 
     def release(self):
         """Give each member weights of its own again, as they are now."""

@@ -7,7 +7,7 @@ from torch import nn
 
 from domadapt._storage.fingerprints import describe, digest_of
 from domadapt.inputs.reader import ArrayBatches, n_processes
-from domadapt.nn.stacking import Stack, StackedDropout
+from domadapt.nn.stacking import Stack, StackedDropout, UnstackableError
 from domadapt.training.optimizers import Optimizer
 from domadapt.training.stacked_criteria import StackedCriteria, key_of
 from domadapt.training.step import TrainingStep
@@ -88,7 +88,7 @@ class TrainersTogether:
         if first.criteria is not None:
             try:
                 criteria = StackedCriteria(self.trainers, self.stack)
-            except TypeError:
+            except UnstackableError:
                 self.stack.release()
                 raise
             self.stacks += criteria.stacks

@@ -10,7 +10,7 @@ from torch.func import functional_call, vmap
 
 from domadapt._storage.fingerprints import describe
 from domadapt.alignment.protocol import Criterion, StepTensors, is_own
-from domadapt.nn.stacking import Stack
+from domadapt.nn.stacking import Stack, UnstackableError
 
 # What has an axis of the networks first, in the tensors of a step.
 BY_NETWORK = ("features", "outputs", "labels", "weight", "source_indices", "target_indices")
@@ -52,6 +52,15 @@ class StackedCriteria(nn.Module):
         self.names = trainers[0].criteria.names
         self.stacks: list[Stack] = []
         self.groups = []
+        try:
+            self._make_groups(keys, trainers, network)
+        except UnstackableError:
+            for stack in self.stacks:
+                stack.release()
+            raise
+
+    def _make_groups(self, keys, trainers, network):
+        """Note for each kind of criteria whose it is, and how its losses are found."""
         for key in dict.fromkeys(keys):
             first = keys.index(key)
             members = slice(first, first + keys.count(key))
