@@ -114,7 +114,7 @@ def test_a_column_that_differs_between_the_domains_is_left(alone, estimator, max
 @pytest.mark.parametrize(
     ("estimator", "max_epochs"),
     [
-        (ADDAClassifier, 20),
+        (ADDAClassifier, 30),
         (BNMClassifier, 12),
         (CDANClassifier, 20),
         (DANClassifier, 12),
