@@ -217,6 +217,12 @@ def _add_bench(commands):
         metavar="N",
         help="processes that train cells side by side (default: 1)",
     )
+    parser.add_argument(
+        "--together",
+        action="store_true",
+        help="train the seeds of a method on vectors as one, which pays for small networks; "
+        "results are the same up to rounding",
+    )
     _add_device(parser)
     _add_precision(parser)
     _add_backbone(parser, default="resnet50").add_argument(

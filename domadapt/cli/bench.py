@@ -41,6 +41,11 @@ def bench(arguments):
                 f"--jobs {arguments.jobs} does not go with torchrun: one trains several models "
                 "side by side, the other one model in several processes."
             )
+        if arguments.together and arguments.jobs > 1:
+            raise ValueError(
+                f"--together trains in one process, and --jobs {arguments.jobs} in several. Use "
+                "one of them."
+            )
         resolve_device(arguments.device)
         if arguments.features is not None and not arguments.freeze:
             raise ValueError("--features is for a frozen backbone: add --freeze.")
@@ -53,7 +58,13 @@ def bench(arguments):
             n_workers=arguments.workers,
             cache_megabytes=arguments.cache_megabytes,
         )
-        settings, results, failed = run(experiment, resume=arguments.resume, jobs=arguments.jobs)
+        if arguments.together and experiment.fine_tunes:
+            raise ValueError(
+                "--together is for networks on vectors: add --freeze, which trains on the features "
+                "of the backbone."
+            )
+        how = {"jobs": arguments.jobs, "together": arguments.together}
+        settings, results, failed = run(experiment, resume=arguments.resume, **how)
         if rank() == 0:
             details = read_run(out)[2]
             chosen = choose_methods(settings, results, details)

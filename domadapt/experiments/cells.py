@@ -22,6 +22,8 @@ from domadapt.experiments.vector_methods import read_vector_method
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features
 from domadapt.inputs.reader import PRECISIONS, Reader, rank, resolve_device
 from domadapt.shallow._adapter import Mapping
+from domadapt.training import NonFiniteLossError
+from domadapt.training.together import run_together
 
 # Points of each domain on a map of the features.
 POINTS_ON_MAP = 200
@@ -46,20 +48,62 @@ def run_cell(cell, experiment, log=None):
         and ``best_accuracy_by_target_labels``, both in percent. Of the automatic choice also
         its ``estimated_accuracy``, and whether it ``adapts``.
     """
-    torch.set_num_threads(min(experiment.n_threads, torch.get_num_threads()))
-    Xs, ys = read_domain(experiment, cell.source)
-    Xt, yt = read_domain(experiment, cell.target)
     if (method := read_vector_method(cell.method)) is not None:
-        return _run_on_vectors(method, cell, experiment, (Xs, ys), (Xt, yt))
-    clf = make_estimator(cell, experiment)
-    path = experiment.cell_folder / f"{cell.name}.json"
-    before = read_details(path, experiment.settings, resumed=True) if path.exists() else {}
-    watch = TargetWatch(cell, Xt, yt, path, log, before.get("target_accuracy", []))
-    clf.set_callbacks(watch)
-    if cell.method == "source":
-        with_equal_updates(clf, len(Xs), len(Xt)).fit(Xs, ys)
-    else:
-        clf.fit(Xs, ys, X_target=Xt)
+        _limit_threads(experiment)
+        source, target = (read_domain(experiment, name) for name in (cell.source, cell.target))
+        return _run_on_vectors(method, cell, experiment, source, target)
+    ((_, result),) = run_seeds([cell], experiment, log)
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def run_seeds(cells, experiment, log=None):
+    """Train cells that differ in their seeds, as one where they can go together.
+
+    Parameters
+    ----------
+    cells : list of Cell
+        What to train on the same two domains, by a method that has epochs.
+    experiment : Experiment
+        Its settings, folders and machine.
+    log : callable, default=None
+        As in :func:`run_cell`.
+
+    Returns
+    -------
+    results : list of (Cell, dict or NonFiniteLossError)
+        As of :func:`run_cell`, or why there is none.
+    """
+    _limit_threads(experiment)
+    Xs, ys = read_domain(experiment, cells[0].source)
+    Xt, yt = read_domain(experiment, cells[0].target)
+    runs = []
+    for cell in cells:
+        clf, path = make_estimator(cell, experiment), experiment.cell_folder / f"{cell.name}.json"
+        before = read_details(path, experiment.settings, resumed=True) if path.exists() else {}
+        watch = TargetWatch(cell, Xt, yt, path, log, before.get("target_accuracy", []))
+        given = {"X_target": Xt}
+        if cell.method == "source":
+            clf, given = with_equal_updates(clf, len(Xs), len(Xt)), {}
+        runs.append((cell, clf.set_callbacks(watch), watch, given))
+    errors = run_together([clf._fitting(Xs, ys, **given) for _, clf, _, given in runs])
+    for error in errors:
+        if not (error is None or isinstance(error, NonFiniteLossError)):
+            raise error
+    return [
+        (cell, error or _finish(cell, clf, watch, experiment, (Xs, ys), (Xt, yt)))
+        for (cell, clf, watch, _), error in zip(runs, errors, strict=True)
+    ]
+
+
+def _limit_threads(experiment):
+    torch.set_num_threads(min(experiment.n_threads, torch.get_num_threads()))
+
+
+def _finish(cell, clf, watch, experiment, source, target):
+    """Write down what a fitted cell has come to, and return its result."""
+    (Xs, ys), (Xt, yt) = source, target
     classes = _classes(experiment)
     feature_map = _map(clf, Xs, ys, Xt, yt, classes) if cell.seed == 0 else None
     more = {"map": feature_map, "class_names": experiment.data.class_names}

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import joblib
 from torch import distributed
@@ -12,15 +13,21 @@ from torch import distributed
 import domadapt
 from domadapt._storage.files import atomic_write
 from domadapt._storage.locks import LOCK, locked
-from domadapt.experiments.cells import duration, extract_features, run_cell
+from domadapt.experiments.cells import (
+    duration,
+    extract_features,
+    run_cell,
+    run_seeds,
+)
 from domadapt.experiments.files import CELL, FORMAT, read_run
 from domadapt.experiments.tables import pair_label, title_of
 from domadapt.experiments.tasks import find_method
+from domadapt.experiments.vector_methods import read_vector_method
 from domadapt.inputs.reader import n_processes, rank
 from domadapt.training import NonFiniteLossError
 
 
-def run(experiment, *, resume=False, jobs=1):
+def run(experiment, *, resume=False, jobs=1, together=False):
     """Run every cell that is not finished, and write each down as it finishes.
 
     Parameters
@@ -32,6 +39,9 @@ def run(experiment, *, resume=False, jobs=1):
         more seeds: the run is then all of both.
     jobs : int, default=1
         Processes that train cells side by side.
+    together : bool, default=False
+        Whether the seeds of a method on vectors are trained as one, in this process. Results
+        are then the same up to rounding.
 
     Returns
     -------
@@ -56,10 +66,11 @@ def run(experiment, *, resume=False, jobs=1):
     """
     with _alone_in(experiment.out):
         settings, results = _open_folder(experiment, resume)
-        return _run_cells(replace(experiment, settings=settings), results, jobs)
+        finished = _together if together else partial(_one_by_one, jobs=jobs)
+        return _run_cells(replace(experiment, settings=settings), results, jobs, finished)
 
 
-def _run_cells(experiment, results, jobs):
+def _run_cells(experiment, results, jobs, train):
     settings = experiment.settings
     out, cells = experiment.out, experiment.cells
     done = {tuple(c[name] for name in CELL) for c in results}
@@ -71,7 +82,7 @@ def _run_cells(experiment, results, jobs):
         extract_features(experiment, domains, log)
     failed = []
     start = time.monotonic()
-    finished = _results(todo, _share_of_cores(experiment, jobs), jobs)
+    finished = train(todo, _share_of_cores(experiment, jobs))
     for number, (cell, result) in enumerate(finished, start=1):
         name = f"{pair_label(cell.source, cell.target)}, {title_of(cell.method)}, seed {cell.seed}"
         if isinstance(result, NonFiniteLossError):
@@ -94,7 +105,7 @@ def log(text):
         print(text, file=sys.stderr, flush=True)
 
 
-def _results(cells, experiment, jobs):
+def _one_by_one(cells, experiment, jobs):
     """Train cells, and yield each with its result as it finishes."""
     if jobs > 1:
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
@@ -104,6 +115,18 @@ def _results(cells, experiment, jobs):
         what = f"{pair_label(cell.source, cell.target)}, {title_of(cell.method)}"
         # Cells that take seconds need no line for every epoch.
         yield _try_cell(cell, experiment, _log_of(what) if experiment.fine_tunes else None)
+
+
+def _together(cells, experiment):
+    """Train the seeds of each method as one, and yield each cell with its result."""
+    groups: dict[tuple, list] = {}
+    for cell in cells:
+        groups.setdefault((cell.source, cell.target, cell.method), []).append(cell)
+    for (*_, method), seeds in groups.items():
+        if read_vector_method(method) is None:
+            yield from run_seeds(seeds, experiment)
+        else:
+            yield from _one_by_one(seeds, experiment, jobs=1)
 
 
 def _log_of(what):
