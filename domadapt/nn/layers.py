@@ -31,7 +31,7 @@ class _ScaleGradient(torch.autograd.Function):
         factor = factor() if callable(factor) else factor
         if isinstance(factor, torch.Tensor) and factor.ndim:
             # One factor and one limit for each of several networks.
-            factor = factor.view(-1, *[1] * (grad.ndim - 1))
+            factor = factor.to(grad.dtype).view(-1, *[1] * (grad.ndim - 1))
             axes = tuple(range(1, grad.ndim))
         else:
             axes = None

@@ -5,6 +5,7 @@ from collections import OrderedDict
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.func import functional_call, vmap
 
 from domadapt.nn.layers import GradientReversal, SplitBatchNorm, is_frozen
@@ -235,9 +236,32 @@ class StackedLinear(nn.Module):
         self.weight, self.bias, self.out_features = weight, bias, out_features
 
     def forward(self, x):
-        if self.bias is None:
-            return torch.bmm(x, self.weight.mT)
-        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.mT)
+        return _Product.apply(x, self.weight, self.bias)
+
+
+class _Product(torch.autograd.Function):
+    """Batched product with weights that lie as those of a linear layer.
+
+    Autograd's own would have the gradient of the weights transposed, and copy it.
+    """
+
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(x, weight)
+        if bias is None:
+            return torch.bmm(x, weight.mT)
+        return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        of_x, of_weight, of_bias = ctx.needs_input_grad
+        return (
+            torch.bmm(grad, weight) if of_x else None,
+            torch.bmm(grad.mT, x) if of_weight else None,
+            grad.sum(1) if of_bias else None,
+        )
 
 
 class StackedBatchNorm(nn.Module):
