@@ -23,7 +23,7 @@ from domadapt.alignment import CORAL, MMD
 
 N_ROWS, N_CLASSES, N_FITS, BATCH = 2000, 10, 16, 64
 # Columns, hidden units and epochs: about as long each.
-SIZES = [(20, 32, 20), (100, 64, 20), (400, 128, 6), (1024, 256, 3)]
+SIZES = [(20, 32, 20), (100, 64, 12), (400, 128, 6), (1024, 256, 3)]
 METHODS = {"CORAL": CORAL, "MMD": MMD, "DANN": lambda: "dann", "MCC": lambda: "mcc"}
 CLOCK = time.process_time
 

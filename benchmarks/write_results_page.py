@@ -364,7 +364,11 @@ def stored(name):
     return (RESULTS / f"{name}.md").read_text().strip()
 
 
-WHOLE = {
+# Tables that scripts have written, by the names of their files.
+STORED = ("batch_norm", "few_labels", "few_shot", "harm", "self_supervision", "self_taught")
+STORED += ("task_chain", "task_chain_weights", "together", "transferability")
+
+WHOLE = {name: functools.partial(stored, name) for name in STORED} | {
     "methods": _method_tables.all_methods,
     "methods for values": _method_tables.methods_for_values,
     "estimators": _method_tables.estimators,
@@ -376,15 +380,6 @@ WHOLE = {
     "selection": lambda: stored("selection").replace("## ", "### "),
     "several_tasks": lambda: stored("several_tasks").replace("## ", "### "),
     "diagnosis": lambda: diagnosis().strip(),
-    "harm": lambda: stored("harm"),
-    "transferability": lambda: stored("transferability"),
-    "self-supervision": lambda: stored("self_supervision"),
-    "task chain": lambda: stored("task_chain"),
-    "chain weights": lambda: stored("task_chain_weights"),
-    "few labels": lambda: stored("few_labels"),
-    "few shots": lambda: stored("few_shot"),
-    "self-taught": lambda: stored("self_taught"),
-    "batch normalisation": lambda: stored("batch_norm"),
 }
 
 

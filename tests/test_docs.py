@@ -329,6 +329,12 @@ def test_the_example_of_choosing_tells_what_it_did(run, few_digits):
 
 
 @pytest.mark.usefixtures("short_fits")
+def test_the_example_of_many_seeds_runs(run, few_digits):
+    printed = run("examples/many_seeds.py")
+    assert re.findall(r"(\w+): \d+\.\d % ± \d+\.\d", printed) == ["coral", "dan", "dann"]
+
+
+@pytest.mark.usefixtures("short_fits")
 def test_the_example_of_several_tasks_runs(run):
     printed = run("examples/several_tasks.py")
     assert len(re.findall(r"digit \d+\.\d %, parity \d+\.\d %, ink R\^2", printed)) == 6
