@@ -1,7 +1,7 @@
 """Ten seeds of three methods at once: how much of a gain is luck.
 
-A difference between two methods counts where it is larger than what another seed changes. All thirty
-networks train as one.
+A difference between two methods counts where it is larger than what another seed changes. All
+thirty networks train as one.
 """
 
 import numpy as np

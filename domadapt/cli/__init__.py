@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import math
 import os
 import re
 import sys
@@ -32,7 +33,8 @@ def main(argv=None):
     -------
     status : int
         0 if all went well, 1 if some cells of a table failed, 2 if something has to be
-        corrected first, 130 if it was interrupted.
+        corrected first, 3 if the time was up before a table was whole, 130 if it was
+        interrupted.
     """
     arguments = _make_parser().parse_args(argv)
     try:
@@ -92,6 +94,13 @@ def _whole(minimum):
 
     read.__name__ = "whole number"
     return read
+
+
+def _minutes(text):
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no time above 0")
+    return number
 
 
 def _method_names(methods):
@@ -222,6 +231,12 @@ def _add_bench(commands):
         action="store_true",
         help="train the seeds of a method on vectors as one, which pays for small networks; "
         "results are the same up to rounding",
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=_minutes,
+        metavar="MINUTES",
+        help="stop after so long; --resume goes on from there",
     )
     _add_device(parser)
     _add_precision(parser)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
 import torch
@@ -33,7 +34,7 @@ def bench(arguments):
     Returns
     -------
     status : int
-        0, or 1 if some cells failed.
+        0, 1 if some cells failed, or 3 if the time was up before the last.
     """
     with _process_group(arguments.device):
         if n_processes() > 1 and arguments.jobs > 1:
@@ -57,6 +58,7 @@ def bench(arguments):
             device=arguments.device,
             n_workers=arguments.workers,
             cache_megabytes=arguments.cache_megabytes,
+            deadline=_deadline(arguments.time_limit),
         )
         if arguments.together and experiment.fine_tunes:
             raise ValueError(
@@ -64,13 +66,20 @@ def bench(arguments):
                 "of the backbone."
             )
         how = {"jobs": arguments.jobs, "together": arguments.together}
-        settings, results, failed = run(experiment, resume=arguments.resume, **how)
-        if rank() == 0:
+        settings, results, failed, n_left = run(experiment, resume=arguments.resume, **how)
+        if rank() == 0 and results:
             details = read_run(out)[2]
             chosen = choose_methods(settings, results, details)
             print(markdown_table(summarise(settings, results, chosen)))
             log(f"for curves and maps of the features: domadapt report {arguments.out}")
+    if n_left:
+        log(f"domadapt: the time is up, and {n_left} cells are left: add --resume to go on.")
+        return 3
     return 1 if failed else 0
+
+
+def _deadline(minutes):
+    return None if minutes is None else time.time() + 60 * minutes
 
 
 def read_settings(arguments):

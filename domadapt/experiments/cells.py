@@ -25,6 +25,13 @@ from domadapt.shallow._adapter import Mapping
 from domadapt.training import NonFiniteLossError
 from domadapt.training.together import run_together
 
+
+class TimeIsUpError(Exception):
+    """The time of a run is up; what a cell has reached is kept."""
+
+
+# What ends a cell and leaves others as they are.
+ENDS = (NonFiniteLossError, TimeIsUpError)
 # Points of each domain on a map of the features.
 POINTS_ON_MAP = 200
 
@@ -72,8 +79,8 @@ def run_seeds(cells, experiment, log=None):
 
     Returns
     -------
-    results : list of (Cell, dict or NonFiniteLossError)
-        As of :func:`run_cell`, or why there is none.
+    results : list of (Cell, dict or error)
+        As of :func:`run_cell`, or why there is none: a loss that is not finite, or the time.
     """
     _limit_threads(experiment)
     Xs, ys = read_domain(experiment, cells[0].source)
@@ -82,14 +89,14 @@ def run_seeds(cells, experiment, log=None):
     for cell in cells:
         clf, path = make_estimator(cell, experiment), experiment.cell_folder / f"{cell.name}.json"
         before = read_details(path, experiment.settings, resumed=True) if path.exists() else {}
-        watch = TargetWatch(cell, Xt, yt, path, log, before.get("target_accuracy", []))
+        watch = TargetWatch(cell, Xt, yt, path, log, before.get("target_accuracy", []), experiment)
         given = {"X_target": Xt}
         if cell.method == "source":
             clf, given = with_equal_updates(clf, len(Xs), len(Xt)), {}
         runs.append((cell, clf.set_callbacks(watch), watch, given))
     errors = run_together([clf._fitting(Xs, ys, **given) for _, clf, _, given in runs])
     for error in errors:
-        if not (error is None or isinstance(error, NonFiniteLossError)):
+        if not (error is None or isinstance(error, ENDS)):
             raise error
     return [
         (cell, error or _finish(cell, clf, watch, experiment, (Xs, ys), (Xt, yt)))
@@ -241,11 +248,13 @@ class TargetWatch:
         Called with a line of text after every epoch.
     accuracies : list of float
         In percent, of each epoch before an interruption. Those of further epochs follow.
+    experiment : Experiment or None, default=None
+        Says when the time is up, which ends the fit.
     """
 
-    def __init__(self, cell, X, y, path, log, accuracies):
+    def __init__(self, cell, X, y, path, log, accuracies, experiment=None):
         self.cell, self.X, self.y, self.path, self.log = cell, X, y, path, log
-        self.accuracies = accuracies
+        self.accuracies, self.experiment = accuracies, experiment
 
     def setup(self, estimator, context):
         """Do nothing before the fit."""
@@ -268,8 +277,10 @@ class TargetWatch:
         # Of an epoch that is run again after an interruption, the new figure counts.
         self.accuracies = [*self.accuracies[: done - 1], accuracy]
         self.write(estimator)
+        n_epochs = context.parent.max_subtasks
+        if self.experiment is not None and self.experiment.time_is_up and done < n_epochs:
+            raise TimeIsUpError("The time is up.")
         if self.log is not None:
-            n_epochs = context.parent.max_subtasks
             left = (n_epochs - done) * (time.monotonic() - self.begin)
             # Where the domains are aligned afterwards, nothing is learnt from labels then.
             loss = histories[-1]["task_loss" if len(histories) == 1 else "alignment_loss"][-1]

@@ -14,6 +14,8 @@ import domadapt
 from domadapt._storage.files import atomic_write
 from domadapt._storage.locks import LOCK, locked
 from domadapt.experiments.cells import (
+    ENDS,
+    TimeIsUpError,
     duration,
     extract_features,
     run_cell,
@@ -51,6 +53,8 @@ def run(experiment, *, resume=False, jobs=1, together=False):
         The finished cells.
     failed : list of str
         Names of cells with a loss that was not finite.
+    n_left : int
+        Cells that are not finished, where the time was up.
 
     Raises
     ------
@@ -80,11 +84,14 @@ def _run_cells(experiment, results, jobs, train):
     if settings["freeze"]:
         domains = sorted({name for cell in todo for name in (cell.source, cell.target)})
         extract_features(experiment, domains, log)
-    failed = []
+    failed, n_left = [], 0
     start = time.monotonic()
     finished = train(todo, _share_of_cores(experiment, jobs))
     for number, (cell, result) in enumerate(finished, start=1):
         name = f"{pair_label(cell.source, cell.target)}, {title_of(cell.method)}, seed {cell.seed}"
+        if isinstance(result, TimeIsUpError):
+            n_left += 1
+            continue
         if isinstance(result, NonFiniteLossError):
             failed.append(name)
             log(f"{name} failed: {result}")
@@ -96,7 +103,7 @@ def _run_cells(experiment, results, jobs, train):
             f"[{len(results)}/{len(cells)}] {name}: {result['accuracy']:.1f} %"
             + (f", about {duration(left)} left" if number < len(todo) else "")
         )
-    return settings, results, failed
+    return settings, results, failed, n_left
 
 
 def log(text):
@@ -123,7 +130,7 @@ def _together(cells, experiment):
     for cell in cells:
         groups.setdefault((cell.source, cell.target, cell.method), []).append(cell)
     for (*_, method), seeds in groups.items():
-        if read_vector_method(method) is None:
+        if read_vector_method(method) is None and not experiment.time_is_up:
             yield from run_seeds(seeds, experiment)
         else:
             yield from _one_by_one(seeds, experiment, jobs=1)
@@ -134,9 +141,11 @@ def _log_of(what):
 
 
 def _try_cell(cell, experiment, log=None):
+    if experiment.time_is_up:
+        return cell, TimeIsUpError("The time is up.")
     try:
         return cell, run_cell(cell, experiment, log)
-    except NonFiniteLossError as error:
+    except ENDS as error:
         # One method that diverges is no reason to lose the rest of the table.
         return cell, error
 

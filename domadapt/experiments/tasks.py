@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,8 @@ class Experiment:
         Threads of torch for a cell.
     n_workers, cache_megabytes : int and float, default=None
         As :class:`~domadapt.ImageLoader` takes them; None for its defaults.
+    deadline : float, default=None
+        When training is to stop, in seconds as ``time.time`` counts them.
     """
 
     settings: dict[str, Any]
@@ -86,6 +89,12 @@ class Experiment:
     n_threads: int = 1
     n_workers: int | None = None
     cache_megabytes: float | None = None
+    deadline: float | None = None
+
+    @property
+    def time_is_up(self):
+        """Whether training is to stop."""
+        return self.deadline is not None and time.time() > self.deadline
 
     @property
     def data(self):
