@@ -4,6 +4,7 @@ from domadapt.domains.labels import has_label as has_label
 from domadapt.domains.stacking import pack as pack
 from domadapt.domains.stacking import unpack as unpack
 from domadapt.estimators import *
+from domadapt.estimators._together import fit_together as fit_together
 from domadapt.inputs import ImageLoader as ImageLoader
 from domadapt.inputs import UnreadableImageError as UnreadableImageError
 from domadapt.model_selection import AutoAdaptClassifier as AutoAdaptClassifier

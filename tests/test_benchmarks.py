@@ -229,7 +229,7 @@ def test_the_bare_loop_and_the_estimator_make_as_many_steps(benchmark, monkeypat
     data = speed.make_data(9 * speed.BATCH)
     speed.bare_loop(method, *data, "cpu")
     assert len(steps) == 2 * 9
-    assert speed.domadapt_fit(method, *data, "cpu").n_steps_ == len(steps) // 2
+    assert speed.domadapt_fit(method, *data, "cpu").n_steps_ == len(steps)
 
 
 def test_the_demo_prints_its_table_and_saves_its_picture(tmp_path, capsys):

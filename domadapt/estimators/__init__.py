@@ -1,7 +1,6 @@
 """Scikit-learn estimators on top of the torch core."""
 
 from domadapt.estimators._general import *
-from domadapt.estimators._together import *
 from domadapt.estimators.named.adversarial import *
 from domadapt.estimators.named.discrepancy import *
 from domadapt.estimators.named.hypothesis import *

@@ -8,8 +8,6 @@ from domadapt.domains.cautions import warn
 from domadapt.estimators._deep import BaseDeepEstimator
 from domadapt.training.together import WholeFit, run_together
 
-__all__ = ["fit_together"]
-
 
 def fit_together(
     estimators: Sequence[Any],
