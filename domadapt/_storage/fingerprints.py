@@ -58,7 +58,8 @@ def digest_of_array(array):
     if array.dtype == object:
         return hashlib.sha256(repr(array.tolist()).encode()).hexdigest()
     digest = hashlib.sha256(f"{array.dtype} {array.shape}\n".encode())
-    digest.update(np.ascontiguousarray(array).tobytes())
+    # As it lies in memory: an array may be larger than a copy of it could be.
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
     return digest.hexdigest()
 
 

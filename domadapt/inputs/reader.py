@@ -60,7 +60,15 @@ class Reader:
     @torch.inference_mode()
     def apply(self, function, samples):
         """Return an array of what a function returns for a tensor of samples, in chunks."""
-        return np.concatenate([_apply(function, chunk) for chunk in self.stream(samples)])
+        found, end = None, 0
+        for chunk in self.stream(samples):
+            part = _apply(function, chunk)
+            if found is None:
+                # Parts that were kept would hold on to the memory between them.
+                found = np.empty((len(samples), *part.shape[1:]), part.dtype)
+            found[end : end + len(part)] = part
+            end += len(part)
+        return found
 
     def batches(self, parts, seed):
         """Return mini-batches of samples by the name of their part; ``seed`` draws transforms."""
