@@ -11,6 +11,7 @@ from sklearn.datasets import make_blobs
 from threadpoolctl import threadpool_limits
 
 from domadapt import AlignmentClassifier, DANNClassifier
+from domadapt.training import stacked
 from domadapt.training.trainer import Trainer
 
 torch.set_num_threads(1)
@@ -115,3 +116,16 @@ def untrained(monkeypatch):
         raise AssertionError("training started on bad input")
 
     monkeypatch.setattr(Trainer, "run_epoch", must_not_train)
+
+
+@pytest.fixture
+def as_one(monkeypatch):
+    """The sizes of the groups that were trained as one, epoch by epoch."""
+    sizes, run_epoch = [], stacked.TrainersTogether.run_epoch
+
+    def noting(self):
+        sizes.append(len(self.trainers))
+        return run_epoch(self)
+
+    monkeypatch.setattr(stacked.TrainersTogether, "run_epoch", noting)
+    return sizes

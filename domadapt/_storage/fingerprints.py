@@ -59,7 +59,7 @@ def digest_of_array(array):
         return hashlib.sha256(repr(array.tolist()).encode()).hexdigest()
     digest = hashlib.sha256(f"{array.dtype} {array.shape}\n".encode())
     # As it lies in memory: an array may be larger than a copy of it could be.
-    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -108,10 +108,9 @@ class TrainersTogether:
         )
 
     def release(self):
-        """Give each trainer a network and an optimizer of its own again, as they are now."""
+        """Give each trainer a network of its own again, as it is now."""
         for stack in self.stacks:
             stack.release()
-        self.updates.release()
 
     def run_epoch(self):
         """Train all for an epoch.
@@ -213,11 +212,6 @@ class Updates:
         for run in self.runs:
             run.share()
 
-    def release(self):
-        """Give the optimizer of each trainer notes of its own again."""
-        for run in self.runs:
-            run.release()
-
 
 class _Run:
     """The part of a stack that belongs to some trainers, and what updates it."""
@@ -266,18 +260,6 @@ class _Run:
                 own = trainer.runner.optimizer
                 if noted:
                     own.state[own.parameters[number]] = {
-                        name: value if name == "step" else value[place]
+                        name: value.clone() if name == "step" else value[place]
                         for name, value in noted.items()
                     }
-
-    def release(self):
-        self.share()
-        for trainer in self.trainers:
-            state = trainer.runner.optimizer.state
-            for parameter, noted in state.items():
-                state[parameter] = {
-                    name: value.clone()
-                    if name == "step"
-                    else torch.empty_like(parameter).copy_(value)
-                    for name, value in noted.items()
-                }

@@ -83,7 +83,7 @@ class StackedCriteria(nn.Module):
         criteria = [trainer.criteria.terms[number][1] for trainer in trainers]
         modules = [criterion for criterion in criteria if isinstance(criterion, nn.Module)]
         first = criteria[0]
-        if getattr(first, "takes_stacks", False):
+        if isinstance(first, Criterion) and first.takes_stacks and is_own(first):
             return self._stacked(modules)
         by_vmap = _fits_vmap(first)
         own = None

@@ -1,24 +1,8 @@
 """``domadapt bench --together``: the seeds of a method as one, with the same results."""
 
 import numpy as np
-import pytest
-
-from domadapt.training import stacked
 
 SHORT = ("--pairs", "A:W", "--epochs", 3, "--device", "cpu", "--seeds", 3)
-
-
-@pytest.fixture
-def as_one(monkeypatch):
-    """The sizes of the groups that were trained as one, epoch by epoch."""
-    sizes, run_epoch = [], stacked.TrainersTogether.run_epoch
-
-    def noting(self):
-        sizes.append(len(self.trainers))
-        return run_epoch(self)
-
-    monkeypatch.setattr(stacked.TrainersTogether, "run_epoch", noting)
-    return sizes
 
 
 def test_seeds_as_one_are_the_seeds_one_by_one(features, tmp_path, bench, read_run, as_one):

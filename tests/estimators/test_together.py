@@ -15,7 +15,6 @@ from domadapt import (
 )
 from domadapt.alignment import CORAL, MMD, KernelMMD
 from domadapt.methods import METHODS
-from domadapt.training import stacked
 
 SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 3, "batch_size": 16, "steps_per_epoch": 4}
 # Methods that one classifier can be given by name, with a single source.
@@ -60,19 +59,6 @@ def assert_alike(found, wanted, X_target, atol):
         np.testing.assert_allclose(found.transduction_, wanted.transduction_, rtol=0, atol=atol)
     else:
         np.testing.assert_array_equal(found.transduction_, wanted.transduction_)
-
-
-@pytest.fixture
-def as_one(monkeypatch):
-    """The sizes of the groups that were trained as one, epoch by epoch."""
-    sizes, run_epoch = [], stacked.TrainersTogether.run_epoch
-
-    def noting(self):
-        sizes.append(len(self.trainers))
-        return run_epoch(self)
-
-    monkeypatch.setattr(stacked.TrainersTogether, "run_epoch", noting)
-    return sizes
 
 
 def check(estimators, as_one, data=None, *, groups, atol=2e-5, **given):
@@ -181,3 +167,16 @@ def test_images_train_as_one(as_one):
     parameters = {**SMALL, "max_epochs": 2, "hidden_layer_sizes": (4,)}
     estimators = [DANClassifier(random_state=i, **parameters) for i in range(2)]
     check(estimators, as_one, (X, y, X + 0.3), groups=[2] * 2, atol=1e-4)
+
+
+class Halved(CORAL):
+    """A criterion of a person's own that knows of one network alone."""
+
+    def forward(self, source_features, target_features):
+        n = len(source_features) // 2
+        return super().forward(source_features[:n], target_features[:n])
+
+
+def test_a_criterion_that_changes_one_of_ours_is_run_for_each_network(as_one):
+    estimators = [AlignmentClassifier(Halved(), random_state=i, **SMALL) for i in range(2)]
+    check(estimators, as_one, groups=[2] * 3)

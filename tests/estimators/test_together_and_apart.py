@@ -30,19 +30,6 @@ X_TARGET = X[:50] * 1.2 + 0.4
 NEAR = {"rtol": 0, "atol": 2e-5}
 
 
-@pytest.fixture
-def as_one(monkeypatch):
-    """The sizes of the groups that were trained as one, epoch by epoch."""
-    sizes, run_epoch = [], stacked.TrainersTogether.run_epoch
-
-    def noting(self):
-        sizes.append(len(self.trainers))
-        return run_epoch(self)
-
-    monkeypatch.setattr(stacked.TrainersTogether, "run_epoch", noting)
-    return sizes
-
-
 def seeds(n=3, **changes):
     return [DANNClassifier(**{**SMALL, "random_state": i, **changes}) for i in range(n)]
 
