@@ -106,8 +106,7 @@ class _Fits:
             alone = number if kind is None else None
             kinds.setdefault((kind, trainer.n_steps, alone), []).append(number)
         for numbers in kinds.values():
-            for some in _portions(numbers, most_at_once(self.waiting[numbers[0]])):
-                self._run_epoch(some)
+            self._run_epoch(numbers)
 
     def _run_epoch(self, numbers):
         ran = self._join(numbers) if len(numbers) > 1 else None
@@ -130,13 +129,9 @@ class _Fits:
     def _join(self, numbers):
         """Return what runs the epochs of these fits as one; None where nothing can."""
         trainers = [self.waiting[number] for number in numbers]
-        wanted = set(map(id, trainers))
-        for found in list(self.together):
-            held = set(map(id, found.trainers))
-            if held == wanted:
+        for found in self.together:
+            if set(map(id, found.trainers)) == set(map(id, trainers)):
                 return found
-            if held & wanted:
-                self._part(found)
         try:
             self.together.append(TrainersTogether(trainers))
         except UnstackableError as error:
@@ -165,12 +160,3 @@ class _Fits:
             # Each lets go of what it holds, and raises the error again; some are at their end.
             with contextlib.suppress(BaseException):
                 fitting.throw(error)
-
-
-def most_at_once(trainer):
-    """Return how many networks of this size are worth running as one."""
-    return 16
-
-
-def _portions(numbers, size):
-    return [numbers[i : i + size] for i in range(0, len(numbers), size)]

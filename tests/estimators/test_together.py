@@ -169,6 +169,16 @@ def test_images_train_as_one(as_one):
     check(estimators, as_one, (X, y, X + 0.3), groups=[2] * 2, atol=1e-4)
 
 
+def test_criteria_that_run_the_network_run_that_of_their_own_fit(as_one):
+    # CORAL comes first in a stack; the others ask for the classifier, or run on the inputs.
+    alignments = ["mdd", "vat", "coral", "vat", "mdd"]
+    estimators = [
+        AlignmentClassifier([(0.3, name)], random_state=i, **SMALL)
+        for i, name in enumerate(alignments)
+    ]
+    check(estimators, as_one, groups=[5] * 3)
+
+
 class Halved(CORAL):
     """A criterion of a person's own that knows of one network alone."""
 
