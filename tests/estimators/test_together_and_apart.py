@@ -218,7 +218,10 @@ def test_checkpoints_of_a_stack_are_resumed_alone_and_together(as_one, tmp_path)
     as_one.clear()
     resumed = [clone(estimator) for estimator in started]
     resumed[0].fit(X, Y, X_target=X_TARGET)
+    # Another that is at its first epoch, when this one is at a later.
+    resumed.append(clone(started[1]).set_params(random_state=7, checkpoint=None))
     together(resumed[1:])
+    assert as_one == []
     assert_as_alone(resumed)
 
 
