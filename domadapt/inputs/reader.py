@@ -1,6 +1,7 @@
 """The reader: samples of any kind as tensors on the device and in the dtype of a network."""
 
 import math
+import mmap
 import os
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from scipy import sparse
 from torch import distributed
 
+from domadapt.domains.mapped import give_back, is_mapped
 from domadapt.domains.samples import Samples
 from domadapt.inputs.images import ImageBatches, ImageLoader
 
@@ -15,6 +17,8 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
 # Samples are converted and predicted in chunks of this many numbers, 16 MiB in float32.
 CHUNK_VALUES = 2**22
+# Of a mapped file so many bytes, 256 MiB, stay in memory at most.
+MOST_READ = 2**28
 # Matrix products of very few rows are rounded in another way than those of many. Filled
 # up to this number, a sample gets the same prediction alone as among others.
 FEWEST_SAMPLES = 8
@@ -92,6 +96,7 @@ def _chunks(samples, dtype):
     step = max(1, CHUNK_VALUES // max(1, math.prod(samples.X.shape[1:])))
     for start in range(0, len(samples), step):
         yield _convert(samples.take(slice(start, start + step)), dtype)
+        give_back(samples.X)
 
 
 def _convert(X, dtype):
@@ -114,7 +119,7 @@ class ArrayBatches:
     Parameters
     ----------
     parts : dict of str to Samples
-        Each part of a mini-batch, dense or sparse, in their order.
+        Each part of a mini-batch, dense, sparse or mapped from a file, in their order.
     device : torch.device
         Where mini-batches are wanted.
     dtype : torch.dtype
@@ -128,8 +133,8 @@ class ArrayBatches:
 
     def __init__(self, parts, device, dtype):
         self.parts = [
-            SparseArray(samples, NUMPY_DTYPES[dtype])
-            if sparse.issparse(samples.X)
+            ArrayInParts(samples, NUMPY_DTYPES[dtype])
+            if sparse.issparse(samples.X) or is_mapped(samples.X)
             else DenseArray(samples, device, NUMPY_DTYPES[dtype])
             for samples in parts.values()
         ]
@@ -246,16 +251,22 @@ class _Lent:
         self.__array_interface__ = array.__array_interface__ | {"data": (address, False)}
 
 
-class SparseArray:
-    """Samples of a CSR matrix, made dense mini-batch by mini-batch."""
+class ArrayInParts:
+    """Samples of a CSR matrix or of a mapped file, made dense mini-batch by mini-batch."""
 
     def __init__(self, samples, dtype):
         self.samples, self.dtype = samples, dtype
+        self.bytes_read = 0
 
     def gather(self, index, out):
         """Write the samples that an index names into ``out``."""
-        rows = self.samples.take(index.cpu().numpy())
-        out.copy_(torch.from_numpy(_convert(rows, self.dtype)))
+        rows = _convert(self.samples.take(index.cpu().numpy()), self.dtype)
+        out.copy_(torch.from_numpy(np.moveaxis(rows, 1, -1) if rows.ndim == 4 else rows))
+        # A file is read by whole pages.
+        self.bytes_read += max(mmap.PAGESIZE, rows[0].nbytes) * len(rows)
+        if self.bytes_read > MOST_READ:
+            give_back(self.samples.X)
+            self.bytes_read = 0
 
 
 def _has_room(tensor, device):

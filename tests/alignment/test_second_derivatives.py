@@ -67,7 +67,7 @@ def test_the_gradient_has_a_gradient(name, n_columns):
         return loss(rows[0], *used) if name == "BNM" else loss(*used)
 
     assert gradcheck(of_used, used)
-    assert gradgradcheck(of_used, used)
+    assert gradgradcheck(of_used, used, fast_mode=n_columns > 3)
     second = torch.autograd.grad(penalty(of_used(*used), used), used)
     assert all(gradient.abs().max() > 1e-6 for gradient in second)
 

@@ -24,8 +24,9 @@ def clock(monkeypatch):
     return clock
 
 
-@pytest.mark.parametrize("options", [(), ("--together",)])
-@pytest.mark.parametrize("minutes", [1, 2, 6])
+@pytest.mark.parametrize(
+    ("minutes", "options"), [(2, ()), (6, ()), (1, ("--together",)), (6, ("--together",))]
+)
 def test_a_run_that_stops_in_time_goes_on_to_what_it_would_have_been(
     features, tmp_path, bench, read_run, capsys, clock, minutes, options
 ):
