@@ -216,6 +216,20 @@ def _add_bench(commands):
     parser.add_argument(
         "--batch-size", type=_whole(1), metavar="N", help="samples of each domain in a mini-batch"
     )
+    _add_course(parser)
+    _add_device(parser)
+    _add_precision(parser)
+    _add_backbone(parser, default="resnet50").add_argument(
+        "--features",
+        metavar="DIR",
+        help="the folder of the features of a frozen backbone; other runs with the same folder "
+        "do not compute them again (default: features in --out)",
+    )
+    parser.set_defaults(run=_bench)
+
+
+def _add_course(parser):
+    """Add how a run goes on: from where, by how many at once, for how long."""
     parser.add_argument(
         "--resume", action="store_true", help="continue the run in --out, or add to it"
     )
@@ -238,15 +252,6 @@ def _add_bench(commands):
         metavar="MINUTES",
         help="stop after so long; --resume goes on from there",
     )
-    _add_device(parser)
-    _add_precision(parser)
-    _add_backbone(parser, default="resnet50").add_argument(
-        "--features",
-        metavar="DIR",
-        help="the folder of the features of a frozen backbone; other runs with the same folder "
-        "do not compute them again (default: features in --out)",
-    )
-    parser.set_defaults(run=_bench)
 
 
 def _add_report(commands):
