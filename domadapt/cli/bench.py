@@ -42,6 +42,11 @@ def bench(arguments):
                 f"--jobs {arguments.jobs} does not go with torchrun: one trains several models "
                 "side by side, the other one model in several processes."
             )
+        if n_processes() > 1 and arguments.time_limit is not None:
+            raise ValueError(
+                "--time-limit does not go with torchrun, whose processes would stop at different "
+                "times. Stop them all; --resume goes on from the last epoch."
+            )
         if arguments.together and arguments.jobs > 1:
             raise ValueError(
                 f"--together trains in one process, and --jobs {arguments.jobs} in several. Use "

@@ -352,7 +352,12 @@ class Trainer:
             scalars.append([progress, *(weight * w for w in own)])
             factors = [f(progress) if callable(f) else f for f in self.rate_factors]
             rates.append([rate * factor for factor in factors])
-        both = (torch.tensor(v, dtype=torch.float64).to(self.device) for v in (scalars, rates))
+        # A fused update on CUDA reads rates in float32; elsewhere they lose no digit.
+        of_rates = torch.float32 if self.device.type == "cuda" else torch.float64
+        both = (
+            torch.tensor(values, dtype=dtype).to(self.device)
+            for values, dtype in ((scalars, torch.float64), (rates, of_rates))
+        )
         return *both, {"alignment_weight": weight, "learning_rate": rate}
 
     def _train_mode(self):

@@ -58,3 +58,10 @@ def test_several_processes_do_not_go_together_with_one(features, tmp_path, bench
     message = "--together trains in one process, and --jobs 2 in several"
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_backbones_that_are_trained_do_not_go_together(photographs, tmp_path, bench, capsys):
+    arguments = ("folder", "--root", photographs, "--weights", "random", "--pairs", "l:r")
+    assert bench(*arguments, "--out", tmp_path / "run", "--together") == 2
+    assert "--together is for networks on vectors: add --freeze" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -54,3 +54,13 @@ def test_a_limit_that_is_no_time_is_refused(features, tmp_path, bench, capsys, l
     with pytest.raises(SystemExit):
         bench("features", "--root", features, "--out", tmp_path / "run", f"--time-limit={limit}")
     assert "--time-limit" in capsys.readouterr().err
+
+
+def test_processes_that_would_stop_at_different_times_are_refused(
+    features, tmp_path, bench, capsys, monkeypatch
+):
+    monkeypatch.setattr("domadapt.cli.bench.n_processes", lambda: 2)
+    arguments = ("features", "--root", features, *SHORT, "--device", "cpu", "--time-limit", 60)
+    assert bench(*arguments, "--out", tmp_path / "run") == 2
+    assert "--time-limit does not go with torchrun" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
