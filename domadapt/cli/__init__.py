@@ -241,6 +241,18 @@ def _add_course(parser):
         help="processes that train cells side by side (default: 1)",
     )
     parser.add_argument(
+        "--backend",
+        choices=["loky", "dask"],
+        default="loky",
+        help="whose processes train cells side by side: loky, those of this machine that --jobs "
+        "asks for; dask, those of the scheduler that --scheduler names (default: loky)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="where dask scheduler answers, such as 10.0.0.5:8786",
+    )
+    parser.add_argument(
         "--together",
         action="store_true",
         help="train the seeds of a method on vectors as one, which pays for small networks; "

@@ -10,8 +10,10 @@ from torch import distributed
 
 from domadapt._storage.fingerprints import digest_of
 from domadapt.experiments.choice import choose_methods
+from domadapt.experiments.cluster import check_workers, connected
 from domadapt.experiments.files import read_run
-from domadapt.experiments.run import log, run
+from domadapt.experiments.progress import log
+from domadapt.experiments.run import run
 from domadapt.experiments.tables import markdown_table, summarise
 from domadapt.experiments.tasks import (
     Experiment,
@@ -37,43 +39,15 @@ def bench(arguments):
         0, 1 if some cells failed, or 3 if the time was up before the last.
     """
     with _process_group(arguments.device):
-        if n_processes() > 1 and arguments.jobs > 1:
-            raise ValueError(
-                f"--jobs {arguments.jobs} does not go with torchrun: one trains several models "
-                "side by side, the other one model in several processes."
-            )
-        if n_processes() > 1 and arguments.time_limit is not None:
-            raise ValueError(
-                "--time-limit does not go with torchrun, whose processes would stop at different "
-                "times. Stop them all; --resume goes on from the last epoch."
-            )
-        if arguments.together and arguments.jobs > 1:
-            raise ValueError(
-                f"--together trains in one process, and --jobs {arguments.jobs} in several. Use "
-                "one of them."
-            )
-        resolve_device(arguments.device)
-        if arguments.features is not None and not arguments.freeze:
-            raise ValueError("--features is for a frozen backbone: add --freeze.")
-        out = Path(arguments.out)
-        experiment = Experiment(
-            read_settings(arguments),
-            out,
-            out / "features" if arguments.features is None else Path(arguments.features),
-            device=arguments.device,
-            n_workers=arguments.workers,
-            cache_megabytes=arguments.cache_megabytes,
-            deadline=_deadline(arguments.time_limit),
-        )
-        if arguments.together and experiment.fine_tunes:
-            raise ValueError(
-                "--together is for networks on vectors: add --freeze, which trains on the features "
-                "of the backbone."
-            )
-        how = {"jobs": arguments.jobs, "together": arguments.together}
-        settings, results, failed, n_left = run(experiment, resume=arguments.resume, **how)
+        _check_course(arguments)
+        with _workers_of(arguments) as client:
+            experiment = _read_experiment(arguments)
+            if client is not None:
+                check_workers(client, experiment)
+            how = {"jobs": arguments.jobs, "together": arguments.together, "client": client}
+            settings, results, failed, n_left = run(experiment, resume=arguments.resume, **how)
         if rank() == 0 and results:
-            details = read_run(out)[2]
+            details = read_run(experiment.out)[2]
             chosen = choose_methods(settings, results, details)
             print(markdown_table(summarise(settings, results, chosen)))
             log(f"for curves and maps of the features: domadapt report {arguments.out}")
@@ -81,6 +55,73 @@ def bench(arguments):
         log(f"domadapt: the time is up, and {n_left} cells are left: add --resume to go on.")
         return 3
     return 1 if failed else 0
+
+
+def _check_course(arguments):
+    """Check that the ways in which cells are to be trained go together."""
+    if n_processes() > 1 and arguments.jobs > 1:
+        raise ValueError(
+            f"--jobs {arguments.jobs} does not go with torchrun: one trains several models "
+            "side by side, the other one model in several processes."
+        )
+    if n_processes() > 1 and arguments.time_limit is not None:
+        raise ValueError(
+            "--time-limit does not go with torchrun, whose processes would stop at different "
+            "times. Stop them all; --resume goes on from the last epoch."
+        )
+    if arguments.together and arguments.jobs > 1:
+        raise ValueError(
+            f"--together trains in one process, and --jobs {arguments.jobs} in several. Use "
+            "one of them."
+        )
+    on_cluster = arguments.backend == "dask"
+    if on_cluster != (arguments.scheduler is not None):
+        raise ValueError(
+            "--backend dask and --scheduler ADDRESS go together: dask scheduler prints the "
+            "address. On this machine alone, use --jobs."
+        )
+    others = {
+        "--together": arguments.together,
+        "--jobs": arguments.jobs > 1,
+        "torchrun": n_processes() > 1,
+    }
+    for name in (name for name in others if on_cluster and others[name]):
+        raise ValueError(
+            f"--backend dask does not go with {name}: each worker of the scheduler trains one "
+            "cell at a time in each of its threads. Use one of them."
+        )
+    if not on_cluster or arguments.freeze:
+        # Features of a frozen backbone are computed here.
+        resolve_device(arguments.device)
+    if arguments.features is not None and not arguments.freeze:
+        raise ValueError("--features is for a frozen backbone: add --freeze.")
+
+
+def _workers_of(arguments):
+    """Reach the workers of the scheduler, where one is named."""
+    if arguments.scheduler is None:
+        return contextlib.nullcontext()
+    return connected(arguments.scheduler)
+
+
+def _read_experiment(arguments):
+    """Read what is to be trained, and check that it can be as asked for."""
+    out = Path(arguments.out)
+    experiment = Experiment(
+        read_settings(arguments),
+        out,
+        out / "features" if arguments.features is None else Path(arguments.features),
+        device=arguments.device,
+        n_workers=arguments.workers,
+        cache_megabytes=arguments.cache_megabytes,
+        deadline=_deadline(arguments.time_limit),
+    )
+    if arguments.together and experiment.fine_tunes:
+        raise ValueError(
+            "--together is for networks on vectors: add --freeze, which trains on the features "
+            "of the backbone."
+        )
+    return experiment
 
 
 def _deadline(minutes):

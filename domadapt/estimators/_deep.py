@@ -32,7 +32,7 @@ from domadapt.estimators._cautions import (
 from domadapt.estimators._predictions import DeepPredictions
 from domadapt.estimators._source_weights import check_source_weights, with_source_weights
 from domadapt.estimators._stages import TOGETHER, Stage, Training, parts_of, settings_of
-from domadapt.inputs.frozen import FrozenBackbone, frozen_features
+from domadapt.inputs.frozen import FrozenBackbone, frozen_features, print_progress
 from domadapt.inputs.images import leave_out_unreadable
 from domadapt.inputs.reader import PRECISIONS, Reader, n_processes, resolve_device
 from domadapt.nn.layers import one_domain, without_gradient
@@ -285,7 +285,7 @@ class BaseDeepEstimator(DeepPredictions):
         backbone, frozen = self.backbone, None
         if self.freeze:
             frozen, backbone = FrozenBackbone(backbone, sample), None
-            tell = print if self.verbose else None
+            tell = print_progress if self.verbose else None
             source, target = (
                 part and Samples(frozen_features(part, frozen, self.feature_cache, reader, tell))
                 for part in (source, target)

@@ -1,15 +1,18 @@
-"""One cell of a run: train, measure the accuracy on the target after every epoch, write it down."""
+"""One cell of a run: train, measure the accuracy on the target after every epoch, and return it."""
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
+from sklearn.utils import Bunch
 
 from domadapt._storage.files import atomic_write
 from domadapt.domains.samples import Samples
-from domadapt.experiments.files import read_details
+from domadapt.experiments.files import CELL, read_details
+from domadapt.experiments.progress import Bar, duration, log
 from domadapt.experiments.recipes import (
     fine_tuning,
     named_backbone,
@@ -19,7 +22,7 @@ from domadapt.experiments.recipes import (
 )
 from domadapt.experiments.tasks import domain_of
 from domadapt.experiments.vector_methods import read_vector_method
-from domadapt.inputs.frozen import FrozenBackbone, frozen_features
+from domadapt.inputs.frozen import FrozenBackbone, frozen_features, progress_text
 from domadapt.inputs.reader import PRECISIONS, Reader, rank, resolve_device
 from domadapt.shallow._adapter import Mapping
 from domadapt.training import NonFiniteLossError
@@ -34,10 +37,12 @@ class TimeIsUpError(Exception):
 ENDS = (NonFiniteLossError, TimeIsUpError)
 # Points of each domain on a map of the features.
 POINTS_ON_MAP = 200
+# What an automatic choice says of itself.
+OWN_ESTIMATE = ("estimated_accuracy", "adapts")
 
 
-def run_cell(cell, experiment, log=None):
-    """Train one cell, from its checkpoint where there is one, and write down its history.
+def run_cell(cell, experiment, tell=None):
+    """Train one cell, from its checkpoint where there is one.
 
     Parameters
     ----------
@@ -45,27 +50,53 @@ def run_cell(cell, experiment, log=None):
         What to train on what.
     experiment : Experiment
         Its settings, folders and machine.
-    log : callable, default=None
-        Called with a line of text after every epoch.
+    tell : callable, default=None
+        Called after every epoch with the cell, the share of its epochs that are done, and a
+        line of text.
 
     Returns
     -------
-    result : dict
-        ``source``, ``target``, ``method``, ``seed``, ``accuracy`` after the last epoch
-        and ``best_accuracy_by_target_labels``, both in percent. Of the automatic choice also
-        its ``estimated_accuracy``, and whether it ``adapts``.
+    details : dict
+        What the file of the cell is to hold: ``source``, ``target``, ``method``, ``seed``,
+        ``target_accuracy`` after every epoch in percent, what was predicted, the history and
+        the map. Of the automatic choice also its ``estimated_accuracy``, and whether it
+        ``adapts``.
     """
     if (method := read_vector_method(cell.method)) is not None:
         _limit_threads(experiment)
         source, target = (read_domain(experiment, name) for name in (cell.source, cell.target))
         return _run_on_vectors(method, cell, experiment, source, target)
-    ((_, result),) = run_seeds([cell], experiment, log)
-    if isinstance(result, Exception):
-        raise result
-    return result
+    ((_, details),) = run_seeds([cell], experiment, tell)
+    if isinstance(details, Exception):
+        raise details
+    return details
 
 
-def run_seeds(cells, experiment, log=None):
+def result_of(details):
+    """Return the place of a cell in the table, out of the details of the cell.
+
+    Parameters
+    ----------
+    details : dict
+        As :func:`run_cell` returns them.
+
+    Returns
+    -------
+    result : dict
+        ``source``, ``target``, ``method``, ``seed``, ``accuracy`` after the last epoch
+        and ``best_accuracy_by_target_labels``, both in percent, and what an automatic choice
+        says of itself.
+    """
+    accuracies = details["target_accuracy"]
+    return {
+        **{name: details[name] for name in CELL},
+        "accuracy": accuracies[-1],
+        "best_accuracy_by_target_labels": max(accuracies),
+        **{name: details[name] for name in OWN_ESTIMATE if name in details},
+    }
+
+
+def run_seeds(cells, experiment, tell=None):
     """Train cells that differ in their seeds, as one where they can go together.
 
     Parameters
@@ -74,22 +105,23 @@ def run_seeds(cells, experiment, log=None):
         What to train on the same two domains, by a method that has epochs.
     experiment : Experiment
         Its settings, folders and machine.
-    log : callable, default=None
+    tell : callable, default=None
         As in :func:`run_cell`.
 
     Returns
     -------
-    results : list of (Cell, dict or error)
-        As of :func:`run_cell`, or why there is none: a loss that is not finite, or the time.
+    details : list of (Cell, dict or error)
+        As of :func:`run_cell`, or why there are none: a loss that is not finite, or the time.
     """
     _limit_threads(experiment)
     Xs, ys = read_domain(experiment, cells[0].source)
     Xt, yt = read_domain(experiment, cells[0].target)
     runs = []
     for cell in cells:
-        clf, path = make_estimator(cell, experiment), experiment.cell_folder / f"{cell.name}.json"
-        before = read_details(path, experiment.settings, resumed=True) if path.exists() else {}
-        watch = TargetWatch(cell, Xt, yt, path, log, before.get("target_accuracy", []), experiment)
+        clf, path = make_estimator(cell, experiment), experiment.file_of(cell, "json")
+        is_there = path is not None and path.exists()
+        before = read_details(path, experiment.settings, resumed=True) if is_there else {}
+        watch = TargetWatch(cell, Xt, yt, path, tell, before.get("target_accuracy", []), experiment)
         given = {"X_target": Xt}
         if cell.method == "source":
             clf, given = with_equal_updates(clf, len(Xs), len(Xt)), {}
@@ -105,43 +137,34 @@ def run_seeds(cells, experiment, log=None):
 
 
 def _limit_threads(experiment):
-    torch.set_num_threads(min(experiment.n_threads, torch.get_num_threads()))
+    if experiment.n_threads is not None:
+        torch.set_num_threads(min(experiment.n_threads, torch.get_num_threads()))
 
 
 def _finish(cell, clf, watch, experiment, source, target):
-    """Write down what a fitted cell has come to, and return its result."""
+    """Return the details of a fitted cell."""
     (Xs, ys), (Xt, yt) = source, target
     classes = _classes(experiment)
-    feature_map = _map(clf, Xs, ys, Xt, yt, classes) if cell.seed == 0 else None
-    more = {"map": feature_map, "class_names": experiment.data.class_names}
-    watch.write(clf, **more, target_predicted=_columns_of(clf.predict(Xt), ys))
-    if rank() == 0:
-        for path in experiment.cell_folder.iterdir():
-            # Methods of two stages have a checkpoint of each.
-            if path.name.startswith(f"{cell.name}.safetensors"):
-                path.unlink()
-    return vars(cell) | {
-        "accuracy": watch.accuracies[-1],
-        "best_accuracy_by_target_labels": max(watch.accuracies),
+    return watch.details(clf) | {
+        "map": _map(clf, Xs, ys, Xt, yt, classes) if cell.seed == 0 else None,
+        "class_names": experiment.data.class_names,
+        "target_predicted": _columns_of(clf.predict(Xt), ys),
     }
 
 
 def _run_on_vectors(method, cell, experiment, source, target):
-    """Fit a method that has no epochs of its own, and write down its accuracy."""
+    """Fit a method that has no epochs of its own, and return its details."""
     (Xs, ys), (Xt, yt) = source, target
     clf = method.build("classes", cell.seed)
     known = {"X_target": Xt} if method.sees_target else {}
     predicted = clf.fit(Xs, ys, **known).predict(Xt)
     accuracy = round(100 * float(np.mean(predicted == yt)), 4)
-    own = _own_estimate(clf)
-    written = vars(cell) | own | {"target_accuracy": [accuracy], "map": None}
-    written["class_names"] = experiment.data.class_names
-    written["target_predicted"] = _columns_of(predicted, ys)
+    details = vars(cell) | _own_estimate(clf) | {"target_accuracy": [accuracy], "map": None}
+    details["class_names"] = experiment.data.class_names
+    details["target_predicted"] = _columns_of(predicted, ys)
     if cell.seed == 0:
-        written["map"] = _map(_Mapped(clf), Xs, ys, Xt, yt, _classes(experiment))
-    if rank() == 0:
-        atomic_write(experiment.cell_folder / f"{cell.name}.json", json.dumps(written))
-    return vars(cell) | {"accuracy": accuracy, "best_accuracy_by_target_labels": accuracy} | own
+        details["map"] = _map(_Mapped(clf), Xs, ys, Xt, yt, _classes(experiment))
+    return details
 
 
 def _own_estimate(clf):
@@ -149,7 +172,7 @@ def _own_estimate(clf):
     if not hasattr(clf, "estimated_accuracy_"):
         return {}
     estimate = round(100 * float(clf.estimated_accuracy_), 4)
-    return {"estimated_accuracy": estimate, "adapts": bool(clf.adapts_)}
+    return dict(zip(OWN_ESTIMATE, (estimate, bool(clf.adapts_)), strict=True))
 
 
 def _columns_of(predicted, ys):
@@ -190,7 +213,7 @@ def make_estimator(cell, experiment):
         backbone=named_backbone(settings["backbone"], settings["weights"]),
         image_loader=_loader(experiment),
         steps_per_epoch=settings["steps_per_epoch"],
-        checkpoint=experiment.cell_folder / f"{cell.name}.safetensors",
+        checkpoint=experiment.file_of(cell, "safetensors"),
         **common,
     )
 
@@ -198,7 +221,7 @@ def make_estimator(cell, experiment):
 def read_domain(experiment, name, tell=None):
     """Return what is trained on, features of photographs where the backbone is frozen, and y."""
     settings, (X, y) = experiment.settings, domain_of(experiment.data, name)
-    if not settings["freeze"]:
+    if not settings["freeze"] or experiment.vectors is not None:
         return X, y
     device, precision = resolve_device(experiment.device), PRECISIONS[settings["precision"]]
     reader = Reader(_loader(experiment), device, torch.float32, precision)
@@ -207,20 +230,34 @@ def read_domain(experiment, name, tell=None):
     return frozen_features(Samples(X), frozen, experiment.features, reader, tell), y
 
 
-def extract_features(experiment, domain_names, log):
-    """Compute the features of domains by the frozen backbone, so that cells find them on disk."""
-    for name in domain_names:
-        start = time.monotonic()
-        computed: list[str] = []
+def with_features(experiment, domain_names):
+    """Return an experiment with the features of domains by the frozen backbone as its data."""
+    data = experiment.data
+    n_images = sum(len(domain_of(data, name)[1]) for name in domain_names)
+    parts = []
+    with Bar(n_images, "images") as bar:
+        for name in domain_names:
+            start = time.monotonic()
+            computed: list[int] = []
 
-        def tell(text, name=name, computed=computed):
-            computed.append(text)
-            log(f"{name}: {text}")
+            def tell(n_done, n_images, name=name, computed=computed):
+                computed.append(n_done)
+                bar.reach(name, n_done)
+                log(f"{name}: {progress_text(n_done, n_images)}")
 
-        X, _ = read_domain(experiment, name, tell)
-        # Features that were kept say nothing about the speed of this machine.
-        speed = f", {len(X) / (time.monotonic() - start):.0f}/s" if computed else ", kept before"
-        log(f"features of {name}: {len(X)} images{speed}")
+            parts.append(read_domain(experiment, name, tell))
+            n_samples = len(parts[-1][1])
+            bar.reach(name, n_samples)
+            # Features that were kept say nothing about the speed of this machine.
+            speed = f", {n_samples / (time.monotonic() - start):.0f}/s"
+            log(f"features of {name}: {n_samples} images{speed if computed else ', kept before'}")
+    vectors = Bunch(
+        X=np.concatenate([X for X, _ in parts]),
+        y=np.concatenate([y for _, y in parts]),
+        domain=np.repeat(domain_names, [len(y) for _, y in parts]),
+        class_names=data.class_names,
+    )
+    return replace(experiment, vectors=vectors)
 
 
 def _loader(experiment):
@@ -242,18 +279,18 @@ class TargetWatch:
         What is trained.
     X, y : ndarrays
         The target and its labels.
-    path : Path
-        The file in which the cell's history is kept.
-    log : callable or None
-        Called with a line of text after every epoch.
+    path : Path or None
+        The file in which the cell's history is kept; None keeps it nowhere.
+    tell : callable or None
+        As in :func:`run_cell`.
     accuracies : list of float
         In percent, of each epoch before an interruption. Those of further epochs follow.
     experiment : Experiment or None, default=None
         Says when the time is up, which ends the fit.
     """
 
-    def __init__(self, cell, X, y, path, log, accuracies, experiment=None):
-        self.cell, self.X, self.y, self.path, self.log = cell, X, y, path, log
+    def __init__(self, cell, X, y, path, tell, accuracies, experiment=None):
+        self.cell, self.X, self.y, self.path, self.tell = cell, X, y, path, tell
         self.accuracies, self.experiment = accuracies, experiment
 
     def setup(self, estimator, context):
@@ -280,45 +317,35 @@ class TargetWatch:
         n_epochs = context.parent.max_subtasks
         if self.experiment is not None and self.experiment.time_is_up and done < n_epochs:
             raise TimeIsUpError("The time is up.")
-        if self.log is not None:
+        if self.tell is not None:
             left = (n_epochs - done) * (time.monotonic() - self.begin)
             # Where the domains are aligned afterwards, nothing is learnt from labels then.
             loss = histories[-1]["task_loss" if len(histories) == 1 else "alignment_loss"][-1]
-            self.log(
+            steps = estimator.steps_per_epoch
+            # Vectors are all trained on in every epoch, by however many updates that takes.
+            speed = "" if steps is None else f"{steps / seconds:.1f} updates/s, "
+            self.tell(
+                self.cell,
+                done / n_epochs,
                 f"epoch {done}/{n_epochs}, loss {loss:.3f}, target {accuracy:.1f} %, "
-                f"{estimator.steps_per_epoch / seconds:.1f} updates/s, "
-                f"about {duration(left)} left in this cell"
+                f"{speed}about {duration(left)} left in this cell",
             )
 
-    def write(self, estimator, **more):
-        """Write the history so far, and what else the file is to hold."""
-        if rank() != 0:
-            return
+    def write(self, estimator):
+        """Write the history so far."""
+        if self.path is not None and rank() == 0:
+            atomic_write(self.path, json.dumps(self.details(estimator)))
+
+    def details(self, estimator):
+        """Return the history so far."""
         known = dict(zip(("history", "adaptation_history"), _histories(estimator), strict=False))
-        known["target_accuracy"] = self.accuracies
-        atomic_write(self.path, json.dumps(vars(self.cell) | known | more))
+        return vars(self.cell) | known | {"target_accuracy": self.accuracies}
 
 
 def _histories(estimator):
     """Return the history of each stage so far; a few methods have a second one."""
     second = getattr(estimator, "adaptation_history_", None)
     return [estimator.history_] if second is None else [estimator.history_, second]
-
-
-def duration(seconds):
-    """Return a duration as text for a person.
-
-    Examples
-    --------
-    >>> from domadapt.experiments.cells import duration
-    >>> duration(40), duration(720), duration(12600)
-    ('40 s', '12 min', '3.5 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _classes(experiment):

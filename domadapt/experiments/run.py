@@ -2,10 +2,7 @@
 
 import contextlib
 import json
-import sys
-import time
 from dataclasses import replace
-from functools import partial
 
 import joblib
 from torch import distributed
@@ -16,12 +13,14 @@ from domadapt._storage.locks import LOCK, locked
 from domadapt.experiments.cells import (
     ENDS,
     TimeIsUpError,
-    duration,
-    extract_features,
+    result_of,
     run_cell,
     run_seeds,
+    with_features,
 )
+from domadapt.experiments.cluster import side_by_side, to_send
 from domadapt.experiments.files import CELL, FORMAT, read_run
+from domadapt.experiments.progress import Bar, duration, log
 from domadapt.experiments.tables import pair_label, title_of
 from domadapt.experiments.tasks import find_method
 from domadapt.experiments.vector_methods import read_vector_method
@@ -29,7 +28,7 @@ from domadapt.inputs.reader import n_processes, rank
 from domadapt.training import NonFiniteLossError
 
 
-def run(experiment, *, resume=False, jobs=1, together=False):
+def run(experiment, *, resume=False, jobs=1, together=False, client=None):
     """Run every cell that is not finished, and write each down as it finishes.
 
     Parameters
@@ -44,6 +43,9 @@ def run(experiment, *, resume=False, jobs=1, together=False):
     together : bool, default=False
         Whether the seeds of a method on vectors are trained as one, in this process. Results
         are then the same up to rounding.
+
+    client : distributed.Client, default=None
+        Whose workers train the cells, in place of processes of this machine.
 
     Returns
     -------
@@ -70,81 +72,117 @@ def run(experiment, *, resume=False, jobs=1, together=False):
     """
     with _alone_in(experiment.out):
         settings, results = _open_folder(experiment, resume)
-        finished = _together if together else partial(_one_by_one, jobs=jobs)
-        return _run_cells(replace(experiment, settings=settings), results, jobs, finished)
+        experiment = replace(experiment, settings=settings)
+        todo = _todo(experiment.cells, results)
+        failed, n_left = [], 0
+        if todo:
+            experiment = _prepare(experiment, todo)
+            with Bar(len(todo), "cells") as bar:
+                if together:
+                    finished = _together(todo, _share_of_cores(experiment, 1), bar)
+                elif client is not None:
+                    finished = _on_workers(todo, experiment, client)
+                else:
+                    finished = _one_by_one(todo, _share_of_cores(experiment, jobs), bar, jobs)
+                failed, n_left = _write_down(finished, experiment, results, bar)
+        return settings, results, failed, n_left
 
 
-def _run_cells(experiment, results, jobs, train):
-    settings = experiment.settings
-    out, cells = experiment.out, experiment.cells
-    done = {tuple(c[name] for name in CELL) for c in results}
+def _todo(cells, results):
+    """Return the cells that have no result yet."""
+    done = {tuple(result[name] for name in CELL) for result in results}
     todo = [cell for cell in cells if tuple(vars(cell).values()) not in done]
     if len(todo) < len(cells):
         log(f"{len(cells) - len(todo)} of {len(cells)} cells are finished already")
-    if settings["freeze"]:
-        domains = sorted({name for cell in todo for name in (cell.source, cell.target)})
-        extract_features(experiment, domains, log)
+    return todo
+
+
+def _prepare(experiment, cells):
+    """Return the experiment with what its cells share, computed once for all."""
+    if not experiment.settings["freeze"]:
+        return experiment
+    return with_features(experiment, sorted({n for c in cells for n in (c.source, c.target)}))
+
+
+def _write_down(finished, experiment, results, bar):
+    """Write each cell down as it finishes: names of those that failed, and how many are left."""
     failed, n_left = [], 0
-    start = time.monotonic()
-    finished = train(todo, _share_of_cores(experiment, jobs))
-    for number, (cell, result) in enumerate(finished, start=1):
+    for cell, details in finished:
         name = f"{pair_label(cell.source, cell.target)}, {title_of(cell.method)}, seed {cell.seed}"
-        if isinstance(result, TimeIsUpError):
+        bar.reach(cell)
+        if isinstance(details, TimeIsUpError):
             n_left += 1
             continue
-        if isinstance(result, NonFiniteLossError):
+        if isinstance(details, NonFiniteLossError):
             failed.append(name)
-            log(f"{name} failed: {result}")
+            log(f"{name} failed: {details}")
             continue
-        results.append(result)
-        _write_json(out / "results.json", results)
-        left = (time.monotonic() - start) / number * (len(todo) - number)
-        log(
-            f"[{len(results)}/{len(cells)}] {name}: {result['accuracy']:.1f} %"
-            + (f", about {duration(left)} left" if number < len(todo) else "")
-        )
-    return settings, results, failed, n_left
+        results.append(result_of(details))
+        _write_cell(experiment, cell, details, results)
+        done = f"[{len(results)}/{len(experiment.cells)}] {name}: {results[-1]['accuracy']:.1f} %"
+        left = f", about {duration(bar.seconds_left)} left" if bar.done < bar.total else ""
+        log(done + left)
+    return failed, n_left
 
 
-def log(text):
-    """Print a line of progress, once however many processes there are."""
-    if rank() == 0:
-        print(text, file=sys.stderr, flush=True)
+def _write_cell(experiment, cell, details, results):
+    """Write the file of a cell and the results, wherever the cell was trained."""
+    if rank() != 0:
+        return
+    atomic_write(experiment.file_of(cell, "json"), json.dumps(details))
+    _write_json(experiment.out / "results.json", results)
+    for path in experiment.cell_folder.iterdir():
+        # Methods of two stages have a checkpoint of each.
+        if path.name.startswith(f"{cell.name}.safetensors"):
+            path.unlink()
 
 
-def _one_by_one(cells, experiment, jobs):
-    """Train cells, and yield each with its result as it finishes."""
+def _one_by_one(cells, experiment, bar, jobs=1):
+    """Train cells, and yield each with its details as it finishes."""
     if jobs > 1:
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
         yield from parallel(joblib.delayed(_try_cell)(cell, experiment) for cell in cells)
         return
     for cell in cells:
-        what = f"{pair_label(cell.source, cell.target)}, {title_of(cell.method)}"
-        # Cells that take seconds need no line for every epoch.
-        yield _try_cell(cell, experiment, _log_of(what) if experiment.fine_tunes else None)
+        yield _try_cell(cell, experiment, _teller(experiment, bar))
 
 
-def _together(cells, experiment):
-    """Train the seeds of each method as one, and yield each cell with its result."""
+def _on_workers(cells, experiment, client):
+    """Train cells on workers of other machines, and yield each with its details."""
+    sent = to_send(experiment)
+    parallel = side_by_side(client, sent)
+    yield from parallel(joblib.delayed(_try_cell)(cell, sent) for cell in cells)
+
+
+def _together(cells, experiment, bar):
+    """Train the seeds of each method as one, and yield each cell with its details."""
     groups: dict[tuple, list] = {}
     for cell in cells:
         groups.setdefault((cell.source, cell.target, cell.method), []).append(cell)
     for (*_, method), seeds in groups.items():
         if read_vector_method(method) is None and not experiment.time_is_up:
-            yield from run_seeds(seeds, experiment)
+            yield from run_seeds(seeds, experiment, _teller(experiment, bar))
         else:
-            yield from _one_by_one(seeds, experiment, jobs=1)
+            yield from _one_by_one(seeds, experiment, bar)
 
 
-def _log_of(what):
-    return lambda text: log(f"  {what}: {text}")
+def _teller(experiment, bar):
+    """Return what cells of this process call after every epoch."""
+
+    def tell(cell, share, text):
+        bar.reach(cell, share)
+        # Cells that take seconds need no line for every epoch.
+        if experiment.fine_tunes:
+            log(f"  {pair_label(cell.source, cell.target)}, {title_of(cell.method)}: {text}")
+
+    return tell
 
 
-def _try_cell(cell, experiment, log=None):
+def _try_cell(cell, experiment, tell=None):
     if experiment.time_is_up:
         return cell, TimeIsUpError("The time is up.")
     try:
-        return cell, run_cell(cell, experiment, log)
+        return cell, run_cell(cell, experiment, tell)
     except ENDS as error:
         # One method that diverges is no reason to lose the rest of the table.
         return cell, error

@@ -67,29 +67,33 @@ class Experiment:
     settings : dict
         What decides the figures: ``dataset``, ``root``, ``pairs``, ``methods``, ``seeds``
         and so on. They are kept in the folder.
-    out : Path
+    out : Path or None
         The run folder. It holds ``settings.json``, ``results.json``, and in ``cells`` the
-        history and the checkpoint of each cell.
+        history and the checkpoint of each cell. None where cells keep no files.
     features : Path
         The folder of the features of a frozen backbone.
     device : str, default="auto"
         As an estimator takes it.
-    n_threads : int, default=1
-        Threads of torch for a cell.
+    n_threads : int, default=None
+        Threads of torch for a cell; None for those that the process has.
     n_workers, cache_megabytes : int and float, default=None
         As :class:`~domadapt.ImageLoader` takes them; None for its defaults.
     deadline : float, default=None
         When training is to stop, in seconds as ``time.time`` counts them.
+    vectors : Bunch, default=None
+        The data as vectors, where they need not be read from ``settings["root"]`` again: those
+        of a frozen backbone, or those that go to another machine.
     """
 
     settings: dict[str, Any]
-    out: Path
+    out: Path | None
     features: Path
     device: str = "auto"
-    n_threads: int = 1
+    n_threads: int | None = None
     n_workers: int | None = None
     cache_megabytes: float | None = None
     deadline: float | None = None
+    vectors: Any = None
 
     @property
     def time_is_up(self):
@@ -98,7 +102,9 @@ class Experiment:
 
     @property
     def data(self):
-        """The data, as :func:`load_data` returns them."""
+        """The data, as :func:`load_data` returns them, or as vectors."""
+        if self.vectors is not None:
+            return self.vectors
         settings = self.settings
         return load_data(settings["dataset"], settings["root"], tuple(settings["left_out"]))
 
@@ -113,8 +119,13 @@ class Experiment:
 
     @property
     def cell_folder(self):
-        """The folder with the files of each cell."""
-        return self.out / "cells"
+        """The folder with the files of each cell, or None where cells keep no files."""
+        return None if self.out is None else self.out / "cells"
+
+    def file_of(self, cell, ending):
+        """Return the path of a file of a cell, or None where cells keep no files."""
+        folder = self.cell_folder
+        return None if folder is None else folder / f"{cell.name}.{ending}"
 
     @property
     def fine_tunes(self):

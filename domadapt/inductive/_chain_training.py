@@ -15,7 +15,7 @@ from domadapt.estimators._state import _decode_labels, _encode_labels
 from domadapt.inductive._chain import Chain, Learning, hold_back
 from domadapt.inductive._columns import ProgressiveColumns, TaskHeads
 from domadapt.inductive._keeping import L2SP, Distillation, ElasticWeights, diagonal_fisher
-from domadapt.inputs.frozen import frozen_features
+from domadapt.inputs.frozen import frozen_features, print_progress
 from domadapt.nn.layers import extract_features
 from domadapt.nn.networks import FeatureClassifier, mlp_head, stack_layers
 
@@ -115,7 +115,7 @@ class BaseTaskChain(BaseDeepClassifier):
         network = copy.deepcopy(FeatureClassifier(extractor, self.module_.classifier))
         network.to(reader.device)
         if frozen is not None:
-            tell = print if self.verbose else None
+            tell = print_progress if self.verbose else None
             frozen.to(reader.device)
             source = Samples(frozen_features(source, frozen, self.feature_cache, reader, tell))
         self._grow(network, reader.sample(source), n_outputs, batch_norm)

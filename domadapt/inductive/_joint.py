@@ -21,7 +21,7 @@ from domadapt.estimators._state import decode_predicted, encode_predicted
 from domadapt.inductive._several import check_task_weights, of_tasks, told
 from domadapt.inductive._sharing import SHARINGS, Outputs, build_sharing, set_apart
 from domadapt.inductive._task_weights import STRENGTHS, GivenWeights, Penalised, penalty_of
-from domadapt.inputs.frozen import frozen_features
+from domadapt.inputs.frozen import frozen_features, print_progress
 from domadapt.nn.networks import FeatureClassifier, check_layer_sizes, stack_layers
 from domadapt.training.loss_weights import LOSS_WEIGHTS
 from domadapt.training.tasks import SeveralTasks
@@ -140,7 +140,7 @@ class BaseMultiTask(MultiTaskParameters, BaseDeepEstimator):
             first, *others = (own.source for own in domains.by_task.values())
             if self.freeze:
                 frozen, first = fitted["module_"].feature_extractor.backbone, parts["source"]
-                tell = print if self.verbose else None
+                tell = print_progress if self.verbose else None
                 others = [
                     Samples(frozen_features(part, frozen, self.feature_cache, reader, tell))
                     for part in others

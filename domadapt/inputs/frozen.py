@@ -62,8 +62,8 @@ def frozen_features(samples, backbone, folder, reader, tell=None):
 
     Features of images are kept in a file that is named after the contents of the images,
     the transform, the weights and the precision. A ``folder`` of None keeps nothing.
-    ``tell`` is called with a line of text from time to time where features of images are
-    computed, and not where they are read.
+    ``tell`` is called from time to time, with how many are done and how many there are, where
+    features of images are computed, and not where they are read.
 
     Raises
     ------
@@ -111,4 +111,14 @@ class _Progress:
     def _say(self):
         self.last = time.monotonic()
         if self.tell is not None and rank() == 0:
-            self.tell(f"features: {self.n_done} of {self.n_images} images")
+            self.tell(self.n_done, self.n_images)
+
+
+def progress_text(n_done, n_images):
+    """Return how far the features of images are, as text."""
+    return f"features: {n_done} of {n_images} images"
+
+
+def print_progress(n_done, n_images):
+    """Print how far the features of images are."""
+    print(progress_text(n_done, n_images))
