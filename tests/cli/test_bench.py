@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forks import Forks
 from joblib import parallel_config
-from joblib.parallel import MultiprocessingBackend
 
 import domadapt
 from domadapt.cli import main
@@ -175,12 +175,6 @@ def assert_same_side_by_side(features, tmp_path, bench, read_run):
 def run_cell_and_tell(*cell):
     print("in process", os.getpid())
     return run_cell(*cell)
-
-
-class Forks(MultiprocessingBackend):
-    """Processes that have imported everything; what they return comes as it is ready."""
-
-    supports_return_generator = True
 
 
 def bench_in_forks(arguments):

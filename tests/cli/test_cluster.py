@@ -1,5 +1,6 @@
 """``domadapt bench --backend dask``: cells on workers that share nothing with the command."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -19,14 +20,13 @@ PAIRS = ("--pairs", "A:W,W:A", "--device", "cpu")
 SHORT = (*PAIRS, "--methods", "source,dan,lr", "--seeds", 2, "--epochs", 2)
 PHOTOGRAPHS = ("--backbone", "shufflenet_v2_x0_5", "--weights", "random", "--image-size", 32)
 PHOTOGRAPHS += ("--methods", "dann", "--seeds", 1, "--epochs", 2, "--device", "cpu")
+AT_ANY_PORT = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
 
 
 @pytest.fixture(scope="module")
 def cluster():
     """Two workers in processes of their own."""
-    # Anything but a port that is free is chosen by no one.
-    options = {"host": "127.0.0.1", "dashboard_address": None, "processes": True}
-    with LocalCluster(n_workers=2, threads_per_worker=1, **options) as started:
+    with LocalCluster(n_workers=2, threads_per_worker=1, **AT_ANY_PORT) as started:
         yield started
 
 
@@ -43,6 +43,23 @@ def on_cluster(bench, cluster, client):
     """Run ``domadapt bench`` on the workers and return its status."""
     address = cluster.scheduler_address
     return lambda *arguments: bench(*arguments, "--backend", "dask", "--scheduler", address)
+
+
+@pytest.fixture
+def changed(client):
+    """Change what a module of some workers holds, as text, for as long as a block runs."""
+
+    @contextlib.contextmanager
+    def change(module, name, text, workers=None):
+        there = f"import {module} as module; module.{name}"
+        kept = f"import {module} as module; module.kept = module.{name}"
+        client.run(exec, f"{kept}; module.{name} = {text}", workers=workers)
+        try:
+            yield
+        finally:
+            client.run(exec, f"{there} = module.kept", workers=workers)
+
+    return change
 
 
 def assert_same(one, two):
@@ -76,59 +93,69 @@ def test_a_table_is_complete_and_the_same_when_a_worker_is_killed(
     assert names == {".lock", "settings.json", "results.json", "cells"}
 
 
-def test_data_need_not_be_where_workers_are(
-    features, photographs, tmp_path, bench, read_run, on_cluster, client
+def test_a_run_that_is_interrupted_resumes_to_what_it_would_have_been(
+    features, tmp_path, bench, read_run, on_cluster, monkeypatch
 ):
-    hide = "import domadapt.experiments.tasks as t; t.PHOTOGRAPHS = {}; t.datasets = None"
-    client.run(exec, hide)
+    def interrupt(text):
+        if text.startswith("[2/"):
+            raise KeyboardInterrupt
+
+    arguments = ("features", "--root", features, *SHORT)
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "log", interrupt)
+        assert on_cluster(*arguments, "--out", tmp_path / "stopped") == 130
+    assert len(read_run(tmp_path / "stopped").results) == 2
+    late = (*arguments, "--out", tmp_path / "stopped", "--resume")
+    assert on_cluster(*late, "--time-limit", 1e-9) == 3
+    assert len(read_run(tmp_path / "stopped").results) == 2
+    assert on_cluster(*late) == 0
+    assert bench(*arguments, "--out", tmp_path / "whole") == 0
+    assert_same(read_run(tmp_path / "stopped"), read_run(tmp_path / "whole"))
+
+
+def test_vectors_and_features_go_where_cells_are_trained(
+    features, photographs, tmp_path, bench, read_run, on_cluster, changed
+):
     frozen = ("folder", "--root", photographs, *PHOTOGRAPHS, "--freeze", "--workers", 0)
     vectors = ("features", "--root", features, *PAIRS, "--methods", "lr", "--seeds", 1)
-    try:
+    with changed("domadapt.experiments.tasks", "load_data", "None"):
         assert on_cluster(*frozen, "--out", tmp_path / "frozen") == 0
         assert on_cluster(*vectors, "--out", tmp_path / "vectors") == 0
-    finally:
-        client.restart()
     assert bench(*frozen, "--out", tmp_path / "frozen_here") == 0
     assert_same(read_run(tmp_path / "frozen"), read_run(tmp_path / "frozen_here"))
     assert len(read_run(tmp_path / "vectors").results) == 2
 
 
 def test_backbones_are_trained_on_photographs_that_every_worker_has(
-    photographs, tmp_path, bench, read_run, on_cluster, client, capsys
+    photographs, tmp_path, bench, read_run, on_cluster, client, changed, capsys
 ):
     arguments = ("folder", "--root", photographs, *PHOTOGRAPHS, "--steps-per-epoch", 1)
+    arguments += ("--pairs", "l:r")
     assert on_cluster(*arguments, "--out", tmp_path / "cluster") == 0
     assert bench(*arguments, "--workers", 0, "--out", tmp_path / "here") == 0
     assert_same(read_run(tmp_path / "cluster"), read_run(tmp_path / "here"))
-    # On one worker they are others.
-    other = list(client.scheduler_info()["workers"])[1]
-    client.run(
-        exec,
-        "import domadapt.experiments.cluster as c; c.digest_of_data = lambda *data: 'other'",
-        workers=[other],
-    )
     capsys.readouterr()
-    try:
+    other = list(client.scheduler_info()["workers"])[1]
+    cluster = "domadapt.experiments.cluster"
+    with changed(cluster, "digest_of_data", "lambda *data: 'other'", [other]):
         assert on_cluster(*arguments, "--out", tmp_path / "refused") == 2
-    finally:
-        client.restart()
     message = f"the worker at {other} cannot train these cells: '{photographs}' holds other photog"
     assert message in capsys.readouterr().err
     assert not (tmp_path / "refused").exists()
 
 
-def test_a_worker_with_another_version_is_told_before_work(
-    features, tmp_path, on_cluster, client, capsys
+def test_a_worker_with_another_version_or_none_is_told_before_work(
+    features, tmp_path, on_cluster, client, changed, capsys
 ):
     other = list(client.scheduler_info()["workers"])[1]
-    change = "import domadapt; domadapt.__version__ = {!r}"
-    client.run(exec, change.format("0.0.1"), workers=[other])
-    try:
-        assert on_cluster("features", "--root", features, *SHORT, "--out", tmp_path / "run") == 2
-    finally:
-        client.run(exec, change.format(domadapt.__version__), workers=[other])
+    arguments = ("features", "--root", features, *SHORT, "--out", tmp_path / "run")
+    with changed("domadapt", "__version__", "'0.0.1'", [other]):
+        assert on_cluster(*arguments) == 2
     message = f"the worker at {other} has domadapt 0.0.1, and this is {domadapt.__version__}."
     assert message in capsys.readouterr().err
+    with changed("sys", "modules", "{**module.modules, 'domadapt': None}", [other]):
+        assert on_cluster(*arguments) == 2
+    assert f"the worker at {other} cannot import domadapt: " in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -187,7 +214,7 @@ def test_a_scheduler_without_workers_and_a_worker_are_told(
     features, tmp_path, bench, capsys, cluster
 ):
     arguments = ("features", "--root", features, *SHORT, "--out", tmp_path / "run")
-    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as empty:
+    with LocalCluster(n_workers=0, **AT_ANY_PORT) as empty:
         address = empty.scheduler_address
         assert bench(*arguments, "--backend", "dask", "--scheduler", address) == 2
     assert f"the scheduler at {address} has no worker" in capsys.readouterr().err

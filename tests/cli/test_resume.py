@@ -7,6 +7,8 @@ import signal
 
 import numpy as np
 import pytest
+from forks import Forks
+from joblib import parallel_config
 
 import domadapt
 from domadapt.cli import main
@@ -144,6 +146,56 @@ def test_a_killed_run_resumes_to_what_it_would_have_been(
     assert read_run(killed).cells == read_run(whole).cells
     assert read_run(killed).results == read_run(whole).results
     assert not checkpoint.exists()
+
+
+def bench_side_by_side(arguments, n_finished, expected):
+    """Run cells in two processes, and stop when so many are finished."""
+
+    def interrupt(text):
+        if text.startswith(f"[{n_finished}/"):
+            raise KeyboardInterrupt
+
+    run_module.log = interrupt
+    with parallel_config(Forks()):
+        assert main(["bench", *arguments, "--jobs", "2"]) == expected
+
+
+def test_cells_side_by_side_resume_to_what_they_would_have_been(
+    features, tmp_path, bench, read_run, untrained_fork
+):
+    arguments = ["features", "--root", str(features), "--pairs", "A:W", *SHORT]
+    stopped = [*arguments, "--out", str(tmp_path / "stopped")]
+    for more, n_finished, expected in (([], 2, 130), (["--resume"], None, 0)):
+        call = (bench_side_by_side, [*stopped, *more], n_finished, expected)
+        status, printed = untrained_fork.run(*call)
+        assert status == 0, printed
+        assert len(read_run(tmp_path / "stopped").results) == (n_finished or 4)
+    assert bench(*arguments, "--out", tmp_path / "whole") == 0
+    run, whole = read_run(tmp_path / "stopped"), read_run(tmp_path / "whole")
+    assert sorted(run.results, key=str) == sorted(whole.results, key=str)
+    assert run.cells == whole.cells
+
+
+@pytest.mark.usefixtures("small_backbone")
+def test_a_checkpoint_stays_until_the_result_is_written(
+    photographs, tmp_path, bench, read_run, monkeypatch
+):
+    arguments = ["folder", "--root", photographs, "--methods", "dann", *END_TO_END]
+    arguments += ["--epochs", 2, "--out", tmp_path / "run"]
+    write_json = run_module._write_json
+
+    def write(path, value):
+        if path.name == "results.json" and value:
+            raise OSError("No space left on device")
+        write_json(path, value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "_write_json", write)
+        assert bench(*arguments) == 2
+    (checkpoint,) = (tmp_path / "run" / "cells").glob("*.safetensors")
+    assert bench(*arguments, "--resume") == 0
+    assert not checkpoint.exists()
+    assert len(read_run(tmp_path / "run").results) == 1
 
 
 @pytest.mark.usefixtures("small_backbone")

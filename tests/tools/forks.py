@@ -11,6 +11,14 @@ import sys
 import tempfile
 import traceback
 
+from joblib.parallel import MultiprocessingBackend
+
+
+class Forks(MultiprocessingBackend):
+    """Processes for joblib that have imported everything; what they return comes as it is ready."""
+
+    supports_return_generator = True
+
 
 def start_fork(function):
     """Start a function in a fork of this process and return the number of that."""

@@ -73,7 +73,8 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
         A folder with a file for each candidate that was fitted. A search that was stopped
         resumes from it, with the same data and integer ``random_state``.
     n_jobs : int, default=None
-        Candidates that are fitted at the same time, in processes of joblib.
+        Candidates that are fitted at the same time, in processes of joblib, or on the workers
+        of the backend of ``joblib.parallel_config``.
     random_state : int, RandomState instance or None, default=None
         Seeds the candidates and what is held back.
     verbose : bool, default=False

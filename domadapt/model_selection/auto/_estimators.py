@@ -93,7 +93,7 @@ class BaseAutoAdapt(BaseDomainEstimator):
         else:
             self._check_domains(domains)
         known = read_known_labels(self, domains)
-        start = time.monotonic()
+        start = time.time()
         generator = check_random_state(self.random_state)
         X, X_target = (part.take(slice(None)) for part in (domains.source, domains.target))
         scaler = StandardScaler().fit(np.concatenate([X, X_target]))

@@ -73,6 +73,11 @@ class Stored:
     def __init__(self, folder, fingerprint):
         self.folder, self.fingerprint = Path(folder), fingerprint
 
+    @property
+    def is_here(self):
+        """Whether this machine has the folder."""
+        return self.folder.is_dir()
+
     def _path(self, candidate):
         parts = [self.fingerprint, candidate.name, describe(candidate.estimator)]
         if candidate.y_target is not None:
@@ -100,7 +105,10 @@ class Stored:
         )
 
     def write(self, trained):
-        """Write a candidate after its fit; one that no file can hold is fitted again next time."""
+        """Write a candidate after its fit, once; one that no file can hold is fitted again."""
+        path = self._path(trained.candidate)
+        if path.is_file():
+            return
         try:
             member, info = encode_member(trained.estimator)
         except TypeError:
@@ -110,4 +118,4 @@ class Stored:
         if trained.held_back is not None:
             tensors["held_back"] = torch.from_numpy(np.ascontiguousarray(trained.held_back))
         about = {"member": info, "temperature": trained.temperature, "seconds": trained.seconds}
-        write_tensors(self._path(trained.candidate), tensors, about, kind=KIND)
+        write_tensors(path, tensors, about, kind=KIND)

@@ -107,7 +107,7 @@ def train_all(candidates, data, *, n_jobs, deadline, watch, tell, stored):
     n_jobs : int or None
         How many are fitted at the same time, in processes of joblib.
     deadline : float or None
-        When no further fit begins, as ``time.monotonic`` counts.
+        When no further fit begins, as ``time.time`` counts on every machine.
     watch : Watch
         Lets callbacks watch each candidate and end the search.
     tell : callable
@@ -124,6 +124,9 @@ def train_all(candidates, data, *, n_jobs, deadline, watch, tell, stored):
     for result_of_next in _pending(candidates, data, n_jobs, deadline, stored):
         with watch.epoch():
             found.append(result_of_next())
+            if stored is not None and found[-1].problem is None:
+                # Here, too: it may have been fitted on a machine without the folder.
+                stored.write(found[-1])
             tell(found[-1])
         if watch.ended:
             break
@@ -145,7 +148,7 @@ def train(candidate, data, deadline, stored):
     """Return a candidate after its fit; of an error its message is kept."""
     if stored is not None and (known := stored.read(candidate)) is not None:
         return known
-    if deadline is not None and time.monotonic() > deadline:
+    if deadline is not None and time.time() > deadline:
         return Trained(candidate, problem="not started: time_budget was used up")
     start = time.perf_counter()
     trained = Trained(candidate)
@@ -159,7 +162,7 @@ def train(candidate, data, deadline, stored):
         trained.estimator = trained.answers = None
         trained.problem = f"{type(error).__name__}: {error}"
     trained.seconds = time.perf_counter() - start
-    if stored is not None and trained.problem is None:
+    if stored is not None and stored.is_here and trained.problem is None:
         stored.write(trained)
     return trained
 

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 import domadapt
 from domadapt import AutoAdaptClassifier, AutoAdaptRegressor, DANNClassifier
-from domadapt.model_selection.auto import _training
+from domadapt.model_selection.auto import _members, _training
 from domadapt.model_selection.auto._estimators import BaseAutoAdapt
 
 SMALL_DEEP = DANNClassifier(hidden_layer_sizes=(4,), max_epochs=1)
@@ -168,6 +168,18 @@ def test_a_search_that_was_stopped_resumes(
     assert_same(auto.fit(Xs, ys, X_target=Xt), whole)
     assert len(counted) == n_candidates
     np.testing.assert_array_equal(auto.predict(Xs), whole.predict(Xs))
+
+
+def test_what_was_fitted_on_a_machine_without_the_folder_is_written_here(
+    moved, tmp_path, counted, monkeypatch
+):
+    Xs, ys, Xt, _ = moved
+    monkeypatch.setattr(_members.Stored, "is_here", False)
+    auto = AutoAdaptClassifier(["coral+lr"], random_state=0, checkpoint=tmp_path)
+    auto.fit(Xs, ys, X_target=Xt)
+    assert len(list(tmp_path.iterdir())) == len(counted) == 4
+    auto.fit(Xs, ys, X_target=Xt)
+    assert len(counted) == 4
 
 
 def test_what_was_fitted_otherwise_is_not_taken(moved, tmp_path, counted):
