@@ -96,6 +96,7 @@ PAGES = [
     "docs/scores_without_target_labels.md",
     "docs/self_taught_learning.md",
     "docs/several_gpus.md",
+    "docs/several_machines.md",
     "docs/several_tasks.md",
     "docs/transferability.md",
     "docs/text.md",

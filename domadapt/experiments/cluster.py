@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import pkgutil
+import socket
 from concurrent.futures import CancelledError
 from dataclasses import replace
 
@@ -120,9 +121,7 @@ def check_workers(client, experiment):
                 f"the worker at {address} has domadapt {version}, and this is "
                 f"{domadapt.__version__}. Install the same version everywhere."
             )
-    settings = experiment.settings if experiment.fine_tunes else None
-    found = _on_each_worker(client, find_fault, experiment.device, settings)
-    for address, fault in found.items():
+    for address, fault in _on_each_worker(client, find_fault, _sent(experiment)).items():
         if fault is not None:
             raise ValueError(f"the worker at {address} cannot train these cells: {fault}")
 
@@ -137,41 +136,64 @@ def _on_each_worker(client, function, *arguments):
     return {address: future.exception() or future.result() for address, future in futures.items()}
 
 
-def find_fault(device, settings):
-    """Return why cells cannot be trained by this process, as text, or None.
-
-    Parameters
-    ----------
-    device : str
-        What they are trained on.
-    settings : dict or None
-        Of a run that trains a backbone on photographs, which have to be here; None where the
-        data come with the cells.
-    """
+def find_fault(experiment):
+    """Return why this process cannot train the cells of an experiment, as text, or None."""
+    settings = experiment.settings
     try:
-        resolve_device(device)
-        if settings is None:
-            return None
-        root = settings["root"]
-        digest = digest_of_data(settings["dataset"], root, tuple(settings["left_out"]))
-        if digest != settings["data_digest"]:
-            return f"{root!r} holds other photographs there."
-        backbone = named_backbone(settings["backbone"], settings["weights"])
-        known = settings["weights_digest"]
-        if known is not None and digest_of(backbone.state_dict()) != known:
-            return f"{settings['weights']!r} holds other weights there."
+        resolve_device(experiment.device)
+        if experiment.fine_tunes:
+            data = (settings["dataset"], settings["root"], tuple(settings["left_out"]))
+            if digest_of_data(*data) != settings["data_digest"]:
+                return f"{settings['root']!r} holds other photographs there."
+            backbone = named_backbone(settings["backbone"], settings["weights"])
+            digest = settings["weights_digest"]
+            if digest is not None and digest_of(backbone.state_dict()) != digest:
+                return f"{settings['weights']!r} holds other weights there."
     except (ImportError, OSError, ValueError) as error:
         return str(error)
+    _checked.add(_needs(experiment))
     return None
 
 
-def to_send(experiment):
-    """Return an experiment that needs nothing of this machine but photographs and weights.
+# What this process was found to have, so that photographs are not read again for every cell.
+_checked: set[tuple] = set()
 
-    Its cells keep no files: one whose worker is lost begins anew on another.
+
+def _needs(experiment):
+    settings = experiment.settings
+    return experiment.device, settings["data_digest"], settings.get("weights_digest")
+
+
+def check_late(experiment):
+    """Check a worker that came when the others had been checked, before its first cell.
+
+    Raises
+    ------
+    ValueError
+        As :func:`check_workers`.
     """
-    # The processes of dask have no processes of their own.
-    sent = replace(experiment, out=None, n_workers=0)
+    version = experiment.settings["version"]
+    fault = None
+    if version != domadapt.__version__:
+        fault = f"it has domadapt {domadapt.__version__}, not {version}."
+    elif _needs(experiment) not in _checked:
+        fault = find_fault(experiment)
+    if fault is not None:
+        raise ValueError(f"a worker on {socket.gethostname()} cannot train these cells: {fault}")
+
+
+def _sent(experiment):
+    """Return an experiment whose cells keep no files.
+
+    One whose worker is lost begins anew on another.
+    """
+    # The processes of dask may have no processes of their own.
+    return replace(experiment, out=None, n_workers=0)
+
+
+def to_send(experiment):
+    """Return an experiment that needs nothing of this machine but photographs and weights."""
+    sent = _sent(experiment)
     return sent if experiment.fine_tunes else replace(sent, n_threads=1, vectors=experiment.data)
 
 

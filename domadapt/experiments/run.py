@@ -18,7 +18,7 @@ from domadapt.experiments.cells import (
     run_seeds,
     with_features,
 )
-from domadapt.experiments.cluster import side_by_side, to_send
+from domadapt.experiments.cluster import check_late, side_by_side, to_send
 from domadapt.experiments.files import CELL, FORMAT, read_run
 from domadapt.experiments.progress import Bar, duration, log
 from domadapt.experiments.tables import pair_label, title_of
@@ -151,7 +151,12 @@ def _on_workers(cells, experiment, client):
     """Train cells on workers of other machines, and yield each with its details."""
     sent = to_send(experiment)
     parallel = side_by_side(client, sent)
-    yield from parallel(joblib.delayed(_try_cell)(cell, sent) for cell in cells)
+    yield from parallel(joblib.delayed(_try_on_worker)(cell, sent) for cell in cells)
+
+
+def _try_on_worker(cell, experiment):
+    check_late(experiment)
+    return _try_cell(cell, experiment)
 
 
 def _together(cells, experiment, bar):

@@ -15,6 +15,7 @@ import domadapt
 from domadapt import AlignmentClassifier, AutoAdaptClassifier, DANNClassifier
 from domadapt.experiments import cluster as cluster_module
 from domadapt.experiments import run as run_module
+from domadapt.experiments.tasks import Experiment
 
 PAIRS = ("--pairs", "A:W,W:A", "--device", "cpu")
 SHORT = (*PAIRS, "--methods", "source,dan,lr", "--seeds", 2, "--epochs", 2)
@@ -131,7 +132,10 @@ def test_backbones_are_trained_on_photographs_that_every_worker_has(
 ):
     arguments = ("folder", "--root", photographs, *PHOTOGRAPHS, "--steps-per-epoch", 1)
     arguments += ("--pairs", "l:r")
-    assert on_cluster(*arguments, "--out", tmp_path / "cluster") == 0
+    # No file is written but by the command: what workers write would not be there.
+    by_cells = changed("domadapt.experiments.cells", "atomic_write", "None")
+    with by_cells, changed("domadapt._storage.files", "atomic_write", "None"):
+        assert on_cluster(*arguments, "--out", tmp_path / "cluster") == 0
     assert bench(*arguments, "--workers", 0, "--out", tmp_path / "here") == 0
     assert_same(read_run(tmp_path / "cluster"), read_run(tmp_path / "here"))
     capsys.readouterr()
@@ -157,6 +161,17 @@ def test_a_worker_with_another_version_or_none_is_told_before_work(
         assert on_cluster(*arguments) == 2
     assert f"the worker at {other} cannot import domadapt: " in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"version": "0.0.1"}, "it has domadapt .*, not 0.0.1"), ({}, "CUDA devices")],
+)
+def test_a_worker_that_comes_late_is_checked_before_its_first_cell(tmp_path, change, message):
+    settings = {"version": domadapt.__version__, "data_digest": "1", "backbone": None} | change
+    experiment = Experiment(settings, None, tmp_path, device="cuda:99")
+    with pytest.raises(ValueError, match=f"cannot train these cells: .*{message}"):
+        run_module._try_on_worker(None, experiment)
 
 
 def test_candidates_of_a_search_spread(blobs, client):
