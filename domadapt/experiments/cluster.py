@@ -7,8 +7,6 @@ import socket
 from concurrent.futures import CancelledError
 from dataclasses import replace
 
-import joblib
-
 import domadapt
 from domadapt._storage.fingerprints import digest_of
 from domadapt.experiments.recipes import named_backbone
@@ -62,12 +60,6 @@ def connected(address):
             raise OSError(
                 f"the scheduler at {address} or all of its workers were lost. What is finished is "
                 "kept: start them again, and add --resume."
-            ) from error
-        except distributed.KilledWorker as error:
-            raise OSError(
-                f"one cell ended {error.allowed_failures + 1} workers of {address}, the last one "
-                f"{error.last_worker.address}, whose log may say why: memory, mostly. What is "
-                "finished is kept: add --resume."
             ) from error
 
 
@@ -197,9 +189,25 @@ def to_send(experiment):
     return sent if experiment.fine_tunes else replace(sent, n_threads=1, vectors=experiment.data)
 
 
-def side_by_side(client, experiment):
-    """Return how joblib runs functions of an experiment on the workers, as they have time."""
-    # The experiment goes to each worker once. All cells wait at the scheduler, so that workers
-    # that come later have some as well.
-    with joblib.parallel_config("dask", client=client, scatter=[experiment]):
-        return joblib.Parallel(return_as="generator_unordered", pre_dispatch="all")
+def on_workers(client, function, cells, experiment):
+    """Call a function with each cell and the experiment on workers, as these have time.
+
+    Not through joblib, whose backend runs everything in this process where there is one worker
+    with one thread, spreads what a cell does by joblib as well, and ends all with one error.
+
+    Yields
+    ------
+    found : object
+        What the function returns; or (cell, error) of a cell that has ended several workers.
+    """
+    import distributed
+
+    # It goes to each worker once.
+    (sent,) = client.scatter([experiment], broadcast=True)
+    futures = {client.submit(function, cell, sent, pure=False): cell for cell in cells}
+    for future in distributed.as_completed(list(futures), loop=client.loop):
+        cell = futures.pop(future)
+        try:
+            yield future.result()
+        except distributed.KilledWorker as error:
+            yield cell, error

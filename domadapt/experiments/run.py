@@ -18,14 +18,13 @@ from domadapt.experiments.cells import (
     run_seeds,
     with_features,
 )
-from domadapt.experiments.cluster import check_late, side_by_side, to_send
+from domadapt.experiments.cluster import check_late, on_workers, to_send
 from domadapt.experiments.files import CELL, FORMAT, read_run
 from domadapt.experiments.progress import Bar, duration, log
 from domadapt.experiments.tables import pair_label, title_of
 from domadapt.experiments.tasks import find_method
 from domadapt.experiments.vector_methods import read_vector_method
 from domadapt.inputs.reader import n_processes, rank
-from domadapt.training import NonFiniteLossError
 
 
 def run(experiment, *, resume=False, jobs=1, together=False, client=None):
@@ -54,7 +53,8 @@ def run(experiment, *, resume=False, jobs=1, together=False, client=None):
     results : list of dict
         The finished cells.
     failed : list of str
-        Names of cells with a loss that was not finite.
+        Names of cells with a loss that was not finite, or that ended the workers that trained
+        them.
     n_left : int
         Cells that are not finished, where the time was up.
 
@@ -81,7 +81,8 @@ def run(experiment, *, resume=False, jobs=1, together=False, client=None):
                 if together:
                     finished = _together(todo, _share_of_cores(experiment, 1), bar)
                 elif client is not None:
-                    finished = _on_workers(todo, experiment, client)
+                    sent = to_send(experiment)
+                    finished = on_workers(client, _try_on_worker, todo, sent)
                 else:
                     finished = _one_by_one(todo, _share_of_cores(experiment, jobs), bar, jobs)
                 failed, n_left = _write_down(finished, experiment, results, bar)
@@ -113,7 +114,7 @@ def _write_down(finished, experiment, results, bar):
         if isinstance(details, TimeIsUpError):
             n_left += 1
             continue
-        if isinstance(details, NonFiniteLossError):
+        if isinstance(details, Exception):
             failed.append(name)
             log(f"{name} failed: {details}")
             continue
@@ -147,14 +148,8 @@ def _one_by_one(cells, experiment, bar, jobs=1):
         yield _try_cell(cell, experiment, _teller(experiment, bar))
 
 
-def _on_workers(cells, experiment, client):
-    """Train cells on workers of other machines, and yield each with its details."""
-    sent = to_send(experiment)
-    parallel = side_by_side(client, sent)
-    yield from parallel(joblib.delayed(_try_on_worker)(cell, sent) for cell in cells)
-
-
 def _try_on_worker(cell, experiment):
+    """Train a cell in a process of another machine."""
     check_late(experiment)
     return _try_cell(cell, experiment)
 

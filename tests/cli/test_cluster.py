@@ -69,22 +69,28 @@ def assert_same(one, two):
     assert one.settings == two.settings
 
 
-def test_a_table_is_complete_and_the_same_when_a_worker_is_killed(
-    features, tmp_path, bench, read_run, on_cluster, client, monkeypatch
-):
+@pytest.fixture
+def kill_one(client, monkeypatch):
+    """Kill a worker that is training when the first cell is written down."""
     processes, log, killed = client.run(os.getpid), run_module.log, []
 
-    def kill_one(text):
+    def log_and_kill(text):
         at_work = [address for address, cells in client.processing().items() if cells]
         if not killed and at_work:
             killed.append(at_work[0])
             os.kill(processes[at_work[0]], signal.SIGKILL)
         log(text)
 
-    monkeypatch.setattr(run_module, "log", kill_one)
+    monkeypatch.setattr(run_module, "log", log_and_kill)
+    return killed
+
+
+def test_a_table_is_complete_and_the_same_when_a_worker_is_killed(
+    features, tmp_path, bench, read_run, on_cluster, kill_one
+):
     arguments = ("features", "--root", features, *SHORT)
     assert on_cluster(*arguments, "--out", tmp_path / "cluster") == 0
-    assert killed
+    assert kill_one
     assert bench(*arguments, "--out", tmp_path / "here") == 0
     run = read_run(tmp_path / "cluster")
     assert len(run.results) == 2 * 3 * 2
@@ -110,8 +116,22 @@ def test_a_run_that_is_interrupted_resumes_to_what_it_would_have_been(
     assert on_cluster(*late, "--time-limit", 1e-9) == 3
     assert len(read_run(tmp_path / "stopped").results) == 2
     assert on_cluster(*late) == 0
+    monkeypatch.setattr(run_module, "on_workers", None)
     assert bench(*arguments, "--out", tmp_path / "whole") == 0
     assert_same(read_run(tmp_path / "stopped"), read_run(tmp_path / "whole"))
+
+
+# One more worker has to start and to import everything.
+@pytest.mark.many
+def test_a_cell_that_ends_workers_fails_alone(
+    features, tmp_path, read_run, on_cluster, kill_one, cluster, monkeypatch, capsys
+):
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
+    arguments = ("features", "--root", features, *SHORT, "--out", tmp_path / "run")
+    assert on_cluster(*arguments) == 1
+    assert kill_one
+    assert "failed: Attempted to run task" in capsys.readouterr().err
+    assert 6 <= len(read_run(tmp_path / "run").results) < 12
 
 
 def test_vectors_and_features_go_where_cells_are_trained(
