@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from itertools import chain
 from numbers import Real
 
 import numpy as np
@@ -180,6 +181,14 @@ class EagerRunner:
                 self.losses = DistributedDataParallel(step, broadcast_buffers=False)
         self.none = torch.zeros((), device=step.network.device)
 
+    def begin_epoch(self, *, is_renewed):
+        """Do nothing: each step finds its tensors where they are."""
+
+    def tensors(self):
+        """Return the tensors that stay from step to step."""
+        noted = (values.values() for values in self.optimizer.state.values())
+        return [*self.step.parameters(), *self.step.buffers(), *chain.from_iterable(noted)]
+
     def __call__(self, inputs, index, scalars, rates):
         """Take one step, and return its losses as a tensor of shape (n_losses,)."""
         losses = self.losses(inputs, index, scalars)
@@ -262,6 +271,10 @@ class WeightedCriteria(nn.Module):
     def needing(self, attribute):
         """Return the names of the criteria on which an attribute is true."""
         return [name_of(c) for _, c, _ in self.terms if getattr(c, attribute, False)]
+
+    def lacking(self, attribute):
+        """Return the names of the criteria on which an attribute is there, and false."""
+        return [name_of(c) for _, c, _ in self.terms if not getattr(c, attribute, True)]
 
     @property
     def are_own(self):

@@ -8,6 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from domadapt.inputs.reader import n_processes, rank
 from domadapt.nn.layers import is_frozen, split_batch_norm
+from domadapt.training.captured import with_capture
 from domadapt.training.checkpoint import resume_from, save_checkpoint
 from domadapt.training.distributed import synchronise_batch_norm
 from domadapt.training.finite import NonFiniteLossError, find_non_finite, find_wild_outputs
@@ -193,9 +194,8 @@ class Trainer:
         groups = parameter_groups(self.step, rates)
         self.rate_factors = [group["factor"] for group in groups]
         trained = [group["params"] for group in groups]
-        self.runner = EagerRunner(
-            self.step, Optimizer(settings.optimizer, trained, settings.weight_decay)
-        )
+        optimizer = Optimizer(settings.optimizer, trained, settings.weight_decay)
+        self.runner = with_capture(EagerRunner(self.step, optimizer), [self])
         names = ["task_loss", "alignment_loss", "alignment_weight", "learning_rate"]
         names += self.step.names
         self.history: dict[str, list[float]] = {name: [] for name in names}
@@ -205,6 +205,11 @@ class Trainer:
     def n_epochs(self):
         """Epochs so far."""
         return len(self.history["task_loss"])
+
+    @property
+    def shows_target(self):
+        """Whether criteria look at the whole target before every epoch."""
+        return self.criteria is not None and bool(self.criteria.epoch_listeners)
 
     def _batch_size(self, n_samples):
         """Return how many samples of a domain are in a mini-batch, as many for every process."""
@@ -307,6 +312,7 @@ class Trainer:
         scalars, rates, last = self._schedule(self.steps_per_epoch)
         self._show_target()
         self._train_mode()
+        self.runner.begin_epoch(is_renewed=self.shows_target)
         return Epoch(
             shares=[self._share(rows) for rows in index.values()],
             index=self._as_task_counts(index),
@@ -369,9 +375,8 @@ class Trainer:
     @torch.no_grad()
     def _show_target(self):
         """Let criteria that want to see the whole target see it as it is now."""
-        listeners = [] if self.criteria is None else self.criteria.epoch_listeners
-        if listeners:
+        if self.shows_target:
             self.network.eval()
             features, outputs = self.see_target()
-            for criterion in listeners:
+            for criterion in self.criteria.epoch_listeners:
                 criterion.begin_epoch(features, outputs)
