@@ -36,6 +36,8 @@ def reason_against_capture(step):
         return "it does not run on CUDA"
     if n_processes() > 1:
         return "several processes share its mini-batches"
+    if step.accumulate > 1:
+        return "its mini-batches are run in parts"
     unable = [] if step.criteria is None else step.criteria.lacking("capturable")
     unable += [type(m).__name__ for m in step.modules() if not getattr(m, "capturable", True)]
     return f"{unable[0]} says that no graph can hold it" if unable else None

@@ -28,6 +28,8 @@ def reason_against(trainer):
         return "several processes share its mini-batches"
     if not isinstance(trainer.batches, ArrayBatches):
         return "its images are read from files"
+    if step.accumulate > 1:
+        return "its mini-batches are run in parts"
     if step.loss_weights is not None:
         return "its loss weights are found in training"
     if type(step.task) not in (Classification, Regression) or step.task.orders:

@@ -20,6 +20,7 @@ from domadapt.alignment.protocol import (
 )
 from domadapt.inputs.reader import n_processes
 from domadapt.nn.layers import extract_features
+from domadapt.training.accumulation import accumulate_features
 from domadapt.training.distributed import gather_rows
 
 # What to use instead of a criterion on classes where there are none, and the reverse.
@@ -56,6 +57,8 @@ class TrainingStep(nn.Module):
         For every source sample a one in the column of its domain.
     loss_weights : nn.Module or None, default=None
         Finds weights of the task and the criteria; None leaves them as they are.
+    accumulate : int, default=1
+        In how many parts the features are computed.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class TrainingStep(nn.Module):
         *,
         source_domains=None,
         loss_weights=None,
+        accumulate=1,
     ):
         super().__init__()
         if criteria is not None and task is not None and task.names:
@@ -79,6 +83,7 @@ class TrainingStep(nn.Module):
         # Plain attributes: they are the caller's data, no state of the module.
         self.task, self.source_domains = task, source_domains
         self.share_sizes, self.precision = list(share_sizes.values()), precision
+        self.accumulate = accumulate
 
     def forward(self, inputs, index, scalars):
         """Compute the losses of one mini-batch.
@@ -106,8 +111,7 @@ class TrainingStep(nn.Module):
             of several tasks. The first two, which are None where there is none, are what is
             trained on.
         """
-        features = extract_features(self.network.feature_extractor, inputs, self.precision)
-        features = self._gather(features)
+        features = self._gather(self._features(inputs))
         outputs = self.network.classifier(features)
         nothing = torch.empty(0, dtype=torch.int64, device=features.device)
         source_index = index.get("source", nothing)
@@ -141,6 +145,12 @@ class TrainingStep(nn.Module):
             return self.loss_weights(task_loss, self.criteria, tensors, factors)
         losses = self.criteria(tensors, factors)
         return task_loss, sum(losses[1:], start=losses[0]), *losses
+
+    def _features(self, inputs):
+        extractor, precision = self.network.feature_extractor, self.precision
+        if self.accumulate == 1:
+            return extract_features(extractor, inputs, precision)
+        return accumulate_features(extractor, inputs, precision, self.share_sizes, self.accumulate)
 
     def _weighed(self, losses, features):
         """Return the loss of several tasks together."""
