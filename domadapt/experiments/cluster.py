@@ -195,9 +195,20 @@ def on_workers(client, function, cells, experiment):
     Not through joblib, whose backend runs everything in this process where there is one worker
     with one thread, spreads what a cell does by joblib as well, and ends all with one error.
 
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected to the scheduler.
+    function : callable
+        Called with a cell and the experiment, and returns a pair of the cell and what it led to.
+    cells : list of Cell
+        What to train.
+    experiment : Experiment
+        As :func:`to_send` returns it.
+
     Yields
     ------
-    found : object
+    found : tuple
         What the function returns; or (cell, error) of a cell that has ended several workers.
     """
     import distributed

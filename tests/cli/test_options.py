@@ -1,11 +1,14 @@
 """Options of the command: parameters by name, versions, progress, images that are left out."""
 
+import contextlib
 import csv
 import io
 import itertools
+import re
 
 import numpy as np
 import pytest
+from terminals import Terminal
 
 import domadapt
 from domadapt.cli import main
@@ -56,7 +59,7 @@ def test_parameters_are_set_by_name(fit, tmp_path):
     ("option", "message"),
     [
         ("learning_rat=3", "--set learning_rat: DANClassifier has no such parameter. Did you mean"),
-        ("qqq=3", "--set qqq: DANClassifier has no such parameter. There are: alignment, align"),
+        ("qqq=3", "--set qqq: DANClassifier has no such parameter. There are: accumulate, align"),
         ("learning_rate", "--set 'learning_rate' is not of the form parameter=value"),
         ("=3", "--set '=3' is not of the form"),
         ("learning_rate=fast", "--set learning_rate=fast: The 'learning_rate' parameter of DANC"),
@@ -183,3 +186,22 @@ def test_skipping_is_for_images(fit, features, tmp_path, capsys):
     model = str(tmp_path / "model.safetensors")
     assert main(["predict", model, data, "--skip-unreadable"]) == 2
     assert "--skip-unreadable is for images" in capsys.readouterr().err
+
+
+def test_a_terminal_shows_one_bar_for_images_and_one_for_cells(
+    photographs, tmp_path, bench, monkeypatch
+):
+    monkeypatch.setenv("TERM", "xterm")
+    arguments = ("folder", "--root", photographs, "--out", tmp_path / "run", *PHOTOGRAPHS)
+    arguments += ("--pairs", "l:r", "--methods", "dan,lr", "--seeds", 1)
+    with contextlib.redirect_stderr(Terminal()) as terminal:
+        assert bench(*arguments) == 0
+    sent = terminal.getvalue()
+    shown = re.findall(r"\] (\d+/\d+ (?:images|cells))", sent)
+    assert list(dict.fromkeys(shown)) == [
+        *("0/24 images", "12/24 images", "24/24 images"),
+        *("0/2 cells", "1/2 cells", "2/2 cells"),
+    ]
+    # At the end there are the lines alone.
+    assert not [line for line in terminal.screen if line.startswith("[") and "about" in line[:40]]
+    assert [line for line in terminal.screen if line.startswith("[2/2] left > right")]

@@ -1,11 +1,10 @@
 """Progress of long work: lines for a file, and one bar below them on a terminal."""
 
 import contextlib
-import io
 import os
-import re
 
 import pytest
+from terminals import Terminal
 
 from domadapt.experiments import progress
 from domadapt.experiments.progress import Bar, log
@@ -18,29 +17,6 @@ class Clock:
 
     def monotonic(self):
         return self.now
-
-
-class Terminal(io.StringIO):
-    """Keeps what a terminal is sent."""
-
-    def isatty(self):
-        return True
-
-    def fileno(self):
-        raise OSError("no file")
-
-    @property
-    def screen(self):
-        """The lines that a person sees: what is erased or written over is gone."""
-        lines = [""]
-        for piece in re.findall(r"\r\x1b\[K|\r|\n|[^\r\n\x1b]+", self.getvalue()):
-            if piece == "\n":
-                lines.append("")
-            elif piece == "\r\x1b[K":
-                lines[-1] = ""
-            elif piece != "\r":
-                lines[-1] += piece
-        return lines
 
 
 @pytest.fixture
