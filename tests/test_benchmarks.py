@@ -410,3 +410,32 @@ def test_a_step_takes_the_difference_of_two_fits(benchmark, monkeypatch):
 
     times = gpu_speed.step_times({"one": train}, (1, 4), 4, gpu_speed.DrySizes)
     assert times == {"one": 500.0}
+
+
+def test_scaling_measures_all_axes_and_draws_them(benchmark, tmp_path, monkeypatch):
+    scaling = benchmark("scaling")
+    few = {"rows": 60, "columns": 4, "classes": 3, "epochs": 1}
+    asked = []
+
+    def measure(setting, repetitions):
+        asked.append(setting)
+        # As a fit whose time grows with the square root, and whose memory grows with the size.
+        size = setting[list(axes)[len(asked) > 8]]
+        return {"seconds": 2.0 * size**0.5, "megabytes": None if "fits" in setting else size / 8}
+
+    axes = {"rows": {"sizes": [100, 10_000]}, "processes": {"sizes": [1, 4], "fits": 2}}
+    monkeypatch.setattr(scaling, "measured_apart", measure)
+    cells = scaling.run(axes, repetitions=1)
+    assert [cell["size"] for cell in cells] == [100, 10_000] * 4 + [1, 4] * 4
+    assert {setting["columns"] for setting in asked} == {scaling.USUAL["columns"]}
+    report = {"cells": cells, "table": scaling.cost_of_table(3.6)}
+    text = scaling.text_of(report)
+    assert "| DANN | 20.00 | 200.00 | 0.50 |" in text
+    assert "| DANN | 12 | 1,250 | 1.00 |" in text
+    assert "12,000 fits" in text
+    assert "| 3.6 s | 12 hours of one core |" in text
+    scaling.draw(report, tmp_path / "out.svg")
+    assert (tmp_path / "out.svg").read_text().count("<svg") == 1
+    found = scaling.measure({**scaling.USUAL, **few, "method": "CORAL", "members": 2})
+    assert found["seconds"] > 0
+    assert found["megabytes"] >= 0
