@@ -8,9 +8,11 @@ from pathlib import Path
 import torch
 from torch import distributed
 
+from domadapt._storage.files import check_folder
 from domadapt._storage.fingerprints import digest_of
 from domadapt.experiments.choice import choose_methods
 from domadapt.experiments.files import read_run
+from domadapt.experiments.recipes import recipe_loader
 from domadapt.experiments.run import log, run
 from domadapt.experiments.tables import markdown_table, summarise
 from domadapt.experiments.tasks import (
@@ -22,7 +24,6 @@ from domadapt.experiments.tasks import (
     read_pairs,
 )
 from domadapt.experiments.vector_methods import AUTO, read_vector_method
-from domadapt.inputs import ImageLoader
 from domadapt.inputs.reader import n_processes, rank, resolve_device
 from domadapt.model_selection.auto._estimators import LEAST_TARGET
 from domadapt.nn import load_backbone
@@ -53,6 +54,8 @@ def bench(arguments):
                 "one of them."
             )
         resolve_device(arguments.device)
+        if arguments.cache_folder is not None:
+            check_folder("cache_folder", arguments.cache_folder)
         if arguments.features is not None and not arguments.freeze:
             raise ValueError("--features is for a frozen backbone: add --freeze.")
         out = Path(arguments.out)
@@ -63,6 +66,7 @@ def bench(arguments):
             device=arguments.device,
             n_workers=arguments.workers,
             cache_megabytes=arguments.cache_megabytes,
+            cache_folder=arguments.cache_folder and Path(arguments.cache_folder),
             deadline=_deadline(arguments.time_limit),
         )
         if arguments.together and experiment.fine_tunes:
@@ -168,7 +172,10 @@ def _find_unreadable(paths, arguments):
     """List the images that cannot be read, by reading all of them."""
     if arguments.dataset == "features":
         return []
-    readable = ImageLoader(n_workers=arguments.workers).find_readable(paths)
+    loader = recipe_loader(
+        arguments.image_size, n_workers=arguments.workers, cache_folder=arguments.cache_folder
+    )
+    readable = loader.find_readable(paths)
     log(f"{(~readable).sum()} of {len(paths)} images cannot be read and are left out")
     return paths[~readable].tolist()
 

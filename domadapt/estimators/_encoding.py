@@ -42,6 +42,7 @@ def encode(value):
             return {"dict": pairs}
     if type(value) is ImageLoader:
         settings = {k: encode(v) for k, v in value.get_params(deep=False).items()}
+        del settings["cache_folder"]
         if not any(map(is_lacking, settings.values())):
             return {"image_loader": settings}
     if type(value) in CRITERIA.values():
@@ -109,6 +110,9 @@ def _decode(value, kind_of_object=None):
     if kind == "dict":
         return {_decode(k): _decode(v) for k, v in content}
     if kind == "image_loader":
+        if "cache_folder" in content:
+            # A file could make others write anywhere.
+            raise KeyError("a cache_folder")
         return ImageLoader(**{name: _decode(v) for name, v in content.items()})
     if kind == "criterion":
         name, settings = content

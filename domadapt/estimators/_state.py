@@ -25,7 +25,7 @@ ATTRIBUTES = ("batch_norm_", "n_features_in_", "feature_names_in_", "n_skipped_i
 LABEL_KINDS = "biufUO"
 # What does not change the weights that a fit ends with.
 OUTWARD = ("checkpoint", "device", "feature_cache", "verbose")
-OUTWARD_LOADING = ("n_workers", "cache_megabytes")
+OUTWARD_LOADING = ("n_workers", "cache_megabytes", "cache_folder")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
