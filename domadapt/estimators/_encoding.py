@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from domadapt import alignment
 from domadapt.inputs.images import ImageLoader
+from domadapt.nn.compiled import uncompiled
 from domadapt.nn.pretrained import NamedBackbone, load_backbone
 from domadapt.nn.random_numbers import RandomNumbers
 
@@ -50,6 +51,7 @@ def encode(value):
         is_unsized = settings.get("in_features") is None
         if is_unsized and not any(map(is_lacking, settings.values())):
             return {"criterion": [type(value).__name__, settings]}
+    value = uncompiled(value)
     if _is_as_named(value):
         settings = {name: getattr(value, name) for name in ("name", "pretrained")}
         # Two of torchvision's models scale the colours anew for their own weights.
