@@ -17,7 +17,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 # A JPEG that is to be resized is decoded at a half, a quarter or an eighth of its size, where
-# that leaves this many times the pixels in each direction: no colour differs by more than 2.
+# that leaves this many times the pixels in each direction: colours hardly change by it.
 LEAST_REDUCED = 4
 
 # As Pillow calls them.

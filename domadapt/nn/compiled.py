@@ -12,12 +12,12 @@ def uncompiled(module):
 
     Parameters
     ----------
-    module : nn.Module
-        Any module.
+    module : nn.Module or object
+        Any module; anything else comes back.
 
     Returns
     -------
-    module : nn.Module
+    module : nn.Module or object
         Not copied.
 
     Examples
@@ -28,9 +28,9 @@ def uncompiled(module):
     >>> uncompiled(torch.compile(nn.Linear(2, 3)))
     Linear(in_features=2, out_features=3, bias=True)
     """
-    return (
-        module._modules.get(WRAPPED_BY_COMPILE, module) if isinstance(module, nn.Module) else module
-    )
+    if not isinstance(module, nn.Module):
+        return module
+    return module._modules.get(WRAPPED_BY_COMPILE, module)
 
 
 def copy_module(module):
