@@ -48,7 +48,7 @@ def images(report, decoding):
     )
     large = decoding["large photographs"]
     return text + DECODING.format(
-        workload=decoding["workload"].capitalize(),
+        workload=decoding["workload"],
         processor=decoding["hardware"]["processor"],
         reading=reading_table(decoding),
         networks=network_table(decoding),

@@ -207,7 +207,7 @@ def main():
         folder = Path(name)
         paths = draw_all(folder)
         report = {
-            "workload": f"drawn JPEGs, read by ImageLoader(resize={RESIZE}, crop={CROP}); "
+            "workload": f"Drawn JPEGs, read by ImageLoader(resize={RESIZE}, crop={CROP}); "
             f"torchvision's networks in mini-batches of {BATCH}, forward and backward pass in "
             "float32; one thread, process CPU time for an image, medians of "
             f"{arguments.repeats} turns",

@@ -121,6 +121,7 @@ def test_squares_of_two_sizes_and_images_of_one_name_are_told_apart(tmp_path, pi
             for resize in (16, 20):
                 kept = loader(resize=resize, cache_folder=tmp_path / "kept").read(path)
                 assert torch.equal(kept, loader(resize=resize).read(path))
+    assert len(list((tmp_path / "kept").rglob("*.safetensors"))) == 4
 
 
 @pytest.mark.parametrize("how", ["cut short", "changed", "empty", "of something else"])
