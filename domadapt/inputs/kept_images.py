@@ -1,9 +1,8 @@
 """Prepared images kept in a folder, one file for each, and found again by what they came from."""
 
 import hashlib
-import mmap
-import multiprocessing
 import os
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
 from domadapt._storage.files import read_tensors, write_tensors
@@ -12,7 +11,7 @@ from domadapt.domains.cautions import warn
 
 def can_fork():
     """Return whether processes can be forked, so that workers share the memory of this one."""
-    return "fork" in multiprocessing.get_all_start_methods()
+    return "fork" in get_all_start_methods()
 
 
 class KeptImages:
@@ -30,8 +29,8 @@ class KeptImages:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        # Whether writing has failed, in memory of all processes: they warn once.
-        self.has_failed = mmap.mmap(-1, 1) if can_fork() else bytearray(1)
+        # Whether writing has failed, shared with worker processes: one of them warns, once.
+        self.has_failed = get_context("fork" if can_fork() else None).Value("b", False)
 
     def get(self, path, resize, prepare):
         """Return a kept image, or what ``prepare`` returns for the path, which is then kept."""
@@ -48,7 +47,7 @@ class KeptImages:
         if kept is not None:
             return kept
         image = prepare(path)
-        if not self.has_failed[0]:
+        if not self.has_failed.value:
             self._write(file, image, info)
         return image
 
@@ -57,11 +56,13 @@ class KeptImages:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_tensors(file, {"image": image}, info, kind="image")
         except OSError as error:
-            self.has_failed[0] = 1
-            warn(
-                f"cache_folder={str(self.folder)!r} takes no more images ({error.strerror}). Those "
-                "that are not in it are decoded every time."
-            )
+            with self.has_failed.get_lock():
+                is_first, self.has_failed.value = not self.has_failed.value, True
+            if is_first:
+                warn(
+                    f"cache_folder={str(self.folder)!r} takes no more images ({error.strerror}). "
+                    "Those that are not in it are decoded every time."
+                )
 
 
 def _read(file, info):
