@@ -202,10 +202,12 @@ def test_what_says_that_it_cannot_be_captured_is_not_tried(part, blobs, graphs):
 def test_the_reason_is_named():
     step = nn.Module()
     step.network = nn.Linear(2, 2)
-    step.network.device = torch.device("cpu")
+    step.network.device, step.accumulate = torch.device("cpu"), 1
     assert reason_against_capture(step) == "it does not run on CUDA"
     step.network.device = torch.device("cuda")
     step.criteria = None
     assert reason_against_capture(step) is None
-    step.network.capturable = False
+    step.accumulate = 2
+    assert reason_against_capture(step) == "its mini-batches are run in parts"
+    step.accumulate, step.network.capturable = 1, False
     assert reason_against_capture(step) == "Linear says that no graph can hold it"
