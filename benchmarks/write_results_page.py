@@ -12,6 +12,7 @@ from pathlib import Path
 
 import _method_tables
 from _accuracy_tables import HEADS, KINDS, of_kind, summaries
+from _image_tables import images
 from _shallow_tables import shallow_summary
 from real_data import METHODS
 
@@ -19,6 +20,7 @@ from domadapt.experiments.tables import markdown_table, title_of
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+IMAGE_SPEEDS = ("image_speed", "decoding_speed")
 
 HEAD = """# Measured
 
@@ -93,17 +95,6 @@ its own; so it is with label smoothing of 0.1 and of 0, the latter `DeepCORALCla
 Made by `python benchmarks/defaults.py`; the choices are explained in
 [How the defaults were chosen](defaults.md).
 
-"""
-
-IMAGES = """
-## Speed with images
-
-Reading: {reading}. On {processor}, domadapt reads {rates[domadapt]:.0f} images a second and the
-plain loader {rates[plain]:.0f}, a ratio of {ratio:.2f}; with decoded images in memory the ratio
-is {in_memory:.2f}.
-
-Training: {training}. The ratio to a bare float32 loop in torch's default memory layout is
-{over_bare:.2f}. Made by `python benchmarks/image_speed.py`.
 """
 
 OTHER_SETTINGS = """
@@ -191,20 +182,6 @@ def photographs(report):
     )
 
 
-def images(report):
-    """Write the section about the speed with images."""
-    reading, training = report["reading"], report["training"]
-    return IMAGES.format(
-        reading=reading["workload"],
-        processor=report["hardware"]["processor"],
-        rates=reading["images per second"],
-        ratio=reading["domadapt over plain"],
-        in_memory=reading["in memory over plain"],
-        training=training["workload"],
-        over_bare=training["domadapt over bare loop"],
-    )
-
-
 def without_a_network():
     """Write the section about methods without a network."""
     speed = json.loads((RESULTS / "shallow_speed.json").read_text())
@@ -258,7 +235,7 @@ def page():
             exempt=", ".join(f"`{name}`" for name in steps["exempt"]),
         ),
         criteria_table(steps),
-        images(json.loads((RESULTS / "image_speed_cpu.json").read_text())),
+        images(*(json.loads((RESULTS / f"{n}_cpu.json").read_text()) for n in IMAGE_SPEEDS)),
     ]
     return "".join(parts)
 

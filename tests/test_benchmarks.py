@@ -270,6 +270,23 @@ def test_the_plain_loader_reads_as_many_images_as_ours(benchmark, monkeypatch, t
     assert script.read_our_way(paths, paths, 2, 1024, n_epochs=2) > 0
 
 
+def test_the_speed_of_reading_is_told_for_each_size_and_cache(benchmark, monkeypatch, tmp_path):
+    script = benchmark("decoding_speed")
+    monkeypatch.setattr(script, "SIZES", {(40, 30): 2, (60, 40): 3})
+    monkeypatch.setattr(script, "RESIZE", 4)
+    paths = script.draw_all(tmp_path)
+    assert {size: len(files) for size, files in paths.items()} == script.SIZES
+    rows = script.measure_reading(paths, tmp_path, 1)
+    assert list(rows) == ["40 x 30", "60 x 40"]
+    for row in rows.values():
+        assert row.keys() == {"decoded", "cache_folder", "cache_megabytes"}
+        assert all(milliseconds > 0 for milliseconds in row.values())
+    assert len(list((tmp_path / "kept").rglob("*.safetensors"))) == 5
+    found = script.measure_reduction(paths[60, 40])
+    assert found["decoded at"] == [30, 20]
+    assert 0 < found["mean difference of 255"] < 3
+
+
 def test_the_plain_network_has_the_parameters_of_the_default(benchmark):
     plain = benchmark("image_speed").plain_network()
     ours = conv_backbone(3, (256,), batch_norm=False)

@@ -42,6 +42,32 @@ def atomic_write(path, data):
         raise
 
 
+def check_folder(name, value):
+    """Check that a folder can be written to; one that is not there is made, in one that is.
+
+    Raises
+    ------
+    OSError
+        If not, with the name of the parameter.
+    """
+    there = next(p for p in (Path(value), *Path(value).absolute().parents) if p.exists())
+    check_writable(name, value, there)
+
+
+def check_writable(name, value, folder):
+    """Check that a folder can be written to, which a parameter or its file is in.
+
+    Raises
+    ------
+    OSError
+        If not, with the name of the parameter.
+    """
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise OSError(
+            f"{name}={str(value)!r}: {str(folder)!r} is no folder that can be written to."
+        )
+
+
 def _remove_leftovers(path):
     """Remove what killed processes of this machine have left of earlier attempts."""
     if os.name != "posix":

@@ -66,8 +66,10 @@ def digest_of_array(array):
 # The address of an object in its repr.
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
-# Hooks and the training mode do not count.
+# Hooks and the training mode do not count, nor how torch.compile runs a module.
 ATTRIBUTES_OF_ANY_MODULE = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules"}
+ATTRIBUTES_OF_ANY_MODULE |= {"_compiled_call_impl", "_is_torch_compile"}
+WRAPPED_BY_COMPILE = "_orig_mod"
 
 
 def describe(value):
@@ -107,6 +109,8 @@ def _describe(value, enclosing):
     if isinstance(value, RemovableHandle):
         # Its number, which lazy layers store, counts all hooks of the process so far.
         return "hook"
+    if isinstance(value, nn.Module) and WRAPPED_BY_COMPILE in value._modules:
+        return _describe(value._modules[WRAPPED_BY_COMPILE], enclosing)
     if isinstance(value, nn.Module):
         own = {name: v for name, v in vars(value).items() if name not in ATTRIBUTES_OF_ANY_MODULE}
         return f"{_describe_class(type(value), describe_part)} {describe_part(own)}"

@@ -158,6 +158,11 @@ def _add_backbone(parser, *, default=None):
         metavar="MB",
         help="memory for decoded images; they are kept where all fit (default: 1024)",
     )
+    group.add_argument(
+        "--cache-folder",
+        metavar="PATH",
+        help="a folder to keep decoded and resized images in, for this run and later ones",
+    )
     return group
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 from torch import distributed
 
+from domadapt._storage.files import check_folder
 from domadapt._storage.fingerprints import digest_of
 from domadapt.experiments.choice import choose_methods
 from domadapt.experiments.cluster import check_workers, connected
 from domadapt.experiments.files import read_run
 from domadapt.experiments.progress import log
+from domadapt.experiments.recipes import recipe_loader
 from domadapt.experiments.run import run
 from domadapt.experiments.tables import markdown_table, summarise
 from domadapt.experiments.tasks import (
@@ -24,7 +26,6 @@ from domadapt.experiments.tasks import (
     read_pairs,
 )
 from domadapt.experiments.vector_methods import AUTO, read_vector_method
-from domadapt.inputs import ImageLoader
 from domadapt.inputs.reader import n_processes, rank, resolve_device
 from domadapt.model_selection.auto._estimators import LEAST_TARGET
 from domadapt.nn import load_backbone
@@ -93,6 +94,8 @@ def _check_course(arguments):
     if not on_cluster or arguments.freeze:
         # Features of a frozen backbone are computed here.
         resolve_device(arguments.device)
+    if arguments.cache_folder is not None:
+        check_folder("cache_folder", arguments.cache_folder)
     if arguments.features is not None and not arguments.freeze:
         raise ValueError("--features is for a frozen backbone: add --freeze.")
 
@@ -114,6 +117,7 @@ def _read_experiment(arguments):
         device=arguments.device,
         n_workers=arguments.workers,
         cache_megabytes=arguments.cache_megabytes,
+        cache_folder=arguments.cache_folder and Path(arguments.cache_folder),
         deadline=_deadline(arguments.time_limit),
     )
     if arguments.together and experiment.fine_tunes:
@@ -209,7 +213,10 @@ def _find_unreadable(paths, arguments):
     """List the images that cannot be read, by reading all of them."""
     if arguments.dataset == "features":
         return []
-    readable = ImageLoader(n_workers=arguments.workers).find_readable(paths)
+    loader = recipe_loader(
+        arguments.image_size, n_workers=arguments.workers, cache_folder=arguments.cache_folder
+    )
+    readable = loader.find_readable(paths)
     log(f"{(~readable).sum()} of {len(paths)} images cannot be read and are left out")
     return paths[~readable].tolist()
 

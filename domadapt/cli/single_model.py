@@ -243,6 +243,7 @@ def _image_parameters(arguments):
             unreadable="skip" if arguments.skip_unreadable else "raise",
             n_workers=arguments.workers,
             cache_megabytes=arguments.cache_megabytes,
+            cache_folder=arguments.cache_folder,
         ),
     }
 

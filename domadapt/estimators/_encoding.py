@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from domadapt import alignment
 from domadapt.inputs.images import ImageLoader
+from domadapt.nn.compiled import uncompiled
 from domadapt.nn.pretrained import NamedBackbone, load_backbone
 from domadapt.nn.random_numbers import RandomNumbers
 
@@ -42,6 +43,7 @@ def encode(value):
             return {"dict": pairs}
     if type(value) is ImageLoader:
         settings = {k: encode(v) for k, v in value.get_params(deep=False).items()}
+        del settings["cache_folder"]
         if not any(map(is_lacking, settings.values())):
             return {"image_loader": settings}
     if type(value) in CRITERIA.values():
@@ -49,6 +51,7 @@ def encode(value):
         is_unsized = settings.get("in_features") is None
         if is_unsized and not any(map(is_lacking, settings.values())):
             return {"criterion": [type(value).__name__, settings]}
+    value = uncompiled(value)
     if _is_as_named(value):
         settings = {name: getattr(value, name) for name in ("name", "pretrained")}
         # Two of torchvision's models scale the colours anew for their own weights.
@@ -109,6 +112,9 @@ def _decode(value, kind_of_object=None):
     if kind == "dict":
         return {_decode(k): _decode(v) for k, v in content}
     if kind == "image_loader":
+        if "cache_folder" in content:
+            # A file could make others write anywhere.
+            raise KeyError("a cache_folder")
         return ImageLoader(**{name: _decode(v) for name, v in content.items()})
     if kind == "criterion":
         name, settings = content

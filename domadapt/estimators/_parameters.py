@@ -11,6 +11,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
+from domadapt._storage.files import check_folder, check_writable
 from domadapt.domains.base import BaseDomainEstimator, estimator
 from domadapt.inputs.images import ImageLoader
 from domadapt.inputs.reader import PRECISIONS
@@ -99,12 +100,14 @@ class TrainingParameters(BaseDomainEstimator):
                 "is resumed has to draw what the first one drew. Pass an integer."
             )
         if self.checkpoint is not None:
-            _check_writable("checkpoint", self.checkpoint, Path(self.checkpoint).parent)
+            if Path(self.checkpoint).is_dir():
+                raise OSError(
+                    f"checkpoint={str(self.checkpoint)!r} is a folder. The path of a file was "
+                    "expected."
+                )
+            check_writable("checkpoint", self.checkpoint, Path(self.checkpoint).parent)
         if self.feature_cache is not None and self.freeze:
-            folder = Path(self.feature_cache)
-            # A folder that is not there yet is made, in one that is.
-            there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-            _check_writable("feature_cache", self.feature_cache, there)
+            check_folder("feature_cache", self.feature_cache)
 
 
 @estimator
@@ -152,12 +155,3 @@ class AlignmentParameters(NetworkParameters):
         # Names are resolved, and kinds told apart, where the criteria are built.
         "alignment": [str, callable, list, None],
     }
-
-
-def _check_writable(name, value, folder):
-    if name == "checkpoint" and Path(value).is_dir():
-        raise OSError(f"{name}={str(value)!r} is a folder. The path of a file was expected.")
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise OSError(
-            f"{name}={str(value)!r}: {str(folder)!r} is no folder that can be written to."
-        )

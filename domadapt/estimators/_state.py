@@ -16,6 +16,7 @@ from domadapt.estimators._forgeries import (
 from domadapt.inputs.frozen import FrozenBackbone
 from domadapt.inputs.images import ImageLoader
 from domadapt.inputs.reader import resolve_device
+from domadapt.nn.compiled import uncompiled
 from domadapt.nn.layers import SplitBatchNorm, split_batch_norm
 from domadapt.nn.networks import FeatureClassifier, check_layer_sizes, stack_layers
 from domadapt.nn.random_numbers import RandomNumbers
@@ -25,7 +26,7 @@ ATTRIBUTES = ("batch_norm_", "n_features_in_", "feature_names_in_", "n_skipped_i
 LABEL_KINDS = "biufUO"
 # What does not change the weights that a fit ends with.
 OUTWARD = ("checkpoint", "device", "feature_cache", "verbose")
-OUTWARD_LOADING = ("n_workers", "cache_megabytes")
+OUTWARD_LOADING = ("n_workers", "cache_megabytes", "cache_folder")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -142,7 +143,8 @@ def _read_module(estimator, info, state, has_own_backbone):
 
 def _build_module(estimator, info, device):
     """Return the network as fit built it, with weights that do not matter."""
-    backbone, frozen = estimator.backbone, None
+    # To compile takes longer than most predictions.
+    backbone, frozen = uncompiled(estimator.backbone), None
     batch_norm = estimator.batch_norm
     if batch_norm == "auto":
         batch_norm = info["attributes"]["batch_norm_"]

@@ -265,6 +265,7 @@ def _loader(experiment):
         experiment.settings["image_size"],
         n_workers=experiment.n_workers,
         cache_megabytes=experiment.cache_megabytes,
+        cache_folder=experiment.cache_folder,
     )
 
 

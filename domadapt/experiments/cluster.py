@@ -8,6 +8,7 @@ from concurrent.futures import CancelledError
 from dataclasses import replace
 
 import domadapt
+from domadapt._storage.files import check_folder
 from domadapt._storage.fingerprints import digest_of
 from domadapt.experiments.recipes import named_backbone
 from domadapt.experiments.tasks import digest_of_data
@@ -133,6 +134,8 @@ def find_fault(experiment):
     settings = experiment.settings
     try:
         resolve_device(experiment.device)
+        if experiment.cache_folder is not None:
+            check_folder("cache_folder", experiment.cache_folder)
         if experiment.fine_tunes:
             data = (settings["dataset"], settings["root"], tuple(settings["left_out"]))
             if digest_of_data(*data) != settings["data_digest"]:

@@ -76,7 +76,7 @@ class Experiment:
         As an estimator takes it.
     n_threads : int, default=None
         Threads of torch for a cell; None for those that the process has.
-    n_workers, cache_megabytes : int and float, default=None
+    n_workers, cache_megabytes, cache_folder : int, float and Path, default=None
         As :class:`~domadapt.ImageLoader` takes them; None for its defaults.
     deadline : float, default=None
         When training is to stop, in seconds as ``time.time`` counts them.
@@ -92,6 +92,7 @@ class Experiment:
     n_threads: int | None = None
     n_workers: int | None = None
     cache_megabytes: float | None = None
+    cache_folder: Path | None = None
     deadline: float | None = None
     vectors: Any = None
 

@@ -13,6 +13,7 @@ from torch import nn
 from domadapt._storage.files import read_tensors
 from domadapt.domains.base import MODEL
 from domadapt.estimators._building import read_estimator
+from domadapt.nn.compiled import copy_module, uncompiled
 from domadapt.nn.layers import SplitBatchNorm
 from domadapt.nn.networks import FeatureClassifier, count_features, mlp_head, move_to
 from domadapt.nn.random_numbers import draw_weights, make_layer
@@ -37,7 +38,13 @@ class Start:
     @property
     def extractor(self):
         """The feature extractor, not copied."""
-        return self.backbone if self.estimator is None else self.estimator.module_.feature_extractor
+        if self.estimator is not None:
+            return self.estimator.module_.feature_extractor
+        return uncompiled(self.backbone)
+
+    def copied_extractor(self):
+        """Return a copy of the feature extractor, compiled where the backbone is."""
+        return copy_module(self.extractor if self.backbone is None else self.backbone)
 
     @property
     def head(self):
@@ -119,7 +126,7 @@ def build_from(start, sample, n_outputs, *, keeps_head, n_reinitialised, new_fir
     ValueError
         If the network cannot take the samples, or has fewer layers than are to be new.
     """
-    extractor = as_one_domain(copy.deepcopy(start.extractor))
+    extractor = as_one_domain(start.copied_extractor())
     first = _renew_first_layer(extractor, sample) if new_first_layer else None
     extractor = move_to(sample, extractor)
     n_features = count_features(extractor, sample, "the network of source")

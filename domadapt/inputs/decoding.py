@@ -3,7 +3,6 @@
 import functools
 import gc
 import math
-import multiprocessing
 import os
 from typing import Any
 
@@ -11,9 +10,15 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from domadapt.inputs.kept_images import can_fork
+
 # Of ImageNet, for each colour channel, as torchvision's weights expect.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+
+# A JPEG that is to be resized is decoded at a half, a quarter or an eighth of its size, where
+# that leaves this many times the pixels in each direction: colours hardly change by it.
+LEAST_REDUCED = 4
 
 # As Pillow calls them.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -40,8 +45,10 @@ def _normalisation(device, dtype):
     return mean * 255.0, 1.0 / (std * 255.0)
 
 
-def decode(path):
+def decode(path, resize=None):
     """Read an image file as uint8 (3, height, width); of an animation, the first frame.
+
+    A large JPEG that is to be resized to a square of ``resize`` pixels may come out smaller.
 
     Raises
     ------
@@ -56,6 +63,8 @@ def decode(path):
         if not os.path.isfile(path):
             raise OSError("it is no regular file, or not there")
         with Image.open(path, formats=FORMATS) as image:
+            if resize is not None:
+                image.draft(None, (LEAST_REDUCED * resize,) * 2)
             return torch.from_numpy(np.array(_to_rgb(image))).permute(2, 0, 1)
     except Exception as error:  # Damaged files raise errors of many types.
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -75,12 +84,12 @@ def _to_rgb(image):
 
 
 class PreparedImages:
-    """Images decoded and resized to a square, read from a cache where they are there already."""
+    """Images decoded and resized to a square, read from caches where they are there already."""
 
     # The memory holds each image and a flag for it, all zero at first. Processes that share it
-    # decode each image once; without memory nothing is cached.
-    def __init__(self, paths, resize, memory):
-        self.paths, self.resize = paths, resize
+    # decode each image once. Without memory and without kept images nothing is cached.
+    def __init__(self, paths, resize, *, memory=None, kept=None):
+        self.paths, self.resize, self.kept = paths, resize, kept
         self.cache: Any = None
         self.is_cached: Any = None
         if memory is not None:
@@ -97,18 +106,21 @@ class PreparedImages:
     def __getitem__(self, index):
         if self.is_cached is not None and self.is_cached[index]:
             return self.cache[index].clone()
-        image = decode(str(self.paths[index]))
-        if self.resize is not None:
-            image = self.resize_image(image, [self.resize] * 2, antialias=True)
+        path = str(self.paths[index])
+        if self.kept is None:
+            image = self._prepare(path)
+        else:
+            image = self.kept.get(path, self.resize, self._prepare)
         if self.is_cached is not None:
             self.cache[index] = image
             self.is_cached[index] = True
         return image
 
-
-def can_fork():
-    """Return whether processes can be forked, so that workers share the memory of this one."""
-    return "fork" in multiprocessing.get_all_start_methods()
+    def _prepare(self, path):
+        image = decode(path, self.resize)
+        if self.resize is None:
+            return image
+        return self.resize_image(image, [self.resize] * 2, antialias=True)
 
 
 class BatchDataset(Dataset):
@@ -178,16 +190,15 @@ def stack_transformed(images, *, train):
 class ReadableDataset(Dataset):
     """Whether images can be read, for each chunk of their indices."""
 
-    def __init__(self, paths):
-        self.paths = paths
+    def __init__(self, images):
+        self.images = images
 
     def __getitem__(self, indices):
-        return torch.tensor([self._is_readable(str(self.paths[index])) for index in indices])
+        return torch.tensor([self._is_readable(index) for index in indices])
 
-    @staticmethod
-    def _is_readable(path):
+    def _is_readable(self, index):
         try:
-            decode(path)
+            self.images[index]
         except UnreadableImageError:
             return False
         return True

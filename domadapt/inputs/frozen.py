@@ -1,6 +1,5 @@
 """A backbone that is not trained, and its features, kept on disk."""
 
-import copy
 import functools
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import nn
 from domadapt._storage.files import read_tensors, write_tensors
 from domadapt._storage.fingerprints import describe, digest_of, digest_of_files
 from domadapt.inputs.reader import rank
+from domadapt.nn.compiled import copy_module
 from domadapt.nn.layers import extract_features
 from domadapt.nn.networks import count_features, move_to
 
@@ -34,7 +34,7 @@ class FrozenBackbone(nn.Module):
 
     def __init__(self, backbone, sample):
         super().__init__()
-        self.model = move_to(sample, copy.deepcopy(backbone))
+        self.model = move_to(sample, copy_module(backbone))
         # Lazy layers take their sizes from it, too.
         count_features(self.model, sample)
         self.model.requires_grad_(False).eval()

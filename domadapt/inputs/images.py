@@ -11,19 +11,20 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from domadapt._storage.files import check_folder
 from domadapt._storage.fingerprints import describe
 from domadapt.inputs.decoding import (
     BatchDataset,
     KeySampler,
     PreparedImages,
     ReadableDataset,
-    can_fork,
     load_batches,
     make_data_loader,
     return_or_raise,
     stack_transformed,
     to_network,
 )
+from domadapt.inputs.kept_images import KeptImages, can_fork
 
 SMALLEST_CROP = 0.08
 IMAGES_PER_CHUNK = 64
@@ -33,13 +34,16 @@ class ImageLoader(BaseEstimator):
     """Settings that turn paths of photographs into mini-batches.
 
     Each image is decoded, resized to a square, and transformed. The square may be cached
-    in memory, so that later epochs decode nothing.
+    in memory, so that later epochs decode nothing, and in a folder, so that later fits and
+    predictions do not either. A cached image has the same pixels as one that is decoded.
 
     Parameters
     ----------
     resize : int or None, default=256
         Width and height in pixels of the square that an image is resized to, whatever
-        its shape. None leaves images as they are, and nothing is cached.
+        its shape. None leaves images as they are, and nothing is cached in memory. A JPEG
+        of eight times the width and height or more is decoded at a half, a quarter or an
+        eighth of its size first.
     crop : int, default=224
         Width and height in pixels of the network's input: a random part of the square
         in training, its centre otherwise.
@@ -57,7 +61,12 @@ class ImageLoader(BaseEstimator):
         training process decodes.
     cache_megabytes : float, default=1024
         Memory for resized images, in MB. Where those of a fit need more than that,
-        nothing is cached.
+        nothing is cached in memory.
+    cache_folder : str or path, default=None
+        A folder in which resized images are kept, each in a file of 3 * resize ** 2 bytes,
+        and found again by the path, the size and the time of the image. Several processes
+        may share it. Images that fit into ``cache_megabytes`` are read from it once for a
+        fit. A model that is saved does not name it.
     unreadable : {"raise", "skip"}, default="raise"
         What ``fit`` does with images that cannot be read. ``"skip"`` reads all images
         once before training, leaves the unreadable ones out and warns of their number.
@@ -77,6 +86,7 @@ class ImageLoader(BaseEstimator):
         "eval_transform": [callable, None],
         "n_workers": [Interval(Integral, 0, None, closed="left"), None],
         "cache_megabytes": [Interval(Real, 0, None, closed="left")],
+        "cache_folder": [str, os.PathLike, None],
         "unreadable": [StrOptions({"raise", "skip"})],
     }
 
@@ -89,6 +99,7 @@ class ImageLoader(BaseEstimator):
         eval_transform: Callable[[Any], Any] | None = None,
         n_workers: int | None = None,
         cache_megabytes: float = 1024,
+        cache_folder: str | os.PathLike[str] | None = None,
         unreadable: Literal["raise", "skip"] = "raise",
     ) -> None:
         self.resize = resize
@@ -97,7 +108,13 @@ class ImageLoader(BaseEstimator):
         self.eval_transform = eval_transform
         self.n_workers = n_workers
         self.cache_megabytes = cache_megabytes
+        self.cache_folder = cache_folder
         self.unreadable = unreadable
+
+    def _validate_params(self):
+        super()._validate_params()
+        if self.cache_folder is not None:
+            check_folder("cache_folder", self.cache_folder)
 
     def read(self, path, *, train=False):
         """Read one image as the network gets it, before normalisation.
@@ -122,7 +139,7 @@ class ImageLoader(BaseEstimator):
         TypeError
             If your own transform returned something other than an image.
         """
-        images = PreparedImages([str(path)], self.resize, memory=None)
+        images = self._prepared([str(path)])
         image = _transform(self, train=train)(images[0])
         return stack_transformed([image], train=train)[0]
 
@@ -148,8 +165,7 @@ class ImageLoader(BaseEstimator):
         TypeError, ValueError
             If your own transform returned something other than images of one shape.
         """
-        prepared = PreparedImages(paths, self.resize, memory=None)
-        dataset = BatchDataset([prepared], _transform(self, train=False), seed=None)
+        dataset = BatchDataset([self._prepared(paths)], _transform(self, train=False), seed=None)
         keys = [(0, 0, [chunk]) for chunk in _chunks(len(paths))]
         for batch in self._load_once(dataset, keys, device):
             yield to_network(batch, device, dtype)
@@ -167,8 +183,10 @@ class ImageLoader(BaseEstimator):
         readable : ndarray of shape (n_images,), bool
             One entry for each image.
         """
+        # Without a folder the resized images would be thrown away.
+        images = PreparedImages(paths, None) if self.cache_folder is None else self._prepared(paths)
         chunks = _chunks(len(paths))
-        found = self._load_once(ReadableDataset(paths), chunks, torch.device("cpu"))
+        found = self._load_once(ReadableDataset(images), chunks, torch.device("cpu"))
         return np.concatenate([chunk.numpy() for chunk in found])
 
     def describe(self):
@@ -184,6 +202,12 @@ class ImageLoader(BaseEstimator):
         transform = self.eval_transform
         crop = f"centre {self.crop}" if transform is None else describe(transform)
         return f"resize {self.resize}, {crop}"
+
+    def _prepared(self, paths):
+        return PreparedImages(paths, self.resize, kept=self._kept())
+
+    def _kept(self):
+        return None if self.cache_folder is None else KeptImages(self.cache_folder)
 
     def _load_once(self, dataset, keys, device):
         # Starting a process takes longer than reading one chunk.
@@ -209,9 +233,10 @@ class ImageBatches:
         self.n_samples = {part: len(paths) for part, paths in parts.items()}
         self.device, self.dtype = device, dtype
         self.n_workers = loader._count_workers()
+        kept = loader._kept()
         caches = _allocate_caches(loader, self.n_samples.values())
         prepared = [
-            PreparedImages(paths, loader.resize, cache)
+            PreparedImages(paths, loader.resize, memory=cache, kept=kept)
             for paths, cache in zip(parts.values(), caches, strict=True)
         ]
         self.dataset = BatchDataset(prepared, _transform(loader, train=True), seed)

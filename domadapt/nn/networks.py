@@ -1,6 +1,5 @@
 """Networks: feature extractors, heads, and a feature extractor with a classifier on top."""
 
-import copy
 import itertools
 from collections import OrderedDict
 from numbers import Integral
@@ -8,6 +7,7 @@ from numbers import Integral
 import torch
 from torch import nn
 
+from domadapt.nn.compiled import copy_module
 from domadapt.nn.random_numbers import Dropout, LazyLinear, make_layer
 
 CONVOLUTION_CHANNELS = (32, 64)
@@ -187,7 +187,7 @@ def build_network(sample, n_outputs, *, backbone, hidden_layer_sizes, batch_norm
         extractor = move_to(sample, _default_backbone(sample.shape[1:], sizes, extra))
         n_features = count_features(extractor, sample)
     else:
-        extractor = copied = move_to(sample, copy.deepcopy(backbone))
+        extractor = copied = move_to(sample, copy_module(backbone))
         n_features = count_features(extractor, sample)
         if hidden_layer_sizes:
             layers = move_to(sample, mlp_backbone(n_features, hidden_layer_sizes, **extra))

@@ -158,6 +158,24 @@ def test_features_that_were_kept_have_no_speed(photographs, tmp_path, capsys, be
     load_data.cache_clear()
 
 
+def test_decoded_images_are_kept_in_a_folder(
+    fit_images, photographs, tmp_path, capsys, bench, monkeypatch
+):
+    kept = str(tmp_path / "kept")
+    assert fit_images("--cache-folder", kept) == 0
+    assert len(list((tmp_path / "kept").rglob("*.safetensors"))) == 24
+    monkeypatch.setattr("domadapt.inputs.decoding.decode", lambda *_: 1 / 0)
+    arguments = ["folder", "--root", photographs, "--pairs", "l:r", "--methods", "source"]
+    arguments += [*PHOTOGRAPHS, "--seeds", 1, "--skip-unreadable", "--cache-folder"]
+    assert bench(*arguments, kept, "--out", tmp_path / "one") == 0
+    load_data.cache_clear()
+    (tmp_path / "file").write_text("no folder")
+    capsys.readouterr()
+    assert bench(*arguments, tmp_path / "file", "--out", tmp_path / "two") == 2
+    assert "error: --cache-folder: cache_folder=" in capsys.readouterr().err
+    assert not (tmp_path / "two").exists()
+
+
 def test_predict_leaves_out_images_that_cannot_be_read(fit_images, photographs, tmp_path, capsys):
     assert fit_images() == 0
     model, right = str(tmp_path / "model.safetensors"), photographs / "right"

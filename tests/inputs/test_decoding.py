@@ -35,6 +35,22 @@ def test_every_format_is_read_as_pillow_reads_it(tmp_path, ending, picture):
     assert image.float().std() > 20
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(
+    ("size", "decoded"),
+    [((127, 400), (127, 400)), ((400, 128), (200, 64)), ((256, 256), (64, 64))],
+)
+def test_large_jpegs_are_decoded_smaller(tmp_path, mode, size, decoded, picture, loader):
+    path, same = str(tmp_path / "image.jpg"), str(tmp_path / "image.png")
+    picture(size=size).convert(mode).save(path, quality=95)
+    Image.fromarray(decode(path).permute(1, 2, 0).numpy()).save(same)
+    assert decode(path).shape == (3, size[1], size[0])
+    assert decode(path, 16).shape == (3, decoded[1], decoded[0])
+    assert decode(same, 16).shape == (3, size[1], size[0])
+    difference = loader().read(path).int() - loader().read(same).int()
+    assert difference.abs().max() <= (2 if decoded != size else 0)
+
+
 @pytest.mark.parametrize(
     ("mode", "ending"),
     [

@@ -87,6 +87,8 @@ def test_batches_hold_the_source_first(paths, loader, make_batches):
     assert torch.equal(batches.gather([rows[1] for rows in INDEX]), epoch[1])
     alone = read_epoch(make_batches(paths[:5], **parameters), INDEX[:1])
     assert equal(alone, [inputs[:3] for inputs in epoch])
+    # Bytes are what workers return and what goes to the device.
+    assert batches.dataset[0, 0, [[0], [1]]].dtype == torch.uint8
 
 
 @pytest.mark.parametrize("cache_megabytes", [0, 1])

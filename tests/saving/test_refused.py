@@ -115,6 +115,9 @@ CHANGES = {
     "unknown loader setting": setting(
         "parameters", "image_loader", to={"image_loader": {"command": "ls"}}
     ),
+    "folder to write to": setting(
+        "parameters", "image_loader", to={"image_loader": {"cache_folder": "kept"}}
+    ),
     "unknown backbone": setting(
         "parameters",
         "backbone",

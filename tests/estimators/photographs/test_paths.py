@@ -114,6 +114,28 @@ def test_weights_do_not_depend_on_who_reads_the_images(
     assert clf.history_ == reference.history_
 
 
+def test_images_kept_in_a_folder_change_no_weights(
+    photographs, small, loader, same, tmp_path, monkeypatch
+):
+    Xs, ys, Xt, _ = photographs
+    reference = small().fit(Xs, ys, X_target=Xt)
+    (tmp_path / "file").write_text("no folder")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OSError, match=r"^cache_folder=.* is no folder that can be written to"):
+            small(image_loader=loader(cache_folder=folder)).fit(Xs, ys, X_target=Xt)
+    keeping = loader(cache_folder=tmp_path / "kept", cache_megabytes=0)
+    clf = small(image_loader=keeping, checkpoint=tmp_path / "state").fit(Xs, ys, X_target=Xt)
+    assert same(reference, clf)
+    monkeypatch.setattr("domadapt.inputs.decoding.decode", lambda *_: 1 / 0)
+    assert same(reference, small(image_loader=keeping).fit(Xs, ys, X_target=Xt))
+    predicted = clf.predict(Xt)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(predicted, reference.predict(Xt))
+    # Where images are kept does not make it another fit.
+    resumed = small(image_loader=loader(), checkpoint=tmp_path / "state")
+    assert same(reference, resumed.fit(Xs, ys, X_target=Xt))
+
+
 def test_weights_follow_the_seed_and_the_transform(photographs, small, loader, same):
     Xs, ys, Xt, _ = photographs
     reference = small().fit(Xs, ys, X_target=Xt)
