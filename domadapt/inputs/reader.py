@@ -9,6 +9,7 @@ import torch
 from scipy import sparse
 from torch import distributed
 
+from domadapt.domains.hdf5 import DatasetRows
 from domadapt.domains.mapped import give_back, is_mapped
 from domadapt.domains.samples import Samples
 from domadapt.inputs.images import ImageBatches, ImageLoader
@@ -119,7 +120,7 @@ class ArrayBatches:
     Parameters
     ----------
     parts : dict of str to Samples
-        Each part of a mini-batch, dense, sparse or mapped from a file, in their order.
+        Each part of a mini-batch, dense, sparse or in a file, in their order.
     device : torch.device
         Where mini-batches are wanted.
     dtype : torch.dtype
@@ -134,7 +135,7 @@ class ArrayBatches:
     def __init__(self, parts, device, dtype):
         self.parts = [
             ArrayInParts(samples, NUMPY_DTYPES[dtype])
-            if sparse.issparse(samples.X) or is_mapped(samples.X)
+            if _is_read_in_parts(samples.X)
             else DenseArray(samples, device, NUMPY_DTYPES[dtype])
             for samples in parts.values()
         ]
@@ -206,6 +207,10 @@ def _in_memory(shape):
     return (*shape[1:], shape[0]) if len(shape) == 3 else tuple(shape)
 
 
+def _is_read_in_parts(X):
+    return sparse.issparse(X) or is_mapped(X) or isinstance(X, DatasetRows)
+
+
 class DenseArray:
     """Samples as one tensor, on the device where that has room.
 
@@ -252,7 +257,7 @@ class _Lent:
 
 
 class ArrayInParts:
-    """Samples of a CSR matrix or of a mapped file, made dense mini-batch by mini-batch."""
+    """Samples of a CSR matrix or of a file, made dense mini-batch by mini-batch."""
 
     def __init__(self, samples, dtype):
         self.samples, self.dtype = samples, dtype
