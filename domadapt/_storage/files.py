@@ -17,6 +17,8 @@ FORMAT = 1
 def atomic_write(path, data):
     """Write text (in UTF-8) or bytes to a file, or leave the old file unchanged.
 
+    An iterable of texts is written part by part.
+
     Raises
     ------
     OSError
@@ -29,7 +31,8 @@ def atomic_write(path, data):
     try:
         _remove_leftovers(path)
         with open(temporary, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            for part in [data] if isinstance(data, (str, bytes)) else data:
+                file.write(part.encode() if isinstance(part, str) else part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
