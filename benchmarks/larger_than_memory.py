@@ -38,8 +38,8 @@ CASES = {
     "HDF5, fit(Xs, ys, X_target=Xt)": 20.0,
     "HDF5, fit(X, y, sample_domain=d)": 20.0,
     "domadapt fit and predict, Parquet": 3.0,
-    "domadapt fit and predict, npz": 3.0,
-    "domadapt fit and predict, compressed npz": 3.0,
+    "domadapt fit and predict, npz": 1.5,
+    "domadapt fit and predict, compressed npz": 1.5,
 }
 
 

@@ -159,11 +159,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         parts = [np.empty((len(next(iter(columns.values()))), 0))]
         if self.numbers_:
             parts.append(np.column_stack([columns[name] for name in self.numbers_]))
-            parts[-1] = (parts[-1] - self.means_) / self.scales_
+            parts[-1] -= self.means_
+            parts[-1] /= self.scales_
         if self.categories_:
             texts = [columns[name].astype(object) for name in self.categories_]
             parts.append(self._one_hot().transform(np.column_stack(texts)))
-        return np.hstack(parts)
+        return parts[-1] if len(parts) == 2 else np.hstack(parts)
 
     def read(self, X, what="X", first_row=0):
         """Read the columns that are known out of a table, and check them as for a prediction.
@@ -337,10 +338,11 @@ def read_columns(X, what="X", *, names=None, first_row=0):
     """
     if hasattr(X, "columns"):
         there = list(X.columns)
-        if len(set(there)) < len(there) or not all(isinstance(name, str) for name in there):
+        known = set(there)
+        if len(known) < len(there) or not all(isinstance(name, str) for name in there):
             raise ValueError(f"{what} has columns whose names are not text, or not all different.")
         wanted = there if names is None else names
-        lacking = [name for name in wanted if name not in there]
+        lacking = [name for name in wanted if name not in known]
         if lacking:
             raise ValueError(
                 f"{what} lacks columns that the model was trained on: "
