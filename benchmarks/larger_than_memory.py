@@ -162,6 +162,11 @@ def write_table(path, n_rows):
     path.with_suffix(".raw").unlink()
 
 
+def write_apart(path, n_rows):
+    """Write a table in another process, so that what writing takes does not count."""
+    subprocess.run([sys.executable, __file__, "--write", str(path), str(n_rows)], check=True)
+
+
 def by_command(name, folder, n_rows):
     """Fit and predict by the command, and return the seconds of both."""
     from domadapt import load
@@ -170,14 +175,14 @@ def by_command(name, folder, n_rows):
     ending = ".parquet" if "Parquet" in name else ".npz"
     stem = "compressed" if "compressed" in name else "plain"
     path, small = Path(folder, f"{stem}{ending}"), Path(folder, f"small_{stem}{ending}")
-    for file, rows in ((path, n_rows), (small, 500)):
-        # In another process: what writing takes does not count.
-        subprocess.run([sys.executable, __file__, "--write", str(file), str(rows)], check=True)
+    write_apart(path, n_rows)
+    write_apart(small, min(500, n_rows))
     model, out = str(Path(folder, "model.safetensors")), Path(folder, "out.csv")
 
     def fit(table):
-        command = ["fit", str(table), "--target", str(table), "--out", model, "--epochs", "2"]
-        command += ["--method", "deepcoral", "--set", "steps_per_epoch=50", "--device", "cpu"]
+        command = ["fit", str(table), "--target", str(table), "--out", model, "--device", "cpu"]
+        command += ["--method", "deepcoral", "--epochs", str(SETTINGS["max_epochs"])]
+        command += ["--set", f"steps_per_epoch={SETTINGS['steps_per_epoch']}"]
         if main(command) != 0:
             raise SystemExit("domadapt fit failed")
 
@@ -208,8 +213,9 @@ def child(name, gigabytes, folder):
     run = by_command if name.startswith("domadapt") else in_python
     with tempfile.TemporaryDirectory(dir=folder or None) as inside:
         # What the command maps lies there too.
-        os.environ["TMPDIR"] = tempfile.tempdir = inside
+        before, tempfile.tempdir = tempfile.tempdir, inside
         peak, seconds, same = run(name, inside, n_rows)
+        tempfile.tempdir = before
     found = {
         "gigabytes": float(gigabytes),
         "rows": n_rows,
@@ -231,13 +237,24 @@ def measure(name, gigabytes, folder):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def table(measured):
+    """Write the result as Markdown."""
+    lines = ["| files | GB | MB more | fit, s | predict, s |", "|---" * 5 + "|"]
+    for name, found in measured.items():
+        seconds = found["seconds"]
+        cells = [f"{found['gigabytes']:g}", f"{found['megabytes_more']:.0f}"]
+        cells += [f"{seconds['fit']:.0f}", f"{seconds['predict']:.0f}"]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def main():
     """Measure the cases, print them and write the result file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=CASES)
     parser.add_argument("--gigabytes", type=float, help="of every case, in place of its own")
     parser.add_argument("--folder", help="where files are made (default: the temporary folder)")
-    parser.add_argument("--output", help="a JSON file; results of other cases in it are kept")
+    parser.add_argument("--output", help="a JSON file; a .md is written too")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--write", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -260,6 +277,7 @@ def main():
         in_order = {name: measured[name] for name in CASES if name in measured}
         settings = {"settings": SETTINGS, "threads": 1, "measured": in_order}
         write_json(arguments.output, environment() | settings)
+        Path(arguments.output).with_suffix(".md").write_text(table(in_order))
     return None
 
 

@@ -28,10 +28,17 @@ def atomic_write(path, data):
     # One for each writer: several fits may store the same features at the same time.
     writer = f"{os.getpid()}-{threading.get_ident()}"
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{writer}.part")
+    is_made = True
     try:
         _remove_leftovers(path)
         with open(temporary, "wb") as file:
-            for part in [data] if isinstance(data, (str, bytes)) else data:
+            parts = iter([data] if isinstance(data, (str, bytes)) else data)
+            while True:
+                is_made = False
+                part = next(parts, None)
+                is_made = True
+                if part is None:
+                    break
                 file.write(part.encode() if isinstance(part, str) else part)
             file.flush()
             os.fsync(file.fileno())
@@ -39,7 +46,8 @@ def atomic_write(path, data):
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError):
+        # What goes wrong where a part is made is not about this file.
+        if isinstance(error, OSError) and is_made:
             # The message has to name the file that the user knows.
             raise type(error)(error.errno, error.strerror, str(path)) from error
         raise

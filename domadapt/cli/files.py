@@ -9,9 +9,10 @@ import numpy as np
 
 from domadapt._storage.arrays import check_samples, check_samples_and_labels, read_arrays
 from domadapt._storage.text import check_name
+from domadapt.cli import parts
 from domadapt.cli.hdf5 import open_hdf5, read_labels
 from domadapt.cli.parquet import read_parquet
-from domadapt.cli.parts import WHOLE, LargeTable, blocks, n_bytes_of
+from domadapt.cli.parts import LargeTable, blocks, n_bytes_of
 from domadapt.datasets._folders import IMAGE_ENDINGS
 from domadapt.inputs.tables import KINDS, read_columns
 
@@ -76,7 +77,9 @@ def read_labelled(path, label):
 
 def _open_arrays(path, kind, names):
     """Return arrays of a file, large ones mapped, and those of HDF5 as datasets."""
-    return open_hdf5(path, names) if kind == "hdf5" else read_arrays(path, names, largest=WHOLE)
+    if kind == "hdf5":
+        return open_hdf5(path, names)
+    return read_arrays(path, names, largest=parts.WHOLE)
 
 
 def _checked(path, X):
@@ -85,7 +88,7 @@ def _checked(path, X):
         for start, rows in blocks(X) if X.ndim else [(0, X)]:
             check_samples(path, rows, start)
         # An array of numpy or a mapped one stays what it is.
-        return X if n_bytes_of(X) > WHOLE else X[:]
+        return X if n_bytes_of(X) > parts.WHOLE else X[:]
     except OSError as error:
         raise ValueError(f"{path!r} cannot be read to its end: {error}.") from error
 

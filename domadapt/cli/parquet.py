@@ -5,7 +5,8 @@ import contextlib
 import numpy as np
 
 from domadapt._storage.temporary import temporary_file
-from domadapt.cli.parts import WHOLE, LargeTable
+from domadapt.cli import parts
+from domadapt.cli.parts import LargeTable
 
 # Columns and rows that are read at once: each open column takes some megabytes.
 COLUMNS, ROWS = 32, 2**16
@@ -44,7 +45,7 @@ def read_parquet(path):
     if len(set(names)) < len(names):
         raise ValueError(f"{path!r} has columns of the same name. Different names were expected.")
     dtypes = {name: _plain_dtype(schema.field(name).type) for name in names}
-    if None in dtypes.values() or 8 * n_rows * len(names) <= WHOLE:
+    if None in dtypes.values() or 8 * n_rows * len(names) <= parts.WHOLE:
         with _told(path):
             return file.read(names).to_pandas(ignore_metadata=True)[names]
     return LargeTable(_to_file(path, file, dtypes))

@@ -93,7 +93,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         ValueError
             As :meth:`fit`, or if a column is of another kind in another part.
         """
-        scaler, kinds, categories = StandardScaler(), {}, {}
+        scaler = StandardScaler()
+        kinds: dict[Any, str] = {}
+        categories: dict[Any, set[Any]] = {}
         for part in parts:
             columns = read_columns(part)
             found = {name: KINDS[values.dtype.kind] for name, values in columns.items()}
