@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -273,11 +274,12 @@ def main():
         size = arguments.gigabytes or CASES[name]
         measured[name] = measure(name, size, arguments.folder)
         print(f"{name}: {measured[name]}", flush=True)
-    if arguments.output:
-        in_order = {name: measured[name] for name in CASES if name in measured}
-        settings = {"settings": SETTINGS, "threads": 1, "measured": in_order}
-        write_json(arguments.output, environment() | settings)
-        Path(arguments.output).with_suffix(".md").write_text(table(in_order))
+        if arguments.output:
+            in_order = {name: measured[name] for name in CASES if name in measured}
+            report = environment()
+            report["versions"] |= {name: version(name) for name in ("h5py", "pandas", "pyarrow")}
+            write_json(arguments.output, report | {"settings": SETTINGS, "measured": in_order})
+            Path(arguments.output).with_suffix(".md").write_text(table(in_order))
     return None
 
 
