@@ -16,8 +16,9 @@ from domadapt.inputs.images import ImageBatches, ImageLoader
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
-# Samples are converted and predicted in chunks of this many numbers, 16 MiB in float32.
-CHUNK_VALUES = 2**22
+# Samples are converted and predicted in chunks of this many numbers, 16 MiB in float32, and rows:
+# where these are narrow, the layers are wider.
+CHUNK_VALUES, CHUNK_ROWS = 2**22, 2**16
 # Of a mapped file so many bytes, 256 MiB, stay in memory at most.
 MOST_READ = 2**28
 # Matrix products of very few rows are rounded in another way than those of many. Filled
@@ -95,6 +96,7 @@ def _apply(function, chunk):
 def _chunks(samples, dtype):
     """Yield consecutive samples as floating point, in memory of their own."""
     step = max(1, CHUNK_VALUES // max(1, math.prod(samples.X.shape[1:])))
+    step = min(step, CHUNK_ROWS)
     for start in range(0, len(samples), step):
         yield _convert(samples.take(slice(start, start + step)), dtype)
         give_back(samples.X)
