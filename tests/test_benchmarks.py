@@ -415,3 +415,27 @@ def test_the_table_of_large_files_is_that_of_the_results(benchmark):
     assert (RESULTS / "larger_than_memory.md").read_text() == script.table(report["measured"])
     assert list(report["measured"]) == list(script.CASES)
     assert all(case["megabytes_more"] < 1000 for case in report["measured"].values())
+
+
+def test_the_speed_on_a_gpu_is_measured_in_a_dry_run_on_the_cpu(benchmark, tmp_path):
+    gpu_speed = benchmark("gpu_speed")
+    report = gpu_speed.main(["--dry-run", "--output", str(tmp_path / "out.json")])
+    assert report.keys() >= {"versions", "hardware", "step", "images"}
+    steps = report["step"]["coral"]["milliseconds"]
+    assert steps.keys() >= {"captured", "eager", "bare loop", "2 members"}
+    times = [*steps.values(), *report["images"]["milliseconds"].values()]
+    assert np.isfinite(times).all()
+    assert json.loads((tmp_path / "out.json").read_text()) == report
+
+
+def test_a_step_takes_the_difference_of_two_fits(benchmark, monkeypatch):
+    gpu_speed = benchmark("gpu_speed")
+    now = [0.0]
+    monkeypatch.setattr(gpu_speed.time, "perf_counter", lambda: now[0])
+
+    def train(n_epochs):
+        # Three seconds for each fit, and half a second for each of four steps an epoch.
+        now[0] += 3.0 + 0.5 * 4 * n_epochs
+
+    times = gpu_speed.step_times({"one": train}, (1, 4), 4, gpu_speed.DrySizes)
+    assert times == {"one": 500.0}

@@ -58,7 +58,9 @@ class Criterion(nn.Module):
         Whether features and logits may have a first axis of several networks, the loss then
         being of shape (n_networks,).
     capturable : bool
-        Whether a CUDA graph can hold it: it waits for no value and never runs on the CPU.
+        Whether a CUDA graph can hold it: it waits for no value, never runs on the CPU, and
+        keeps no number in Python that changes from step to step. A layer that does says so by
+        the same attribute.
 
     Notes
     -----

@@ -106,6 +106,7 @@ class BaseDeepEstimator(DeepPredictions):
 
     def _check_parameters(self):
         self._check_schedules()
+        self._check_accumulate()
         if isinstance(self.alignment, str):
             builder_of(self.alignment, self._learns)
         if self.image_loader is not None:
@@ -232,7 +233,7 @@ class BaseDeepEstimator(DeepPredictions):
         for stage in later:
             # Not after a first stage that took hours.
             n_samples = {n: len(p) for n, p in parts_of(stage, parts, criteria).items()}
-            check_batch_norm(network, criteria, n_samples, self.batch_size)
+            check_batch_norm(network, criteria, n_samples, self.batch_size, self.accumulate)
         trainer = self._make_trainer(first, training, criteria)
         trainer.resume(self._checkpoint_of(first), training.fingerprint)
         yield None

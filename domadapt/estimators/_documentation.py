@@ -68,6 +68,11 @@ PARAMETERS = """hidden_layer_sizes : tuple of int, int or None, default=None
         L2 penalty, decoupled in ``"adamw"``.
     batch_size : int, default=64
         Samples per domain in a mini-batch. A smaller domain gives all it has.
+    accumulate : int, default=1
+        In how many parts the features of a mini-batch are computed, where its activations do
+        not fit into memory at once. The criterion sees the whole mini-batch all the same, and
+        the gradient is that of the whole; each part runs through the network twice. It has to
+        divide ``batch_size``. Statistics of batch normalisation are those of each part.
     max_epochs : int, default=30
         Passes over the larger domain; the smaller comes round as often as it must. With
         ``steps_per_epoch``, rounds of so many updates.

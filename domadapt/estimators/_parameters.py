@@ -50,6 +50,7 @@ class TrainingParameters(BaseDomainEstimator):
     learning_rate_schedule: Literal["dann", "constant"] | Schedule = "dann"
     weight_decay: float = 5e-4
     batch_size: int = 64
+    accumulate: int = 1
     max_epochs: int = 30
     steps_per_epoch: int | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -65,6 +66,7 @@ class TrainingParameters(BaseDomainEstimator):
         "learning_rate_schedule": [StrOptions(set(LEARNING_RATE_SCHEDULES)), callable],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "accumulate": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "precision": [StrOptions(set(PRECISIONS))],
@@ -80,6 +82,14 @@ class TrainingParameters(BaseDomainEstimator):
             schedule = getattr(self, name)
             if callable(schedule):
                 check_schedule(name, schedule)
+
+    def _check_accumulate(self):
+        """Raise an error where mini-batches do not divide into parts of one size."""
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"accumulate={self.accumulate} does not divide batch_size={self.batch_size}. Use "
+                "a number that does."
+            )
 
     def _check_files(self):
         """Raise an error where a file cannot be written, before anything is computed."""

@@ -128,6 +128,7 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
     batch_size: ClassVar[Any] = property(  # type: ignore[misc]
         lambda self: self.n_ways * (self.n_shots + self.n_queries)
     )
+    accumulate: ClassVar[Any] = 1  # type: ignore[misc]
     label_smoothing: ClassVar[Any] = 0.0  # type: ignore[misc]
     class_weight: ClassVar[Any] = None  # type: ignore[misc]
 

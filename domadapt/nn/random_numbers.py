@@ -71,13 +71,9 @@ class RandomNumbers:
     @contextlib.contextmanager
     def drawn(self):
         """Let what is drawn in this thread, inside, be these numbers."""
-        before = getattr(_of_thread, "generators", None)
-        _of_thread.generators = None if self.lends_global else self.generators
-        try:
-            with self._lent() if self.lends_global else contextlib.nullcontext():
-                yield
-        finally:
-            _of_thread.generators = before
+        lent = self._lent() if self.lends_global else contextlib.nullcontext()
+        with _drawn_from(None if self.lends_global else self.generators), lent:
+            yield
 
     @contextlib.contextmanager
     def _lent(self):
@@ -119,6 +115,28 @@ def generator_on(device):
     """Return the generator to draw from on a device; None stands for torch's global one."""
     generators = getattr(_of_thread, "generators", None)
     return None if generators is None else generators.get(device.type)
+
+
+def drawn_again():
+    """Return a context in which the numbers that are drawn from now on in this thread come again.
+
+    It may be entered in another thread, as in a backward pass. Numbers of torch's global
+    generators are not among them.
+    """
+    generators = getattr(_of_thread, "generators", None)
+    if generators is None:
+        return contextlib.nullcontext()
+    return _drawn_from({kind: own.clone_state() for kind, own in generators.items()})
+
+
+@contextlib.contextmanager
+def _drawn_from(generators):
+    before = getattr(_of_thread, "generators", None)
+    _of_thread.generators = generators
+    try:
+        yield
+    finally:
+        _of_thread.generators = before
 
 
 def normal_like(x):

@@ -42,9 +42,12 @@ def find_non_finite(trainer, losses):
 @torch.no_grad()
 def find_wild_outputs(trainer, inputs):
     """Return that weights which are finite predict what is beyond all bounds; None if not."""
-    network = trainer.network.eval()
-    features = extract_features(network.feature_extractor, inputs, trainer.settings.precision)
-    outputs = network.classifier(features)
+    network, settings = trainer.network.eval(), trainer.settings
+    parts = [
+        network.classifier(extract_features(network.feature_extractor, part, settings.precision))
+        for part in inputs.chunk(settings.accumulate)
+    ]
+    outputs = torch.cat(parts)
     # What is no number is not below, either.
     if not in_any_process(~(outputs.abs() < LARGEST_OUTPUT).all()):
         return None

@@ -30,6 +30,8 @@ class TrainingSettings:
         From progress, 0 to 1, to a factor.
     precision : torch.dtype
         What the feature extractor computes in.
+    accumulate : int, default=1
+        In how many parts the features of a mini-batch are computed.
     """
 
     batch_size: int
@@ -43,3 +45,4 @@ class TrainingSettings:
     alignment_schedule: Callable[[float], float]
     learning_rate_schedule: Callable[[float], float]
     precision: torch.dtype
+    accumulate: int = 1

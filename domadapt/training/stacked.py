@@ -8,6 +8,7 @@ from torch import nn
 from domadapt._storage.fingerprints import describe, digest_of
 from domadapt.inputs.reader import ArrayBatches, n_processes
 from domadapt.nn.stacking import Stack, StackedDropout, UnstackableError
+from domadapt.training.captured import with_capture
 from domadapt.training.optimizers import Optimizer
 from domadapt.training.stacked_criteria import StackedCriteria, key_of
 from domadapt.training.step import TrainingStep
@@ -27,6 +28,8 @@ def reason_against(trainer):
         return "several processes share its mini-batches"
     if not isinstance(trainer.batches, ArrayBatches):
         return "its images are read from files"
+    if step.accumulate > 1:
+        return "its mini-batches are run in parts"
     if step.loss_weights is not None:
         return "its loss weights are found in training"
     if type(step.task) not in (Classification, Regression) or step.task.orders:
@@ -101,6 +104,7 @@ class TrainersTogether:
             source_domains=first.step.source_domains,
         )
         self.updates = Updates(self.trainers, self.stacks)
+        self.runner = with_capture(StackedRunner(self.step, self.updates), self.trainers)
         n_samples = sum(first.batch_sizes.values())
         self.memory = first.batches.empty(len(self.trainers), n_samples)
         self.shares_samples = all(
@@ -128,6 +132,7 @@ class TrainersTogether:
                 layer.generators = [
                     t.random_numbers.generators[t.device.type] for t in self.trainers
                 ]
+        self.runner.begin_epoch(is_renewed=any(t.shows_target for t in self.trainers))
         shares = [torch.stack(rows, 1) for rows in zip(*(e.shares for e in epochs), strict=True)]
         index = {part: torch.stack([e.index[part] for e in epochs], 1) for part in epochs[0].index}
         scalars = torch.stack([epoch.scalars for epoch in epochs], 1)
@@ -136,7 +141,7 @@ class TrainersTogether:
         for step in range(len(scalars)):
             inputs = self._gather([rows[step] for rows in shares])
             rows = {part: own[step] for part, own in index.items()}
-            losses.append(self._run_step(inputs, rows, scalars[step], rates[step]))
+            losses.append(self.runner(inputs, rows, scalars[step], rates[step]))
         of_members = torch.stack(losses).movedim(2, 0)
         self.updates.share()
         for trainer in self.trainers:
@@ -147,15 +152,6 @@ class TrainersTogether:
         with trainer.random_numbers.drawn():
             return trainer.begin_epoch()
 
-    def _run_step(self, inputs, index, scalars, rates):
-        """Take one step, and return losses of shape (n_losses, n_networks)."""
-        losses = self.step(inputs, index, scalars)
-        first, *others = (loss.sum() for loss in losses[:2] if loss is not None)
-        sum(others, start=first).backward()
-        self.updates.step(rates)
-        none = torch.zeros_like(losses[0])
-        return torch.stack([none if loss is None else loss.detach() for loss in losses])
-
     def _gather(self, index):
         """Return the mini-batches of all trainers, in the same memory each time."""
         first = self.trainers[0].batches
@@ -165,6 +161,43 @@ class TrainersTogether:
         for number, trainer in enumerate(self.trainers):
             trainer.batches.gather_into(self.memory[number], [rows[number] for rows in index])
         return first.as_taken(self.memory)
+
+
+class StackedRunner:
+    """Runs a step of a stack operation by operation: losses, backward pass, updates.
+
+    Parameters
+    ----------
+    step : TrainingStep
+        Of all networks.
+    updates : Updates
+        Of their weights.
+    """
+
+    def __init__(self, step, updates):
+        self.step, self.updates = step, updates
+
+    def begin_epoch(self, *, is_renewed):
+        """Do nothing: each step finds its tensors where they are."""
+
+    def tensors(self):
+        """Return the tensors that stay from step to step."""
+        noted = [
+            value
+            for run in self.updates.runs
+            for values in run.optimizer.state.values()
+            for value in values.values()
+        ]
+        return [*self.step.parameters(), *self.step.buffers(), *noted]
+
+    def __call__(self, inputs, index, scalars, rates):
+        """Take one step, and return losses of shape (n_losses, n_networks)."""
+        losses = self.step(inputs, index, scalars)
+        first, *others = (loss.sum() for loss in losses[:2] if loss is not None)
+        sum(others, start=first).backward()
+        self.updates.step(rates)
+        none = torch.zeros_like(losses[0])
+        return torch.stack([none if loss is None else loss.detach() for loss in losses])
 
 
 class Updates:

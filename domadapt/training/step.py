@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from itertools import chain
 from numbers import Real
 
 import numpy as np
@@ -19,6 +20,7 @@ from domadapt.alignment.protocol import (
 )
 from domadapt.inputs.reader import n_processes
 from domadapt.nn.layers import extract_features
+from domadapt.training.accumulation import accumulate_features
 from domadapt.training.distributed import gather_rows
 
 # What to use instead of a criterion on classes where there are none, and the reverse.
@@ -55,6 +57,8 @@ class TrainingStep(nn.Module):
         For every source sample a one in the column of its domain.
     loss_weights : nn.Module or None, default=None
         Finds weights of the task and the criteria; None leaves them as they are.
+    accumulate : int, default=1
+        In how many parts the features are computed.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class TrainingStep(nn.Module):
         *,
         source_domains=None,
         loss_weights=None,
+        accumulate=1,
     ):
         super().__init__()
         if criteria is not None and task is not None and task.names:
@@ -78,6 +83,7 @@ class TrainingStep(nn.Module):
         # Plain attributes: they are the caller's data, no state of the module.
         self.task, self.source_domains = task, source_domains
         self.share_sizes, self.precision = list(share_sizes.values()), precision
+        self.accumulate = accumulate
 
     def forward(self, inputs, index, scalars):
         """Compute the losses of one mini-batch.
@@ -105,8 +111,7 @@ class TrainingStep(nn.Module):
             of several tasks. The first two, which are None where there is none, are what is
             trained on.
         """
-        features = extract_features(self.network.feature_extractor, inputs, self.precision)
-        features = self._gather(features)
+        features = self._gather(self._features(inputs))
         outputs = self.network.classifier(features)
         nothing = torch.empty(0, dtype=torch.int64, device=features.device)
         source_index = index.get("source", nothing)
@@ -140,6 +145,12 @@ class TrainingStep(nn.Module):
             return self.loss_weights(task_loss, self.criteria, tensors, factors)
         losses = self.criteria(tensors, factors)
         return task_loss, sum(losses[1:], start=losses[0]), *losses
+
+    def _features(self, inputs):
+        extractor, precision = self.network.feature_extractor, self.precision
+        if self.accumulate == 1:
+            return extract_features(extractor, inputs, precision)
+        return accumulate_features(extractor, inputs, precision, self.share_sizes, self.accumulate)
 
     def _weighed(self, losses, features):
         """Return the loss of several tasks together."""
@@ -179,6 +190,14 @@ class EagerRunner:
                 # All processes have the same statistics already: nothing to send round.
                 self.losses = DistributedDataParallel(step, broadcast_buffers=False)
         self.none = torch.zeros((), device=step.network.device)
+
+    def begin_epoch(self, *, is_renewed):
+        """Do nothing: each step finds its tensors where they are."""
+
+    def tensors(self):
+        """Return the tensors that stay from step to step."""
+        noted = (values.values() for values in self.optimizer.state.values())
+        return [*self.step.parameters(), *self.step.buffers(), *chain.from_iterable(noted)]
 
     def __call__(self, inputs, index, scalars, rates):
         """Take one step, and return its losses as a tensor of shape (n_losses,)."""
@@ -262,6 +281,10 @@ class WeightedCriteria(nn.Module):
     def needing(self, attribute):
         """Return the names of the criteria on which an attribute is true."""
         return [name_of(c) for _, c, _ in self.terms if getattr(c, attribute, False)]
+
+    def lacking(self, attribute):
+        """Return the names of the criteria on which an attribute is there, and false."""
+        return [name_of(c) for _, c, _ in self.terms if not getattr(c, attribute, True)]
 
     @property
     def are_own(self):

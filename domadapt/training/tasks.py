@@ -94,7 +94,8 @@ def _mean(losses, weight, index):
 
 def _focal_factor(logits, labels, gamma):
     """Return the probability of all other classes than the label, to a power."""
-    is_label = F.one_hot(labels, logits.shape[1]).bool().movedim(-1, 1)
+    classes = torch.arange(logits.shape[1], device=labels.device)
+    is_label = (labels[..., None] == classes).movedim(-1, 1)
     # As a sum of the others: 1 minus a probability that rounds to 1 has no finite slope.
     others = logits.masked_fill(is_label, -torch.inf).logsumexp(1)
     return (gamma * (others - logits.logsumexp(1))).exp()

@@ -8,6 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from domadapt.inputs.reader import n_processes, rank
 from domadapt.nn.layers import is_frozen, split_batch_norm
+from domadapt.training.captured import with_capture
 from domadapt.training.checkpoint import resume_from, save_checkpoint
 from domadapt.training.distributed import synchronise_batch_norm
 from domadapt.training.finite import NonFiniteLossError, find_non_finite, find_wild_outputs
@@ -21,7 +22,7 @@ from domadapt.training.step import EagerRunner, TrainingStep
 PARTS = ("source", "target", "labelled")
 
 
-def check_batch_norm(network, criteria, n_samples, batch_size):
+def check_batch_norm(network, criteria, n_samples, batch_size, accumulate=1):
     """Check that batch normalisation is given no single sample, which has no variance.
 
     Parameters
@@ -34,6 +35,8 @@ def check_batch_norm(network, criteria, n_samples, batch_size):
         Samples of each part.
     batch_size : int
         Samples of each part in a mini-batch, or all that there are.
+    accumulate : int, default=1
+        In how many parts the features of a mini-batch are computed.
 
     Raises
     ------
@@ -51,9 +54,10 @@ def check_batch_norm(network, criteria, n_samples, batch_size):
             "there is one, of which batch normalisation can take no variance. Use at least 2 of "
             "both, or batch_norm=None."
         )
-    if sum(sizes.values()) == 1:
+    if sum(size // accumulate for size in sizes.values()) == 1:
+        parts = f", accumulate={accumulate}" if accumulate > 1 else ""
         raise ValueError(
-            f"batch_size={batch_size} and {max(n_samples.values())} samples of the "
+            f"batch_size={batch_size}{parts} and {max(n_samples.values())} samples of the "
             f"{' and '.join(sizes)} leave batch normalisation with one sample, which has no "
             "variance. Use at least 2 of both, or batch_norm=None."
         )
@@ -183,6 +187,7 @@ class Trainer:
             settings.precision,
             source_domains=source_domains,
             loss_weights=loss_weights,
+            accumulate=settings.accumulate,
         )
         self.random_numbers = random_numbers
         with random_numbers.drawn():
@@ -193,9 +198,8 @@ class Trainer:
         groups = parameter_groups(self.step, rates)
         self.rate_factors = [group["factor"] for group in groups]
         trained = [group["params"] for group in groups]
-        self.runner = EagerRunner(
-            self.step, Optimizer(settings.optimizer, trained, settings.weight_decay)
-        )
+        optimizer = Optimizer(settings.optimizer, trained, settings.weight_decay)
+        self.runner = with_capture(EagerRunner(self.step, optimizer), [self])
         names = ["task_loss", "alignment_loss", "alignment_weight", "learning_rate"]
         names += self.step.names
         self.history: dict[str, list[float]] = {name: [] for name in names}
@@ -206,25 +210,33 @@ class Trainer:
         """Epochs so far."""
         return len(self.history["task_loss"])
 
+    @property
+    def shows_target(self):
+        """Whether criteria look at the whole target before every epoch."""
+        return self.criteria is not None and bool(self.criteria.epoch_listeners)
+
     def _batch_size(self, n_samples):
-        """Return how many samples of a domain are in a mini-batch, as many for every process."""
-        size = min(self.settings.batch_size, n_samples)
-        size -= size % n_processes()
+        """Return how many samples of a domain are in a mini-batch, as many in every part of it."""
+        settings, n_parts = self.settings, n_processes() * self.settings.accumulate
+        size = min(settings.batch_size, n_samples)
+        size -= size % n_parts
         if size == 0:
             raise ValueError(
-                f"batch_size={self.settings.batch_size} with a domain of {n_samples} samples "
-                f"leaves none for some of the {n_processes()} processes. Use fewer processes."
+                f"batch_size={settings.batch_size} with a domain of {n_samples} samples leaves "
+                f"none for some of the {n_parts} parts of a mini-batch: {n_processes()} processes, "
+                f"accumulate={settings.accumulate}. Use fewer of them."
             )
         return size
 
     def _prepare_batch_norm(self):
-        network, settings, sizes = self.network, self.settings, self.batch_sizes
-        check_batch_norm(network, self.criteria, self.batches.n_samples, settings.batch_size)
+        network, settings = self.network, self.settings
+        n_samples, n_parts = self.batches.n_samples, settings.accumulate
+        check_batch_norm(network, self.criteria, n_samples, settings.batch_size, n_parts)
         # One sample has no statistics of its own, so it shares those of the other domain.
-        n_source = sizes.get("source", 0)
-        both = min(n_source, sum(sizes.values()) - n_source) > 1
+        n_source, n_all = self.batch_sizes.get("source", 0), sum(self.batch_sizes.values())
+        both = min(n_source, n_all - n_source) > n_parts
         if settings.batch_norm == "per_domain" and both:
-            split_batch_norm(network, self.share_sizes["source"])
+            split_batch_norm(network, self.share_sizes["source"] // n_parts)
         if n_processes() > 1:
             synchronise_batch_norm(network)
 
@@ -307,6 +319,7 @@ class Trainer:
         scalars, rates, last = self._schedule(self.steps_per_epoch)
         self._show_target()
         self._train_mode()
+        self.runner.begin_epoch(is_renewed=self.shows_target)
         return Epoch(
             shares=[self._share(rows) for rows in index.values()],
             index=self._as_task_counts(index),
@@ -369,9 +382,8 @@ class Trainer:
     @torch.no_grad()
     def _show_target(self):
         """Let criteria that want to see the whole target see it as it is now."""
-        listeners = [] if self.criteria is None else self.criteria.epoch_listeners
-        if listeners:
+        if self.shows_target:
             self.network.eval()
             features, outputs = self.see_target()
-            for criterion in listeners:
+            for criterion in self.criteria.epoch_listeners:
                 criterion.begin_epoch(features, outputs)

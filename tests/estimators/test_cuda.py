@@ -1,12 +1,14 @@
 """What must hold on a GPU as well."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from scipy import sparse
+from torch import nn
 
 import domadapt
 from domadapt import (
@@ -19,6 +21,7 @@ from domadapt import (
     pack,
 )
 from domadapt.alignment import CORAL, MMD, DomainAdversarial
+from domadapt.training import captured
 
 pytestmark = pytest.mark.cuda
 
@@ -128,6 +131,48 @@ def test_every_method_acts_on_the_gpu(estimator, blobs):
     weights = [clf.module_.feature_extractor[0].weight for clf in (idle, acting)]
     assert (weights[0] - weights[1]).abs().max() > 0
     assert all(weight.isfinite().all() for weight in acting.module_.state_dict().values())
+
+
+@pytest.mark.parametrize("estimator", EVERY, ids=lambda estimator: estimator.__name__)
+def test_a_captured_step_trains_what_single_operations_do(estimator, blobs, monkeypatch):
+    Xs, ys, Xt, _ = blobs
+    X, y, sample_domain = pack(Xs, ys, Xt)
+    sample_domain[:45] = 2
+    settings = {"hidden_layer_sizes": (16,), "dropout": 0.2, "max_epochs": 10, "device": "cuda"}
+    settings |= {"random_state": 0, "steps_per_epoch": 8}
+    settings = {n: v for n, v in settings.items() if n in estimator().get_params()}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The training step could not be captured")
+        replayed = estimator(**settings).fit(X, y, sample_domain=sample_domain)
+    monkeypatch.setattr(captured, "DEVICES", ())
+    eager = estimator(**settings).fit(X, y, sample_domain=sample_domain)
+    for name, value in eager.module_.state_dict().items():
+        difference = (replayed.module_.state_dict()[name] - value).abs().max()
+        assert difference <= 1e-6 * value.abs().max(), name
+
+
+def test_steps_of_images_are_captured():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3, 16, 16)).astype(np.float32), np.arange(40) % 2
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The training step could not be captured")
+        clf = DANNClassifier(max_epochs=20, batch_size=16, device="cuda", random_state=0)
+        clf.fit(X + y[:, None, None, None], y, X_target=X)
+    assert clf.score(X + y[:, None, None, None], y) > 0.9
+
+
+def test_a_layer_that_waits_for_a_value_is_told_and_trained():
+    class Waits(nn.Linear):
+        def forward(self, x):
+            features = super().forward(x)
+            return 2 * features if features.sum() > 0 else features
+
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 4)).astype(np.float32), np.arange(60) % 2
+    clf = DANNClassifier(Waits(4, 8), max_epochs=20, device="cuda", random_state=0)
+    with pytest.warns(UserWarning, match="could not be captured as a CUDA graph"):
+        clf.fit(X + 2 * y[:, None], y, X_target=X + 2 * y[:, None])
+    assert clf.score(X + 2 * y[:, None], y) > 0.9
 
 
 @pytest.mark.parametrize("weighting", ["uncertainty", "gradnorm"])

@@ -197,6 +197,8 @@ def cases(folder):
         pictures = functools.partial(make, name, images, hidden_layer_sizes=None)
         deep = functools.partial(pictures, backbone=convolutions(torch.float64))
         found[f"{name} images in float64"] = deep, EXACT
+    # Without statistics, which parts of other samples would give.
+    found["dann in parts"] = functools.partial(doubled, "dann", None, "sgd", accumulate=4), EXACT
     pictures = functools.partial(make, "dan", images, optimizer="sgd")
     found["images"] = (
         functools.partial(pictures, hidden_layer_sizes=None, backbone=convolutions()),

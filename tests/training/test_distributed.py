@@ -159,7 +159,7 @@ def test_a_batch_that_cannot_be_shared_out_is_rounded_down(together):
 
 def test_a_domain_with_fewer_samples_than_processes_is_refused(together):
     for results in together:
-        expected = "a domain of 1 samples leaves none for some of the 2 processes"
+        expected = "a domain of 1 samples leaves none for some of the 2 parts"
         assert expected in results["message"]
 
 
