@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 
 from domadapt.alignment.protocol import Criterion
-from domadapt.nn.functions import gradient_of_value, keep_signature, save_results
+from domadapt.nn.functions import call, gradient_of_value, keep_signature, save_results
 
 # What the squared Frobenius norm is multiplied by, for d columns.
 SCALINGS = {
@@ -118,7 +118,7 @@ class CORAL(Criterion):
         loss : Tensor of shape ()
             The distance, 0 or more.
         """
-        distance, _ = _CovarianceDistance.apply(source_features, target_features)
+        distance, _ = call(_CovarianceDistance, source_features, target_features)
         return SCALINGS[self.scaling](source_features.shape[-1]) * distance
 
 

@@ -14,6 +14,17 @@ def keep_signature(forward):
     return forward
 
 
+def call(function, *inputs):
+    """Call a :class:`torch.autograd.Function`.
+
+    Its own ``apply`` binds what it is given to a signature, which takes longer than most
+    operations on a mini-batch. Only transforms such as :func:`torch.func.vmap` need that.
+    """
+    if torch._C._are_functorch_transforms_active():
+        return function.apply(*inputs)
+    return super(torch.autograd.Function, function).apply(*inputs)
+
+
 def save_results(ctx, inputs, output):
     """Save the inputs, and all outputs of ``forward`` but the first, which is the value."""
     # Else backward would be given zeros in their shapes.

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import torch
 
-from domadapt.nn.functions import gradient_of_value, keep_signature, save_results
+from domadapt.nn.functions import call, gradient_of_value, keep_signature, save_results
 from domadapt.nn.precision import in_full_precision
 
 # Its inverse is still a float32.
@@ -62,7 +62,7 @@ def rbf_pair_sum(features, pair_weights, *, bandwidth=None, n_kernels=5):
     >>> rbf_pair_sum(f, torch.tensor([[0.0, 0.5], [0.5, 0.0]]), bandwidth=1.0, n_kernels=1)
     tensor(0.3679)
     """
-    return _RBFPairSum.apply(features, pair_weights, bandwidth, n_kernels)[0]
+    return call(_RBFPairSum, features, pair_weights, bandwidth, n_kernels)[0]
 
 
 class _RBFPairSum(torch.autograd.Function):
@@ -131,7 +131,7 @@ class _SquaredDistances(torch.autograd.Function):
 
 def squared_distances(rows):
     """Return the squared distances between all rows, for losses that are symmetric in them."""
-    return _SquaredDistances.apply(rows)[0]
+    return call(_SquaredDistances, rows)[0]
 
 
 def _centred_squares_distances(rows):

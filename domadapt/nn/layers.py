@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from domadapt.nn.functions import keep_signature
+from domadapt.nn.functions import call, keep_signature
 
 
 class _ScaleGradient(torch.autograd.Function):
@@ -41,7 +41,9 @@ class _ScaleGradient(torch.autograd.Function):
             if torch.is_grad_enabled():
                 # The slope of a quotient by zero is not finite.
                 norm = norm.clamp_min(torch.finfo(norm.dtype).tiny)
-            grad = grad * (ctx.max_norm / norm).clamp_max(1.0)
+                grad = grad * (ctx.max_norm / norm).clamp_max(1.0)
+            else:
+                grad *= norm.reciprocal_().mul_(ctx.max_norm).clamp_max_(1.0)
         return grad, None, None
 
 
@@ -73,7 +75,7 @@ def scale_gradient(x, factor, *, max_norm=None):
     >>> x.grad
     tensor([0.5000, 0.5000])
     """
-    return _ScaleGradient.apply(x, factor, max_norm)
+    return call(_ScaleGradient, x, factor, max_norm)
 
 
 class GradientReversal(nn.Module):

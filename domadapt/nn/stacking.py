@@ -8,6 +8,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.func import functional_call, vmap
 
+from domadapt.nn.functions import call
 from domadapt.nn.layers import GradientReversal, SplitBatchNorm, is_frozen
 from domadapt.nn.networks import FeatureClassifier
 from domadapt.nn.random_numbers import Dropout
@@ -236,7 +237,7 @@ class StackedLinear(nn.Module):
         self.weight, self.bias, self.out_features = weight, bias, out_features
 
     def forward(self, x):
-        return _Product.apply(x, self.weight, self.bias)
+        return call(_Product, x, self.weight, self.bias)
 
 
 class _Product(torch.autograd.Function):
