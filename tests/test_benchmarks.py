@@ -14,6 +14,7 @@ from PIL import Image
 
 import domadapt
 from domadapt.alignment import CORAL, MMD
+from domadapt.cli import parts
 from domadapt.estimators._deep import resolve
 from domadapt.experiments.recipes import fine_tuning
 from domadapt.methods import METHODS
@@ -403,6 +404,34 @@ def test_chains_of_tasks_are_learnt_by_every_strategy(benchmark, tmp_path, monke
         *(["ewc", "300"], ["l2_sp", "0.1"], ["distillation", "3"])
     ]
     assert rows[2].endswith("diverges |")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="anonymous memory is as Linux tells it")
+@pytest.mark.parametrize("name", ["mapped, fit(X, y, sample_domain=d)", "HDF5", "Parquet", "npz"])
+def test_files_that_stand_for_larger_ones_are_learnt(
+    benchmark, name, tmp_path, monkeypatch, capsys
+):
+    script = benchmark("larger_than_memory")
+    (name, *_) = [case for case in script.CASES if name in case]
+    for setting, value in (("N_COLUMNS", 8), ("WRITTEN", 20), ("STEP", 700)):
+        monkeypatch.setattr(script, setting, value)
+    monkeypatch.setitem(script.SETTINGS, "steps_per_epoch", 3)
+    monkeypatch.setattr(script, "write_apart", script.write_table)
+    # As large as this, files are read in parts.
+    monkeypatch.setattr(parts, "WHOLE", 2**15)
+    monkeypatch.setattr(parts, "BLOCK", 2**13)
+    script.child(name, 2000 * 8 * 4 / 1e9, str(tmp_path))
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["rows"] == 2000
+    assert found["as_in_memory"] == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_table_of_large_files_is_that_of_the_results(benchmark):
+    script, report = benchmark("larger_than_memory"), result("larger_than_memory")
+    assert (RESULTS / "larger_than_memory.md").read_text() == script.table(report["measured"])
+    assert list(report["measured"]) == list(script.CASES)
+    assert all(case["megabytes_more"] < 1000 for case in report["measured"].values())
 
 
 def test_the_speed_on_a_gpu_is_measured_in_a_dry_run_on_the_cpu(benchmark, tmp_path):

@@ -93,6 +93,7 @@ PAGES = [
     "docs/diagnosing_a_shift.md",
     "docs/fine_tuning.md",
     "docs/few_shots.md",
+    "docs/more_rows_than_memory.md",
     "docs/scores_without_target_labels.md",
     "docs/self_taught_learning.md",
     "docs/several_gpus.md",
@@ -139,8 +140,9 @@ def words(text):
 
 
 @pytest.mark.parametrize("page", PAGES + sorted(METHOD_PAGES))
-def test_the_code_of_a_page_runs(page, request, few_candidates):
+def test_the_code_of_a_page_runs(page, request, few_candidates, tmp_path, monkeypatch):
     """Run the Python blocks of a page, one after the other, on small data."""
+    monkeypatch.chdir(tmp_path)
     if page != "docs/write_your_own_criterion.md":
         # That page shows in which step an error occurs.
         request.getfixturevalue("few_digits")

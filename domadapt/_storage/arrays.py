@@ -1,18 +1,25 @@
 """Arrays in npz files, read without running code and without trusting what a file claims."""
 
 import math
+import struct
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from domadapt._storage.temporary import NoRoomError, temporary_file
+
 # Deflate makes nothing smaller than by this.
 LARGEST_RATIO = 1032
 # Booleans, integers, floats, texts and bytes, as numpy calls them.
 KINDS = "biufUS"
+# Bytes that are unpacked at once.
+BLOCK = 2**24
+# What stands before the data of an array in a zip file, up to the lengths of its name and more.
+LOCAL_HEADER = struct.Struct("<26x2H")
 
 
-def read_arrays(path, names):
+def read_arrays(path, names, largest=math.inf):
     """Read arrays of numbers or text by their names.
 
     Parameters
@@ -21,6 +28,9 @@ def read_arrays(path, names):
         An npz file.
     names : sequence of str
         The arrays that are wanted.
+    largest : int, default=math.inf
+        Arrays of several axes and of more bytes than this are mapped: from the file itself,
+        or where it is compressed from a temporary one, to which they are unpacked.
 
     Returns
     -------
@@ -34,6 +44,8 @@ def read_arrays(path, names):
     ValueError
         If it is no npz file, is damaged, lacks one of the arrays, or one of them is empty or
         holds anything but numbers and text.
+    OSError
+        If there is no room for a temporary file.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{str(path)!r} is not there, or is no file.")
@@ -42,8 +54,8 @@ def read_arrays(path, names):
             entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
             missing = [name for name in names if name not in entries]
             if not missing:
-                return [_read_entry(archive, entries[name], path) for name in names]
-    except BadArrayError:
+                return [_read_entry(archive, entries[name], path, largest) for name in names]
+    except (BadArrayError, NoRoomError):
         raise
     # Damaged files raise errors of a dozen types, of zip, of its compressions and of numpy.
     except Exception as error:
@@ -58,7 +70,7 @@ class BadArrayError(ValueError):
     """An array that is whole, but not one that can be used."""
 
 
-def _read_entry(archive, entry, path):
+def _read_entry(archive, entry, path, largest):
     name = entry.filename.removesuffix(".npy")
     packed = entry.compress_size
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -70,14 +82,18 @@ def _read_entry(archive, entry, path):
             "the file is too small."
         )
     with archive.open(entry) as file:
-        shape, dtype = _read_header(file)
+        shape, order, dtype = _read_header(file)
         _check_kind(path, name, shape, dtype)
-        size = entry.file_size - file.tell()
+        begin = file.tell()
+        size = entry.file_size - begin
         if size != math.prod(shape) * dtype.itemsize:
             raise BadArrayError(
                 f"{str(path)!r} is damaged: {name} should have the shape {shape} of {dtype}, but "
                 f"there are {size} bytes of it."
             )
+    if size > largest and len(shape) > 1:
+        file, offset = _unpacked(archive, entry, path)
+        return np.memmap(file, dtype, "r", offset=offset + begin, shape=shape, order=order)
     with archive.open(entry) as file:
         array = np.lib.format.read_array(file, allow_pickle=False)
         # Reads to the end, where the checksum is compared.
@@ -88,10 +104,28 @@ def _read_entry(archive, entry, path):
 def _read_header(file):
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
     else:
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    return shape, dtype
+        shape, is_fortran, dtype = np.lib.format.read_array_header_2_0(file)
+    return shape, "F" if is_fortran else "C", dtype
+
+
+def _unpacked(archive, entry, path):
+    """Return a file that holds the bytes of an entry as they are, and where they begin."""
+    is_packed = entry.compress_type != zipfile.ZIP_STORED
+    target = temporary_file(entry.file_size) if is_packed else None
+    with archive.open(entry) as packed:
+        # To the end also of what is not packed: there, the checksum is compared.
+        while block := packed.read(BLOCK):
+            if target is not None:
+                target.write(block)
+    if target is not None:
+        target.flush()
+        return target, 0
+    with open(path, "rb") as file:
+        file.seek(entry.header_offset)
+        lengths = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+    return path, entry.header_offset + LOCAL_HEADER.size + sum(lengths)
 
 
 def _check_kind(path, name, shape, dtype):
@@ -128,8 +162,10 @@ def check_samples_and_labels(path, X, y):
         raise ValueError(f"{str(path)!r} has {len(X)} samples in X, but {len(y)} labels in y.")
 
 
-def check_samples(path, X):
+def check_samples(path, X, first_row=0):
     """Check that samples are rows of finite numbers, as a network takes them.
+
+    They may be a part of more, the first of which has a number of its own.
 
     Raises
     ------
@@ -144,7 +180,7 @@ def check_samples(path, X):
         )
     if X.dtype.kind == "f" and not np.isfinite(X).all():
         row, *column = np.argwhere(~np.isfinite(X))[0].tolist()
-        place = f"row {row}, column {', '.join(map(str, column))}"
+        place = f"row {first_row + row}, column {', '.join(map(str, column))}"
         raise ValueError(
             f"{str(path)!r} has numbers in X that are missing or infinite, such as in {place} "
             "(counted from 0). Leave such rows out or fill them."

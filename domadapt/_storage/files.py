@@ -17,6 +17,8 @@ FORMAT = 1
 def atomic_write(path, data):
     """Write text (in UTF-8) or bytes to a file, or leave the old file unchanged.
 
+    An iterable of texts is written part by part.
+
     Raises
     ------
     OSError
@@ -26,17 +28,26 @@ def atomic_write(path, data):
     # One for each writer: several fits may store the same features at the same time.
     writer = f"{os.getpid()}-{threading.get_ident()}"
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{writer}.part")
+    is_made = True
     try:
         _remove_leftovers(path)
         with open(temporary, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            parts = iter([data] if isinstance(data, (str, bytes)) else data)
+            while True:
+                is_made = False
+                part = next(parts, None)
+                is_made = True
+                if part is None:
+                    break
+                file.write(part.encode() if isinstance(part, str) else part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError):
+        # What goes wrong where a part is made is not about this file.
+        if isinstance(error, OSError) and is_made:
             # The message has to name the file that the user knows.
             raise type(error)(error.errno, error.strerror, str(path)) from error
         raise

@@ -289,19 +289,19 @@ def _add_fit(commands):
         "fit",
         help="train a model on a labelled source and an unlabelled target",
         description="Train a model and save it.",
-        epilog="A source is a csv file with a column of labels, an npz file with X and y, or a "
-        "folder with one folder of images for each class. A target is of the same kind; labels "
-        "in it are not read. In tables, columns of numbers are scaled, and each category of "
-        "a column of text becomes a column of its own, by source and target together; the model "
-        "keeps this for predict.",
+        epilog="A source is a table with a column of labels, csv or Parquet, an npz or HDF5 file "
+        "with X and y, or a folder with one folder of images for each class. A target is of the "
+        "same kind; labels in it are not read. In tables, columns of numbers are scaled, and each "
+        "category of a column of text becomes a column of its own, by source and target together; "
+        "the model keeps this for predict.",
     )
     parser.add_argument(
         "source",
         nargs="+",
-        help="csv file, npz file or folder of classes of images; several where there are several "
-        "sources",
+        help=".csv, .parquet, .npz or .h5 file or folder of classes of images; several where there "
+        "are several sources",
     )
-    parser.add_argument("--target", required=True, help="csv file, npz file or folder of images")
+    parser.add_argument("--target", required=True, help="a file or folder like the source")
     parser.add_argument("--out", required=True, metavar="FILE", help="the model, .safetensors")
     parser.add_argument(
         "--method",
@@ -310,7 +310,7 @@ def _add_fit(commands):
         f"{_method_names(METHODS)}. {_shallow_names()}",
     )
     parser.add_argument(
-        "--label", default="y", metavar="COLUMN", help="column of labels in a csv (default: y)"
+        "--label", default="y", metavar="COLUMN", help="column of labels in a table (default: y)"
     )
     parser.add_argument(
         "--task",
@@ -346,7 +346,7 @@ def _add_predict(commands):
         "apostrophe in front of it.",
     )
     parser.add_argument("model", help="a file of domadapt fit or of an estimator's save")
-    parser.add_argument("data", help="csv file, npz file with X, or folder of images")
+    parser.add_argument("data", help="table, npz or HDF5 file with X, or folder of images")
     parser.add_argument("--out", metavar="FILE", help="a csv file (default: print)")
     parser.add_argument(
         "--probabilities", action="store_true", help="one more column for each class"

@@ -1,4 +1,4 @@
-"""What ``domadapt fit`` and ``domadapt predict`` read: csv files, npz files, folders of images."""
+"""What ``domadapt fit`` and ``domadapt predict`` read: tables, arrays, folders of images."""
 
 import os
 import sys
@@ -9,15 +9,22 @@ import numpy as np
 
 from domadapt._storage.arrays import check_samples, check_samples_and_labels, read_arrays
 from domadapt._storage.text import check_name
+from domadapt.cli import parts
+from domadapt.cli.hdf5 import open_hdf5, read_labels
+from domadapt.cli.parquet import read_parquet
+from domadapt.cli.parts import LargeTable, blocks, n_bytes_of
 from domadapt.datasets._folders import IMAGE_ENDINGS
 from domadapt.inputs.tables import KINDS, read_columns
 
 # The name that pandas gives to a first column without one, such as the index that it wrote.
 UNNAMED = "Unnamed: 0"
+ENDINGS = {".csv": "csv", ".parquet": "parquet", ".npz": "npz", ".h5": "hdf5", ".hdf5": "hdf5"}
+# What has columns with names.
+TABLES = ("csv", "parquet")
 
 
 def kind_of(path):
-    """Return what a path leads to: ``"folder"``, ``"csv"`` or ``"npz"``.
+    """Return what a path leads to: ``"folder"``, or what the ending of a file stands for.
 
     Raises
     ------
@@ -29,13 +36,17 @@ def kind_of(path):
     ending = Path(path).suffix.lower()
     if not Path(path).exists():
         raise FileNotFoundError(f"{str(path)!r} is not there.")
-    if ending not in (".csv", ".npz"):
-        raise ValueError(f"{str(path)!r} is neither a folder nor a .csv nor a .npz file.")
-    return ending.removeprefix(".")
+    if ending not in ENDINGS:
+        *others, last = ENDINGS
+        raise ValueError(
+            f"{str(path)!r} is neither a folder nor a file that ends in {', '.join(others)} or "
+            f"{last}."
+        )
+    return ENDINGS[ending]
 
 
 def read_labelled(path, label):
-    """Read samples and labels from a csv file, an npz file or a folder of classes of images."""
+    """Read samples and labels from a table, a file of arrays or a folder of classes of images."""
     kind = kind_of(path)
     if kind == "folder":
         paths = _images_below(path)
@@ -46,21 +57,40 @@ def read_labelled(path, label):
                 "one folder of images for each class."
             )
         return np.array([str(p) for p in paths]), np.array([p.parent.name for p in paths])
-    if kind == "npz":
-        X, y = read_arrays(path, ["X", "y"])
+    if kind not in TABLES:
+        X, y = _open_arrays(path, kind, ["X", "y"])
         check_samples_and_labels(path, X, y)
-        check_samples(path, X)
-        return X, _check_labels(path, y)
-    frame = read_csv(path)
+        return _checked(path, X), _check_labels(path, read_labels(y) if kind == "hdf5" else y)
+    frame = read_csv(path) if kind == "csv" else read_parquet(path)
     if label not in frame:
         raise ValueError(
             f"{path!r} has no column {label!r} for the labels; name it with --label. There are: "
             f"{', '.join(map(str, frame.columns[:10]))}."
         )
-    labels = read_columns(frame[[label]], repr(path))[label]
+    column = frame[[label]]
+    column = column.rows() if isinstance(column, LargeTable) else column
+    labels = read_columns(column, repr(path))[label]
     # Whole numbers stay whole.
-    given = frame[label].to_numpy()
+    given = column[label].to_numpy()
     return frame.drop(columns=label), given if given.dtype.kind in "iu" else labels
+
+
+def _open_arrays(path, kind, names):
+    """Return arrays of a file, large ones mapped, and those of HDF5 as datasets."""
+    if kind == "hdf5":
+        return open_hdf5(path, names)
+    return read_arrays(path, names, largest=parts.WHOLE)
+
+
+def _checked(path, X):
+    """Return samples that were checked in blocks; a small dataset of HDF5 as an array."""
+    try:
+        for start, rows in blocks(X) if X.ndim else [(0, X)]:
+            check_samples(path, rows, start)
+        # An array of numpy or a mapped one stays what it is.
+        return X if n_bytes_of(X) > parts.WHOLE else X[:]
+    except OSError as error:
+        raise ValueError(f"{path!r} cannot be read to its end: {error}.") from error
 
 
 def _check_labels(path, y):
@@ -84,7 +114,7 @@ def _check_labels(path, y):
 
 
 def read_samples(path, label=None, texts=()):
-    """Read samples from a csv file (without the column of labels), an npz file or a folder.
+    """Read samples from a table (without the column of labels), a file of arrays or a folder.
 
     Of a csv file, the columns that ``texts`` names are read as text even where they hold
     numbers alone.
@@ -92,11 +122,9 @@ def read_samples(path, label=None, texts=()):
     kind = kind_of(path)
     if kind == "folder":
         return np.array([str(p) for p in _images_below(path)])
-    if kind == "npz":
-        (X,) = read_arrays(path, ["X"])
-        check_samples(path, X)
-        return X
-    frame = read_csv(path, texts)
+    if kind not in TABLES:
+        return _checked(path, *_open_arrays(path, kind, ["X"]))
+    frame = read_csv(path, texts) if kind == "csv" else read_parquet(path)
     return frame.drop(columns=label) if label in frame else frame
 
 
@@ -158,16 +186,16 @@ def align_tables(sources, target, names, target_name):
 
     Parameters
     ----------
-    sources : list of DataFrame
+    sources : list of DataFrame or LargeTable
         Of each source.
-    target : DataFrame
+    target : DataFrame or LargeTable
         Of the target.
     names, target_name : list of str, and str
         Of their files.
 
     Returns
     -------
-    sources, target : list of DataFrame, and DataFrame
+    sources, target : list of tables, and table
         The same columns in the same order.
 
     Raises
@@ -180,14 +208,15 @@ def align_tables(sources, target, names, target_name):
     aligned = []
     for frame, name in zip([*sources, target], [*names, target_name], strict=True):
         aligned.append(with_columns(frame, columns, name, f"of {names[0]!r}"))
-        for column, values in read_columns(aligned[-1], repr(name)).items():
-            kind = KINDS[values.dtype.kind]
-            first, where = kinds.setdefault(column, (kind, name))
-            if kind != first:
-                raise ValueError(
-                    f"Column {column!r} holds {first} in {where!r}, but {kind} in {name!r}, such "
-                    f"as {values.tolist()[0]!r}. One kind was expected in all files."
-                )
+        for start, rows in blocks(aligned[-1]):
+            for column, values in read_columns(rows, repr(name), first_row=start).items():
+                kind = KINDS[values.dtype.kind]
+                first, where = kinds.setdefault(column, (kind, name))
+                if kind != first:
+                    raise ValueError(
+                        f"Column {column!r} holds {first} in {where!r}, but {kind} in {name!r}, "
+                        f"such as {values.tolist()[0]!r}. One kind was expected in all files."
+                    )
     return aligned[:-1], aligned[-1]
 
 

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from domadapt._storage.files import atomic_write, write_tensors
 from domadapt._storage.text import csv_text
 from domadapt.cli.files import (
+    TABLES,
     align_tables,
     check_writable,
     kind_of,
@@ -20,6 +21,7 @@ from domadapt.cli.files import (
     tell,
     with_columns,
 )
+from domadapt.cli.parts import are_large, blocks, encoded, joined
 from domadapt.domains.base import MODEL
 from domadapt.experiments.recipes import named_backbone, on_vectors, recipe_loader
 from domadapt.experiments.tasks import find_method
@@ -30,6 +32,8 @@ from domadapt.saving import load
 
 # Whole numbers that are classes are seldom more than this.
 MANY_CLASSES = 50
+# Rows of predictions that are written at once.
+MOST_ROWS = 100_000
 
 
 def fit(arguments):
@@ -56,11 +60,11 @@ def fit(arguments):
         model = takes_vectors.to_save(learns, arguments.seed)
     _set_parameters(model, arguments.set or [])
     encoder = None
-    if kind == "csv":
+    if kind in TABLES:
         sources, target = align_tables(sources, target, arguments.source, arguments.target)
-    elif kind == "npz":
+    elif kind != "folder":
         _check_shapes([*sources, target], [*arguments.source, arguments.target])
-    if kind == "csv" or target.ndim == 2:
+    if kind in TABLES or target.ndim == 2:
         encoder = TableEncoder(scaling=not arguments.no_scaling)
         sources, target = _encode(encoder, sources, target)
     with contextlib.redirect_stdout(sys.stderr), _blamed_on(arguments.set):
@@ -139,12 +143,15 @@ def _check_shapes(arrays, paths):
 def _encode(encoder, sources, target):
     """Fit the encoder on all domains together, without their labels, and encode each."""
     tables = [*sources, target]
-    encoder.fit(_stack(tables))
+    if are_large(tables):
+        encoder.fit_parts(rows for table in tables for _, rows in blocks(table))
+    else:
+        encoder.fit(_stack(tables))
     sizes = {name: len(values) for name, values in encoder.categories_.items()}
     if sizes:
         counts = ", ".join(f"{name} ({size})" for name, size in sizes.items())
         tell(f"columns of categories: {counts}")
-    *sources, target = [encoder.transform(table) for table in tables]
+    *sources, target = [encoded(encoder, table) for table in tables]
     return sources, target
 
 
@@ -157,17 +164,16 @@ def _stack(tables):
 
 
 def _fit_domains(model, sources, y, target):
-    X = np.concatenate(sources)
     if target is None:
-        model.fit(X, y)
+        model.fit(joined(sources), y)
     elif len(sources) == 1:
-        model.fit(X, y, X_target=target)
+        model.fit(sources[0], y, X_target=target)
     else:
         sizes = [*map(len, sources), len(target)]
         domain = np.repeat([*range(1, len(sizes)), -1], sizes)
         # Labels of the target are not read: any fill their places.
         filled = np.concatenate([y, np.repeat(y[:1], len(target), axis=0)])
-        model.fit(np.concatenate([X, target]), filled, sample_domain=domain)
+        model.fit(joined([*sources, target]), filled, sample_domain=domain)
 
 
 def _check_on_vectors(arguments, method, kind):
@@ -260,14 +266,22 @@ def predict(arguments):
         X = _read_table(model["columns"], kind, arguments.data)
     else:
         X = _read_other(model, kind, arguments)
-    header, predicted = _predicted(model, X, arguments.probabilities)
-    names = X if kind == "folder" else range(len(X))
-    rows = [(name, *values) for name, values in zip(names, predicted, strict=True)]
-    text = csv_text([("image" if kind == "folder" else "row", *header), *rows])
-    if arguments.out is None:
-        print(text, end="")
-    else:
-        atomic_write(arguments.out, text)
+    parts = _csv_parts(model, X, kind == "folder", arguments.probabilities)
+    if arguments.out is not None:
+        atomic_write(arguments.out, parts)
+        return
+    for part in parts:
+        print(part, end="")
+
+
+def _csv_parts(model, X, are_images, with_probabilities):
+    """Yield predictions as csv, some rows at a time."""
+    for start, samples in blocks(X, MOST_ROWS):
+        header, predicted = _predicted(model, samples, with_probabilities)
+        names = samples if are_images else range(start, start + len(samples))
+        rows = [(name, *values) for name, values in zip(names, predicted, strict=True)]
+        head = [("image" if are_images else "row", *header)] if start == 0 else []
+        yield csv_text([*head, *rows])
 
 
 def _read_table(encoder, kind, path):
@@ -276,17 +290,18 @@ def _read_table(encoder, kind, path):
         raise ValueError(f"{path!r} is a folder, but the model was trained on a table.")
     texts = [name for name in encoder.categories_ if encoder._kind(name) == "text"]
     X = read_samples(path, texts=texts)
-    if kind == "csv" and hasattr(encoder, "feature_names_in_"):
+    if kind in TABLES and hasattr(encoder, "feature_names_in_"):
         names = encoder.feature_names_in_.tolist()
         X = with_columns(X, names, path, "that the model was trained on")
     # What is wrong with it is told by the name of the file.
-    encoder.read(X, repr(path))
+    for start, rows in blocks(X):
+        encoder.read(rows, repr(path), start)
     return X
 
 
 def _read_other(model, kind, arguments):
     X = read_samples(arguments.data)
-    if kind == "csv" and hasattr(model, "feature_names_in_"):
+    if kind in TABLES and hasattr(model, "feature_names_in_"):
         names = list(model.feature_names_in_)
         return with_columns(X, names, arguments.data, "that the model was trained on")
     if arguments.skip_unreadable:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import get_tags
 
+from domadapt.domains.mapped import is_mapped
 from domadapt.domains.samples import LARGEST_VALUE
 
 COMPLEX = "Complex data not supported"
@@ -30,7 +31,8 @@ def explained(name, X, error):
 def _hint(name, X):
     if isinstance(X, (list, tuple)) and any(np.ndim(row) > 1 for row in X if hasattr(row, "ndim")):
         return f"{name} is a {type(X).__name__} of {len(X)} arrays: pass one, by np.concatenate."
-    if sparse.issparse(X):
+    # To look through a file would take long, and what is wrong in one is told with its place.
+    if sparse.issparse(X) or is_mapped(X):
         return None
     if hasattr(X, "columns") and not len(X.columns):
         return f"{name} is a table without columns."

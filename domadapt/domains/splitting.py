@@ -17,8 +17,9 @@ from domadapt.domains.explanations import (
     check_table,
     explained,
 )
+from domadapt.domains.hdf5 import DatasetRows, is_dataset
 from domadapt.domains.labels import is_filled
-from domadapt.domains.mapped import check_finite, is_mapped
+from domadapt.domains.mapped import check_finite, check_whole, is_mapped
 from domadapt.domains.samples import (
     LARGEST_VALUE,
     Domains,
@@ -55,6 +56,10 @@ def split_domains(
             "Both sample_domain and X_target were given. Pass sample_domain with source "
             "and target samples stacked in X, or X_target with source samples alone in X."
         )
+    given = {"X": X, "X_target": X_target, "y": y, "y_target": y_target}
+    given |= {"sample_domain": sample_domain, "sample_weight": sample_weight}
+    for name, values in given.items():
+        check_whole(name, values)
     X = _check_X(estimator, X)
     if y is None and estimator._learns is not None:
         raise ValueError(
@@ -142,7 +147,34 @@ def checks_of(estimator):
 def _checks_for(estimator, X):
     """Return what is checked of samples at once; what a file holds is read in blocks for it."""
     checks = checks_of(estimator)
-    return checks | {"ensure_all_finite": False} if is_mapped(X) else checks
+    return checks | {"ensure_all_finite": False} if _are_in_file(X) else checks
+
+
+def _in_parts(name, X, estimator):
+    """Return a dataset of h5py as its rows, where a network reads them in parts."""
+    # Other estimators compute with all rows at once, and read it as they do any array-like.
+    takes_parts = get_tags(estimator).input_tags.three_d_array
+    return DatasetRows(name, X) if takes_parts and is_dataset(X) else X
+
+
+def _are_in_file(X):
+    return isinstance(X, DatasetRows) or is_mapped(X)
+
+
+def _first(X):
+    """Return samples for checks of their kind and shape: of a dataset the first."""
+    return X[:2] if isinstance(X, DatasetRows) else X
+
+
+def _all_rows(X, checked):
+    """Return the samples whose first were checked."""
+    return X if isinstance(X, DatasetRows) else checked
+
+
+def _check_parts(estimator, X, checked):
+    """Check that what a file holds is finite."""
+    if _are_in_file(X):
+        check_finite(checked, allow_nan=get_tags(estimator).input_tags.allow_nan)
 
 
 def _is_kept_as_table(estimator, X):
@@ -161,10 +193,11 @@ def _check_X(estimator, X, *, reset=True):
     paths = _as_paths(X) if get_tags(estimator).input_tags.three_d_array else None
     if paths is None:
         check_density("X", X, estimator)
+        X = _in_parts("X", X, estimator)
         try:
-            checked = validate_data(estimator, X, reset=reset, **_checks_for(estimator, X))
-            if is_mapped(X):
-                check_finite(checked, allow_nan=get_tags(estimator).input_tags.allow_nan)
+            checks = _checks_for(estimator, X)
+            checked = _all_rows(X, validate_data(estimator, _first(X), reset=reset, **checks))
+            _check_parts(estimator, X, checked)
         except (TypeError, ValueError) as error:
             raise explained("X", X, error) from error
         check_numbers("X", X, checked)
@@ -213,11 +246,11 @@ def _check_X_target(estimator, X, X_target):
         _check_files("X_target", paths)
         return paths
     check_density("X_target", X_target, estimator)
-    checks = _checks_for(estimator, X_target)
+    X_target = _in_parts("X_target", X_target, estimator)
+    checks = _checks_for(estimator, X_target) | {"input_name": "X_target", "ensure_min_samples": 0}
     try:
-        checked = check_array(X_target, input_name="X_target", ensure_min_samples=0, **checks)
-        if is_mapped(X_target):
-            check_finite(checked, allow_nan=get_tags(estimator).input_tags.allow_nan)
+        checked = _all_rows(X_target, check_array(_first(X_target), **checks))
+        _check_parts(estimator, X_target, checked)
     except (TypeError, ValueError) as error:
         # Not all of scikit-learn's messages name the array that they are about.
         told = str(explained("X_target", X_target, error)).removeprefix("X_target: ")
@@ -274,6 +307,7 @@ def _check_table_target(estimator, X, X_target):
 
 def check_samples(estimator, X, sample_shape):
     """Return samples that come after ``fit``, validated, for ``predict`` and its kin."""
+    check_whole("X", X)
     X = _check_X(estimator, X, reset=False)
     if X.shape[1:] != sample_shape:
         raise ValueError(

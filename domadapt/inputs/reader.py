@@ -9,14 +9,16 @@ import torch
 from scipy import sparse
 from torch import distributed
 
+from domadapt.domains.hdf5 import DatasetRows
 from domadapt.domains.mapped import give_back, is_mapped
 from domadapt.domains.samples import Samples
 from domadapt.inputs.images import ImageBatches, ImageLoader
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
-# Samples are converted and predicted in chunks of this many numbers, 16 MiB in float32.
-CHUNK_VALUES = 2**22
+# Samples are converted and predicted in chunks of this many numbers, 16 MiB in float32, and rows:
+# where these are narrow, the layers are wider.
+CHUNK_VALUES, CHUNK_ROWS = 2**22, 2**16
 # Of a mapped file so many bytes, 256 MiB, stay in memory at most.
 MOST_READ = 2**28
 # Matrix products of very few rows are rounded in another way than those of many. Filled
@@ -94,6 +96,7 @@ def _apply(function, chunk):
 def _chunks(samples, dtype):
     """Yield consecutive samples as floating point, in memory of their own."""
     step = max(1, CHUNK_VALUES // max(1, math.prod(samples.X.shape[1:])))
+    step = min(step, CHUNK_ROWS)
     for start in range(0, len(samples), step):
         yield _convert(samples.take(slice(start, start + step)), dtype)
         give_back(samples.X)
@@ -119,7 +122,7 @@ class ArrayBatches:
     Parameters
     ----------
     parts : dict of str to Samples
-        Each part of a mini-batch, dense, sparse or mapped from a file, in their order.
+        Each part of a mini-batch, dense, sparse or in a file, in their order.
     device : torch.device
         Where mini-batches are wanted.
     dtype : torch.dtype
@@ -134,7 +137,7 @@ class ArrayBatches:
     def __init__(self, parts, device, dtype):
         self.parts = [
             ArrayInParts(samples, NUMPY_DTYPES[dtype])
-            if sparse.issparse(samples.X) or is_mapped(samples.X)
+            if _is_read_in_parts(samples.X)
             else DenseArray(samples, device, NUMPY_DTYPES[dtype])
             for samples in parts.values()
         ]
@@ -206,6 +209,10 @@ def _in_memory(shape):
     return (*shape[1:], shape[0]) if len(shape) == 3 else tuple(shape)
 
 
+def _is_read_in_parts(X):
+    return sparse.issparse(X) or is_mapped(X) or isinstance(X, DatasetRows)
+
+
 class DenseArray:
     """Samples as one tensor, on the device where that has room.
 
@@ -252,7 +259,7 @@ class _Lent:
 
 
 class ArrayInParts:
-    """Samples of a CSR matrix or of a mapped file, made dense mini-batch by mini-batch."""
+    """Samples of a CSR matrix or of a file, made dense mini-batch by mini-batch."""
 
     def __init__(self, samples, dtype):
         self.samples, self.dtype = samples, dtype

@@ -73,28 +73,60 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             If a value is missing or infinite, a column holds anything but numbers, text or
             booleans, or more than 1000 categories.
         """
-        columns = read_columns(X)
-        numbers = {name: values for name, values in columns.items() if values.dtype.kind == "f"}
+        return self.fit_parts([X])
+
+    def fit_parts(self, parts):
+        """Learn as :meth:`fit` does, from a table in parts.
+
+        Parameters
+        ----------
+        parts : iterable of DataFrame or array-like of shape (n_samples, n_columns)
+            Blocks of rows, of one table or of several with the same columns.
+
+        Returns
+        -------
+        self : TableEncoder
+            Fitted. Means and scales are those of the whole, up to rounding.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`, or if a column is of another kind in another part.
+        """
+        scaler = StandardScaler()
+        kinds: dict[Any, str] = {}
+        categories: dict[Any, set[Any]] = {}
+        for part in parts:
+            columns = read_columns(part)
+            found = {name: KINDS[values.dtype.kind] for name, values in columns.items()}
+            kinds = kinds or found
+            for name in [name for name in kinds if found.get(name) != kinds[name]]:
+                raise ValueError(
+                    f"Column {name!r} holds {kinds[name]} in some rows, and {found.get(name)} in "
+                    "others. One kind was expected."
+                )
+            numbers = [name for name in columns if kinds[name] == "numbers"]
+            if self.scaling and numbers:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    scaler.partial_fit(np.column_stack([columns[name] for name in numbers]))
+            for name in columns.keys() - set(numbers):
+                seen = categories.setdefault(name, set())
+                seen |= set(np.unique(columns[name]).tolist())
+                if len(seen) > MOST_CATEGORIES:
+                    raise ValueError(
+                        f"Column {name!r} holds {len(seen)} different texts, such as "
+                        f"{min(seen)!r}, too many for categories: leave the column out."
+                    )
         means, scales = np.zeros(len(numbers)), np.ones(len(numbers))
         if self.scaling and numbers:
-            with np.errstate(over="ignore", invalid="ignore"):
-                scaler = StandardScaler().fit(np.column_stack(list(numbers.values())))
             means, scales = scaler.mean_, scaler.scale_
             for name, variance in zip(numbers, scaler.var_, strict=True):
                 # Its scale would be that of a constant.
                 if not np.isfinite(variance):
                     raise ValueError(f"Column {name!r} holds numbers too large to be scaled.")
-        categories = {}
-        for name in columns.keys() - numbers.keys():
-            categories[name] = np.unique(columns[name]).tolist()
-            if len(categories[name]) > MOST_CATEGORIES:
-                raise ValueError(
-                    f"Column {name!r} holds {len(categories[name])} different texts, such as "
-                    f"{categories[name][0]!r}, too many for categories: leave the column out."
-                )
-        names = list(columns) if hasattr(X, "columns") else None
-        in_order = {name: categories[name] for name in columns if name in categories}
-        return self._learn(names, list(numbers), means, scales, in_order)
+        in_order = {name: sorted(categories[name]) for name in kinds if name in categories}
+        names = list(kinds) if hasattr(part, "columns") else None
+        return self._learn(names, numbers, means, scales, in_order)
 
     def _learn(self, names, numbers, means, scales, categories):
         self.__dict__.pop("feature_names_in_", None)
@@ -129,13 +161,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         parts = [np.empty((len(next(iter(columns.values()))), 0))]
         if self.numbers_:
             parts.append(np.column_stack([columns[name] for name in self.numbers_]))
-            parts[-1] = (parts[-1] - self.means_) / self.scales_
+            parts[-1] -= self.means_
+            parts[-1] /= self.scales_
         if self.categories_:
             texts = [columns[name].astype(object) for name in self.categories_]
             parts.append(self._one_hot().transform(np.column_stack(texts)))
-        return np.hstack(parts)
+        return parts[-1] if len(parts) == 2 else np.hstack(parts)
 
-    def read(self, X, what="X"):
+    def read(self, X, what="X", first_row=0):
         """Read the columns that are known out of a table, and check them as for a prediction.
 
         Parameters
@@ -144,6 +177,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             The table.
         what : str, default="X"
             What errors call it.
+        first_row : int, default=0
+            Where the table is a part of another, the number of its first row there.
 
         Returns
         -------
@@ -152,7 +187,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = getattr(self, "feature_names_in_", None)
-        columns = read_columns(X, what, names=None if names is None else names.tolist())
+        known_names = None if names is None else names.tolist()
+        columns = read_columns(X, what, names=known_names, first_row=first_row)
         if len(columns) != self.n_features_in_:
             raise ValueError(
                 f"{what} has {len(columns)} columns, but the model was trained on "
@@ -277,7 +313,7 @@ def behind_columns(estimator, info):
     return Pipeline([("columns", encoder), ("estimator", estimator)])
 
 
-def read_columns(X, what="X", *, names=None):
+def read_columns(X, what="X", *, names=None, first_row=0):
     """Read the columns of a table as floats, text or booleans.
 
     Parameters
@@ -288,6 +324,8 @@ def read_columns(X, what="X", *, names=None):
         What errors call it.
     names : list of str, default=None
         Columns of a DataFrame that are wanted, in this order; None for all.
+    first_row : int, default=0
+        Where the table is a part of another, the number of its first row there.
 
     Returns
     -------
@@ -302,10 +340,11 @@ def read_columns(X, what="X", *, names=None):
     """
     if hasattr(X, "columns"):
         there = list(X.columns)
-        if len(set(there)) < len(there) or not all(isinstance(name, str) for name in there):
+        known = set(there)
+        if len(known) < len(there) or not all(isinstance(name, str) for name in there):
             raise ValueError(f"{what} has columns whose names are not text, or not all different.")
         wanted = there if names is None else names
-        lacking = [name for name in wanted if name not in there]
+        lacking = [name for name in wanted if name not in known]
         if lacking:
             raise ValueError(
                 f"{what} lacks columns that the model was trained on: "
@@ -318,27 +357,29 @@ def read_columns(X, what="X", *, names=None):
         values = dict(enumerate(np.asarray(X).T))
     if not values or len(X) == 0:
         raise ValueError(f"{what} has {len(X)} rows and {len(values)} columns, so it is empty.")
-    return {name: _read_column(column, name, what) for name, column in values.items()}
+    return {name: _read_column(column, name, what, first_row) for name, column in values.items()}
 
 
-def _read_column(values, name, what):
+def _read_column(values, name, what, first_row):
     if values.dtype.kind in "iuf":
         values = values.astype(np.float64)
     elif values.dtype.kind not in "bU":
-        values = _plain(values, name, what)
+        values = _plain(values, name, what, first_row)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
         fault = "missing" if np.isnan(values[row]) else "infinite"
+        row += first_row
         raise ValueError(_fault(name, what, row, f"is {fault}. Leave the row out or fill it"))
     return values
 
 
-def _plain(values, name, what):
+def _plain(values, name, what, first_row):
     """Return objects as numbers, text or booleans, if they all are of one of these kinds."""
     listed = values.tolist() if values.dtype.kind in "OT" else []
     listed = [value.item() if isinstance(value, np.generic) else value for value in listed]
     for row, value in enumerate(listed):
         if value is None or is_scalar_nan(value) or is_pandas_na(value):
+            row += first_row
             raise ValueError(_fault(name, what, row, "is missing. Leave the row out or fill it"))
     for kinds, dtype in ((bool, bool), (str, str), ((int, float), np.float64)):
         if listed and all(isinstance(value, kinds) for value in listed):

@@ -18,6 +18,7 @@ from torch import nn
 
 import domadapt
 from domadapt import ImageLoader
+from domadapt._storage import fingerprints
 from domadapt._storage.fingerprints import (
     describe,
     digest_of,
@@ -322,6 +323,15 @@ def test_only_the_selected_samples_count():
     X = np.arange(6.0).reshape(3, 2)
     assert digest_of_samples(Samples(X, np.array([2, 0]))) == digest_of_samples(Samples(X[[2, 0]]))
     assert digest_of_samples(Samples(X)) != digest_of_samples(Samples(X, np.array([0, 2, 1])))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_samples_in_blocks_have_the_digest_of_their_array(order, monkeypatch):
+    X = np.array(np.random.default_rng(0).normal(size=(7, 3, 2)), order=order)
+    rows = np.array([5, 0, 3, 3, 6])
+    expected = [digest_of_array(X), digest_of_array(X[rows])]
+    monkeypatch.setattr(fingerprints, "BLOCK", 2 * X[0].nbytes)
+    assert [digest_of_samples(Samples(X)), digest_of_samples(Samples(X, rows))] == expected
 
 
 def write_files(folder, *contents):

@@ -62,7 +62,7 @@ ROWS, LABELS = np.zeros((4, 2)), [0, 1, 0, 1]
         ("bad.csv", raw("a,b,y\n1,2,grün\n".encode("latin-1")), "is not in UTF-8"),
         ("bad.csv", raw(b'a,b,y\n1,2,3\n1,2,3,4,5\n"'), "is no csv file that can be read: Error"),
         ("bad.csv", raw(b"a,b,y\n1,2,3,4\n5,6,7,8\n"), "rows with more cells than its first line"),
-        ("bad.txt", raw(b"a"), "is neither a folder nor a .csv nor a .npz file"),
+        ("bad.txt", raw(b"a"), "is neither a folder nor a file that ends in .csv, .parquet"),
     ],
 )
 def test_damaged_files_are_told(good, capsys, name, write, message):

@@ -106,6 +106,11 @@ def test_conversion_is_done_in_chunks(monkeypatch):
     monkeypatch.setattr("domadapt.inputs.reader.CHUNK_VALUES", 6)
     X = np.arange(21.0).reshape(7, 3)
     assert [len(chunk) for chunk in stream(Samples(X))] == [2, 2, 2, 1]
+    # Layers behind narrow rows may be wide.
+    monkeypatch.setattr("domadapt.inputs.reader.CHUNK_VALUES", 600)
+    monkeypatch.setattr("domadapt.inputs.reader.CHUNK_ROWS", 4)
+    assert [len(chunk) for chunk in stream(Samples(X))] == [4, 3]
+    monkeypatch.setattr("domadapt.inputs.reader.CHUNK_VALUES", 6)
     assert DenseArray(Samples(X), CPU, np.float32).tensor.tolist() == X.tolist()
 
 
