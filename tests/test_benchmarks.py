@@ -485,3 +485,22 @@ def test_scaling_measures_all_axes_and_draws_them(benchmark, tmp_path, monkeypat
     found = scaling.measure({**scaling.USUAL, **few, "method": "CORAL", "members": 2})
     assert found["seconds"] > 0
     assert found["megabytes"] >= 0
+
+
+def test_both_precisions_are_compared_on_every_pair(benchmark, sets, monkeypatch):
+    half = benchmark("half_precision")
+    few = {"hidden_layer_sizes": (4,), "max_epochs": 1}
+    plain = half.on_vectors
+    monkeypatch.setattr(half, "on_vectors", lambda name, **given: plain(name, **given | few))
+    monkeypatch.setattr(half, "WORKLOADS", {"vectors of 8": (40, (8,))})
+    output = sets / "half"
+    arguments = ["--root", str(sets), "--seeds", "1", "--jobs", "1", "--repetitions", "1"]
+    monkeypatch.setattr(sys, "argv", ["half_precision.py", *arguments, "--output", str(output)])
+    half.main()
+    report = json.loads(output.with_suffix(".json").read_text())
+    found = {(c["source"], c["method"], c["precision"]) for c in report["cells"]}
+    assert len(found) == len(report["cells"]) == 2 * len(half.METHODS) * 2
+    assert all(0 <= cell["accuracy"] <= 100 for cell in report["cells"])
+    assert report["float32_over_bfloat16"]["vectors of 8"] > 0
+    table = output.with_suffix(".md").read_text()
+    assert all(f"| {title} |" in table for title in half.TITLES.values())

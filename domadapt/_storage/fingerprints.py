@@ -186,10 +186,13 @@ def _describe_class(kind, describe_part):
 
 def _state_of(value):
     """Return the attributes of an object, or its repr."""
-    if callable(value) and getattr(value, "__dict__", None):
-        return vars(value)
+    own = dict(getattr(value, "__dict__", {}))
+    # A function of numpy keeps its signature, once somebody has asked for it.
+    own.pop("__signature__", None)
+    if callable(value) and own:
+        return own
     if type(value).__repr__ is object.__repr__:
-        return getattr(value, "__dict__", {})
+        return own
     return ADDRESS.sub("", repr(value))
 
 

@@ -142,7 +142,7 @@ class BatchDataset(Dataset):
                     try:
                         image = self.parts[part][index]
                     except UnreadableImageError as error:
-                        return error
+                        return _without_frames(error)
                     if train:
                         mixed = np.random.SeedSequence((self.seed, step, part, position))
                         torch.default_generator.manual_seed(int(mixed.generate_state(1)[0]))
@@ -150,7 +150,19 @@ class BatchDataset(Dataset):
         try:
             return stack_transformed(images, train=train)
         except (TypeError, ValueError) as error:
-            return error
+            return _without_frames(error)
+
+
+def _without_frames(error):
+    """Return an error that leads to no frame, and neither does what caused it.
+
+    There are libraries that pickle tracebacks too. Where the caller stores the error, its
+    frames would keep the worker processes alive.
+    """
+    part = error
+    while part is not None:
+        part.__traceback__, part = None, part.__cause__ or part.__context__
+    return error
 
 
 def stack_transformed(images, *, train):

@@ -4,6 +4,7 @@ import copy
 import functools
 import hashlib
 import importlib
+import inspect
 import os
 import pickle
 import subprocess
@@ -263,6 +264,13 @@ def test_a_function_has_the_same_text_before_and_after_it_was_called():
     for _ in range(100):
         function(5)
     assert describe(function) == text
+
+
+def test_a_function_of_numpy_has_the_same_text_once_its_signature_was_asked_for():
+    function = np.frompyfunc(abs, 1, 1)
+    before = describe(function)
+    function.__dict__["__signature__"] = inspect.signature(abs)
+    assert describe(function) == before
 
 
 def test_circular_references_end():

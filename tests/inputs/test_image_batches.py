@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import os
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -23,12 +24,18 @@ INDEX = [torch.tensor([[0, 1, 2], [3, 4, 0], [2, 2, 1]]), torch.tensor([[4, 3], 
 @pytest.fixture
 def make_batches(loader):
     """Build mini-batches of a source and a target."""
+    built = weakref.WeakSet()
 
     def build(source, target=None, seed=0, dtype=torch.float32, **parameters):
         parts = {"source": source} | ({} if target is None else {"target": target})
-        return ImageBatches(parts, loader(**parameters), CPU, dtype, seed)
+        batches = ImageBatches(parts, loader(**parameters), CPU, dtype, seed)
+        built.add(batches)
+        return batches
 
-    return build
+    yield build
+    for batches in built:
+        # A worker process that the garbage collector stops is waited for, five seconds each.
+        batches.close()
 
 
 def read_epoch(batches, index=INDEX, first_step=0, **share):
@@ -289,6 +296,15 @@ def test_no_process_outlives_its_batches_even_if_an_error_is_stored(
         assert "in broken" in str(stored[2].value)
     finally:
         gc.enable()
+
+
+def test_an_error_in_place_of_a_batch_leads_to_no_frames(paths, make_batches):
+    with open(paths[6], "r+b") as file:
+        file.truncate(300)
+    error = make_batches(paths[:5], paths[5:]).dataset[0, 0, [[0], [1]]]
+    assert isinstance(error, UnreadableImageError)
+    assert error.__cause__ is not None
+    assert error.__traceback__ is error.__cause__.__traceback__ is None
 
 
 def test_worker_processes_do_not_stop_those_of_others(paths, capfd, make_batches):
