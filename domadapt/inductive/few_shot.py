@@ -326,7 +326,7 @@ class FewShotClassifier(NetworkParameters, BaseDeepClassifier):
         for _ in range(self.n_inner_steps):
             chunks, first = [], 0
             for rows in reader.stream(samples):
-                chunks.append((rows, labels[first : first + len(rows)]))
+                chunks.append((rows.clone(), labels[first : first + len(rows)]))
                 first += len(rows)
             weights = learner.learn(weights, chunks, self.inner_learning_rate)
         learner.load_state_dict(

@@ -16,9 +16,11 @@ from domadapt.inputs.images import ImageBatches, ImageLoader
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NUMPY_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
-# Samples are converted and predicted in chunks of this many numbers, 16 MiB in float32, and rows:
-# where these are narrow, the layers are wider.
-CHUNK_VALUES, CHUNK_ROWS = 2**22, 2**16
+# Vectors are converted and predicted in chunks of this many numbers, 4 MiB in float32, which a
+# cache holds, and rows: where these are narrow, the layers are wider.
+CHUNK_VALUES, CHUNK_ROWS = 2**20, 2**12
+# Images, of which more should go together than so few.
+IMAGE_VALUES = 2**22
 # Of a mapped file so many bytes, 256 MiB, stay in memory at most.
 MOST_READ = 2**28
 # Matrix products of very few rows are rounded in another way than those of many. Filled
@@ -51,7 +53,7 @@ class Reader:
         return ImageLoader() if self.given_loader is None else self.given_loader
 
     def stream(self, samples):
-        """Yield consecutive samples in chunks, as in prediction."""
+        """Yield consecutive samples in chunks, as in prediction; the next may overwrite one."""
         if samples.are_paths:
             paths = samples.take(slice(None))
             yield from self.image_loader.stream(paths, self.device, self.dtype)
@@ -94,20 +96,24 @@ def _apply(function, chunk):
 
 
 def _chunks(samples, dtype):
-    """Yield consecutive samples as floating point, in memory of their own."""
-    step = max(1, CHUNK_VALUES // max(1, math.prod(samples.X.shape[1:])))
-    step = min(step, CHUNK_ROWS)
+    """Yield consecutive samples as floating point, each time in the same memory."""
+    shape = samples.X.shape[1:]
+    values = CHUNK_VALUES if len(shape) == 1 else IMAGE_VALUES
+    step = max(1, min(len(samples), CHUNK_ROWS, values // max(1, math.prod(shape))))
+    memory = np.empty((step, *shape), dtype)
     for start in range(0, len(samples), step):
-        yield _convert(samples.take(slice(start, start + step)), dtype)
+        yield _convert(samples.take(slice(start, start + step)), memory)
         give_back(samples.X)
 
 
-def _convert(X, dtype):
+def _convert(X, memory):
+    """Return samples as floating point, in memory for as many or more."""
     if sparse.issparse(X):
         X = X.toarray()
+    converted = memory[: len(X)]
     with np.errstate(over="ignore"):
         # A copy in any case: a backbone may write into its input, which is the caller's.
-        converted = X.astype(dtype, order="C")
+        np.copyto(converted, X, casting="unsafe")
     if X.dtype == np.float64 and not np.isfinite(converted).all():
         raise ValueError(
             "X holds numbers too large for float32, the precision that networks are "
@@ -267,7 +273,8 @@ class ArrayInParts:
 
     def gather(self, index, out):
         """Write the samples that an index names into ``out``."""
-        rows = _convert(self.samples.take(index.cpu().numpy()), self.dtype)
+        memory = np.empty((len(index), *self.samples.X.shape[1:]), self.dtype)
+        rows = _convert(self.samples.take(index.cpu().numpy()), memory)
         out.copy_(torch.from_numpy(np.moveaxis(rows, 1, -1) if rows.ndim == 4 else rows))
         # A file is read by whole pages.
         self.bytes_read += max(mmap.PAGESIZE, rows[0].nbytes) * len(rows)
