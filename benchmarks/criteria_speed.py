@@ -24,9 +24,10 @@ from domadapt.methods import METHODS
 from domadapt.training.loss_weights import LOSS_WEIGHTS
 
 N_SAMPLES, N_COLUMNS, N_CLASSES, STEPS = 640, 1024, 10, 200
-# These plan transport, run the network once more or take gradients one by one, and are
-# exempt from the limit.
+# These plan transport, run the network once more, train networks of their own on the inputs or
+# take gradients one by one, and are exempt from the limit.
 SLOW = {"deepjdot", "vat", "mean_teacher", "self_supervision", "untied_adversarial", "gradnorm"}
+SLOW |= {"domain_separation"}
 REFERENCE = "coral"
 
 

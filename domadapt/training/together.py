@@ -115,7 +115,15 @@ class _Fits:
                 self._run_alone(number)
             return
         places = {id(self.waiting[number]): number for number in numbers}
-        for trainer, *ended in ran.run_epoch():
+        try:
+            ends = ran.run_epoch()
+        except Exception as error:
+            # In the middle of a step that all of them share: none can go on from here.
+            self._part(ran)
+            for number in numbers:
+                self._go_on(number, error)
+            return
+        for trainer, *ended in ends:
             number = places[id(trainer)]
             try:
                 trainer.end_epoch(*ended)

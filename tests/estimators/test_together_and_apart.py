@@ -116,6 +116,25 @@ def test_a_member_that_goes_wrong_leaves_the_others_as_they_would_be(as_one):
     assert estimators[1].n_steps_ == alone.n_steps_ == 8
 
 
+def fails(source_features, target_features, progress):
+    """A criterion with a fault that shows half-way."""
+    if progress > 0.5:
+        raise LookupError("nothing is known beyond the middle")
+    return (source_features.mean(0) - target_features.mean(0)).square().sum()
+
+
+def test_a_fault_in_a_criterion_ends_those_that_share_its_steps_and_no_others():
+    others = seeds(2, hidden_layer_sizes=(6,))
+    sharing = [AlignmentClassifier(a, **SMALL, random_state=0) for a in ("dann", fails)]
+    with pytest.warns(UserWarning, match="nothing is known beyond the middle") as told:
+        together([*others, *sharing], on_error="warn")
+    assert len([w for w in told if "LookupError" in str(w.message)]) == 2
+    assert_as_alone(others)
+    # Each has the weights that it had by then, in tensors of its own.
+    assert all(np.isfinite(clf.predict_proba(X)).all() for clf in sharing)
+    assert sharing[0].fit(X, Y, X_target=X_TARGET).n_steps_ == 16
+
+
 def test_an_error_can_be_a_warning():
     estimators = [*seeds(2), AlignmentClassifier(explodes, **SMALL, random_state=0)]
     with pytest.warns(UserWarning, match=r"estimators\[2\], AlignmentClassifier: NonFiniteLossErr"):
