@@ -67,6 +67,8 @@ def read_labelled(path, label):
             f"{path!r} has no column {label!r} for the labels; name it with --label. There are: "
             f"{', '.join(map(str, frame.columns[:10]))}."
         )
+    if len(frame.columns) == 1:
+        raise ValueError(f"{path!r} has no column but {label!r}, the labels. Others were expected.")
     column = frame[[label]]
     column = column.rows() if isinstance(column, LargeTable) else column
     labels = read_columns(column, repr(path))[label]
@@ -85,7 +87,7 @@ def _open_arrays(path, kind, names):
 def _checked(path, X):
     """Return samples that were checked in blocks; a small dataset of HDF5 as an array."""
     try:
-        for start, rows in blocks(X) if X.ndim else [(0, X)]:
+        for start, rows in blocks(X) if X.ndim > 1 else [(0, X)]:
             check_samples(path, rows, start)
         # An array of numpy or a mapped one stays what it is.
         return X if n_bytes_of(X) > parts.WHOLE else X[:]

@@ -1,5 +1,7 @@
 """HDF5 files with X and y, as datasets that are read in parts."""
 
+from domadapt._storage.arrays import KINDS
+
 
 def open_hdf5(path, names):
     """Open datasets of a file by their names.
@@ -14,7 +16,8 @@ def open_hdf5(path, names):
     ImportError
         If h5py is not installed.
     ValueError
-        If it is no such file, is damaged, or lacks one of them.
+        If it is no such file, is damaged, lacks one of them, or one is empty or holds anything
+        but numbers and text.
     """
     try:
         import h5py
@@ -35,13 +38,15 @@ def open_hdf5(path, names):
                 f"{path!r} has an empty {name}, of shape {file[name].shape}. At least one entry "
                 "was expected."
             )
+        dtype = file[name].dtype
+        if dtype.kind not in KINDS and h5py.check_string_dtype(dtype) is None:
+            raise ValueError(f"{path!r} holds {dtype} in {name}. Numbers or text were expected.")
     return [file[name] for name in names]
 
 
 def read_labels(dataset):
-    """Read a dataset of labels; texts come as str."""
+    """Read a dataset of labels; texts come as bytes."""
     import h5py
 
-    if h5py.check_string_dtype(dataset.dtype) is None:
-        return dataset[()]
-    return dataset.asstr()[()].astype(str)
+    values = dataset[()]
+    return values if h5py.check_string_dtype(dataset.dtype) is None else values.astype(bytes)

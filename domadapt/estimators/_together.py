@@ -30,8 +30,9 @@ def fit_together(
     callbacks and checkpoints, at its own last epoch.
 
     What cannot go together is fitted one after the other: networks of other layers, or with
-    layers that are not known here, several stages, photographs read from files, ``bfloat16``,
-    ``loss_weights`` that are found in training, and estimators without a network.
+    layers that are not known here, several stages, photographs read from files, mini-batches
+    that ``accumulate`` runs in parts, ``bfloat16``, ``loss_weights`` that are found in training,
+    and estimators without a network.
 
     Parameters
     ----------

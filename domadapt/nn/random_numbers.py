@@ -118,15 +118,19 @@ def generator_on(device):
 
 
 def drawn_again():
-    """Return a context in which the numbers that are drawn from now on in this thread come again.
+    """Return what makes a context in which the numbers that are drawn from now on come again.
 
     It may be entered in another thread, as in a backward pass. Numbers of torch's global
     generators are not among them.
     """
-    generators = getattr(_of_thread, "generators", None)
+    now = _copies(getattr(_of_thread, "generators", None))
+    return lambda: contextlib.nullcontext() if now is None else _drawn_from(_copies(now))
+
+
+def _copies(generators):
     if generators is None:
-        return contextlib.nullcontext()
-    return _drawn_from({kind: own.clone_state() for kind, own in generators.items()})
+        return None
+    return {kind: generator.clone_state() for kind, generator in generators.items()}
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ import contextlib
 import functools
 
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from domadapt.nn.layers import extract_features
@@ -40,7 +39,7 @@ def accumulate_features(feature_extractor, inputs, precision, sizes, n_parts):
     shares = zip(*(samples.chunk(n_parts) for samples in inputs.split(sizes)), strict=True)
     features = [
         checkpoint(
-            extract_features,
+            _features,
             feature_extractor,
             torch.cat(share),
             precision,
@@ -54,25 +53,46 @@ def accumulate_features(feature_extractor, inputs, precision, sizes, n_parts):
     return torch.cat([rows for domain in by_domain for rows in domain])
 
 
+def _features(feature_extractor, part, precision):
+    # A backbone may write into its input, of which the second run needs what came.
+    return extract_features(feature_extractor, part.clone(), precision)
+
+
 def _contexts(module):
     """Return in what a part is run, and in what it is run again."""
-    return contextlib.nullcontext(), _again(module, drawn_again())
+    return contextlib.nullcontext(), _Again(module)
 
 
-@contextlib.contextmanager
-def _again(module, draws):
-    """Draw what was drawn before, and leave running statistics as they are, inside."""
-    layers = [m for m in module.modules() if isinstance(m, _BatchNorm)]
-    momenta = [layer.momentum for layer in layers]
-    counts = [m.num_batches_tracked for m in layers if m.num_batches_tracked is not None]
-    before = [count.clone() for count in counts]
-    for layer in layers:
-        layer.momentum = 0.0
-    try:
-        with draws:
-            yield
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
-        for count, value in zip(counts, before, strict=True):
-            count.copy_(value)
+class _Again:
+    """Where a module runs as it is about to now, and leaves its buffers as they are by then.
+
+    Random numbers come again, and buffers, such as running statistics, have the values of now.
+    It may be entered several times, as where a gradient is taken more than once.
+
+    Parameters
+    ----------
+    module : nn.Module
+        What is run.
+    """
+
+    def __init__(self, module):
+        self.draws = drawn_again()
+        self.places = [
+            (layer._buffers, name, buffer)
+            for layer in module.modules()
+            for name, buffer in layer._buffers.items()
+            if buffer is not None
+        ]
+        # One tensor may be a buffer of several layers.
+        self.values = {buffer: buffer.clone() for _, _, buffer in self.places}
+
+    def __enter__(self):
+        self.left = contextlib.ExitStack()
+        self.left.enter_context(self.draws())
+        copies = {buffer: value.clone() for buffer, value in self.values.items()}
+        for buffers, name, buffer in self.places:
+            self.left.callback(buffers.__setitem__, name, buffers[name])
+            buffers[name] = copies[buffer]
+
+    def __exit__(self, *error):
+        self.left.close()

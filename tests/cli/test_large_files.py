@@ -273,6 +273,9 @@ def test_damaged_files_are_told_before_any_work(in_parts, tmp_path, capsys, name
         ({"X": np.zeros((0, 2)), "y": np.zeros(0)}, "has an empty X"),
         ({"X": 3.0, "y": 1.0}, "has a single value in X"),
         ({"X": np.array([[b"a"], [b"b"]]), "y": np.zeros(2)}, "holds text in X"),
+        ({"X": np.zeros((2, 2)), "y": np.zeros(2, complex)}, "'bad.h5' holds complex128 in y"),
+        ({"X": np.zeros((2, 2)), "y": np.array([b"a", b"\xff"])}, "labels in y that are not UTF-8"),
+        ({"X": np.zeros(9999), "y": np.zeros(9999)}, "has an X of shape (9999,)"),
     ],
 )
 def test_hdf5_files_of_something_else_are_told(in_parts, capsys, content, message):
@@ -281,6 +284,22 @@ def test_hdf5_files_of_something_else_are_told(in_parts, capsys, content, messag
             file[name] = values
     assert main(["fit", "bad.h5", "--target", "bad.h5", *MODEL]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_table_of_labels_alone_is_told(in_parts, capsys):
+    pd.DataFrame({"y": draw(0)[1]}).to_parquet("labels.parquet")
+    assert main(["fit", "labels.parquet", "--target", "labels.parquet", *MODEL]) == 2
+    assert "'labels.parquet' has no column but 'y', the labels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dtype", ["S", "O"])
+def test_hdf5_labels_are_texts_of_one_length_or_of_many(in_parts, capsys, dtype):
+    X, y = draw(0)
+    with h5py.File("texts.h5", "w") as file:
+        file["X"], file["y"] = X, np.char.encode(np.array(["no", "früh"])[y]).astype(dtype)
+    assert main(["fit", "texts.h5", "--target", "texts.h5", *MODEL]) == 0
+    assert main(["predict", "m.safetensors", "texts.h5"]) == 0
+    assert "früh" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("ending", ["parquet", "packed.npz", "npz"])

@@ -75,6 +75,48 @@ def test_a_part_is_the_same_when_it_is_run_again(batch_norm, dropout, blobs, req
     assert alike(again, clf.fit(Xs, ys, X_target=Xt), atol=0.0)
 
 
+class Writing(nn.Linear):
+    """Writes into its input, and into a buffer that its output depends on."""
+
+    def __init__(self):
+        super().__init__(10, 8)
+        self.register_buffer("n_runs", torch.zeros(()))
+
+    def forward(self, x):
+        if self.training:
+            self.n_runs += 1
+        return super().forward(x.mul_(1 + 1 / (1 + self.n_runs)))
+
+
+def test_what_a_backbone_writes_is_written_once(blobs, request):
+    Xs, ys, Xt, _ = blobs
+    clf = AlignmentClassifier(backbone=Writing(), accumulate=4, **SETTINGS)
+    again = clone(clf).fit(Xs, ys, X_target=Xt)
+    assert again.module_.feature_extractor[0].n_runs == 2 * 3 * 4
+    request.getfixturevalue("run_once")
+    assert alike(again, clf.fit(Xs, ys, X_target=Xt), atol=0.0)
+
+
+class WeightGradients(nn.Module):
+    """Compares gradients of weights, for which parts are run again before the backward pass."""
+
+    def forward(self, source_features, target_features, feature_extractor):
+        weights = list(feature_extractor.parameters())
+        first, second = (
+            torch.autograd.grad(features.square().mean(), weights, create_graph=True)
+            for features in (source_features, target_features)
+        )
+        return sum((a - b).square().sum() for a, b in zip(first, second, strict=True))
+
+
+def test_a_criterion_may_take_gradients_of_weights(blobs, request):
+    Xs, ys, Xt, _ = blobs
+    clf = AlignmentClassifier(alignment=WeightGradients(), dropout=0.3, accumulate=4, **SETTINGS)
+    again = clone(clf).fit(Xs, ys, X_target=Xt)
+    request.getfixturevalue("run_once")
+    assert alike(again, clf.fit(Xs, ys, X_target=Xt), atol=1e-6)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_images_and_known_labels(precision, request):
     rng = np.random.default_rng(0)
