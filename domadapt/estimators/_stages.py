@@ -95,5 +95,5 @@ def settings_of(estimator, batch_norm, parts, alignment_weight):
             LEARNING_RATE_SCHEDULES, estimator.learning_rate_schedule
         ),
         precision=PRECISIONS[estimator.precision],
-        accumulate=estimator.accumulate,
+        accumulate=int(estimator.accumulate),
     )
