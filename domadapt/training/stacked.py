@@ -137,12 +137,16 @@ class TrainersTogether:
         index = {part: torch.stack([e.index[part] for e in epochs], 1) for part in epochs[0].index}
         scalars = torch.stack([epoch.scalars for epoch in epochs], 1)
         rates = torch.stack([epoch.rates for epoch in epochs], 1)
-        losses = []
+        losses = torch.empty(0)
         for step in range(len(scalars)):
             inputs = self._gather([rows[step] for rows in shares])
             rows = {part: own[step] for part, own in index.items()}
-            losses.append(self.runner(inputs, rows, scalars[step], rates[step]))
-        of_members = torch.stack(losses).movedim(2, 0)
+            of_step = self.runner(inputs, rows, scalars[step], rates[step])
+            if step == 0:
+                losses = of_step.new_empty(len(scalars), *of_step.shape)
+            # Kept, they would hold on to the memory between them, of step after step.
+            losses[step] = of_step
+        of_members = losses.movedim(2, 0)
         self.updates.share()
         for trainer in self.trainers:
             trainer.n_steps += len(losses)

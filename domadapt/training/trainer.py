@@ -301,14 +301,18 @@ class Trainer:
         """
         with self.random_numbers.drawn():
             epoch = self.begin_epoch()
-            losses = []
+            losses = torch.empty(0)
             batches = self.batches.epoch(epoch.shares, self.n_steps, rank())
             for step, inputs in enumerate(batches):
                 rows = {part: rows[step] for part, rows in epoch.index.items()}
                 scalars, rates = epoch.scalars[step], epoch.rates[step]
-                losses.append(self.runner(inputs, rows, scalars, rates))
+                of_step = self.runner(inputs, rows, scalars, rates)
+                if step == 0:
+                    losses = of_step.new_empty(self.steps_per_epoch, *of_step.shape)
+                # Kept, they would hold on to the memory between them, of step after step.
+                losses[step] = of_step
                 self.n_steps += 1
-            self.end_epoch(epoch, torch.stack(losses), inputs)
+            self.end_epoch(epoch, losses, inputs)
 
     def begin_epoch(self):
         """Return what an epoch runs on; the network is then in training mode."""

@@ -1,12 +1,14 @@
 """The step and the loop against a plain loop, and the watch over losses."""
 
 import math
+import weakref
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from domadapt import DANNClassifier, fit_together
 from domadapt.alignment import CORAL, MMD, DomainAdversarial
 from domadapt.domains.samples import Samples
 from domadapt.inputs.reader import ArrayBatches
@@ -15,6 +17,8 @@ from domadapt.nn.random_numbers import RandomNumbers
 from domadapt.training import NonFiniteLossError, Trainer, TrainingSettings, WeightedCriteria
 from domadapt.training.optimization import dann_alignment, dann_learning_rate
 from domadapt.training.orders import EndlessPermutations
+from domadapt.training.stacked import StackedRunner
+from domadapt.training.step import EagerRunner
 from domadapt.training.tasks import Classification
 
 SETTINGS = {
@@ -214,3 +218,21 @@ def test_a_gradient_that_is_not_finite_points_to_the_criterion():
 def test_a_criterion_that_returns_no_scalar_is_told_before_training(criterion, came):
     with pytest.raises(TypeError, match=rf"returned {came}. A scalar tensor was expected"):
         make_trainer(criterion)
+
+
+@pytest.mark.parametrize("runner", [EagerRunner, StackedRunner])
+def test_what_a_step_returns_is_not_kept(runner, blobs, monkeypatch):
+    Xs, ys, Xt, _ = blobs
+    take_step, returned = runner.__call__, []
+
+    def noting(self, *given):
+        # That of the step before is in use until this one ends.
+        assert all(ref() is None for ref in returned[:-1])
+        losses = take_step(self, *given)
+        returned.append(weakref.ref(losses))
+        return losses
+
+    monkeypatch.setattr(runner, "__call__", noting)
+    both = [DANNClassifier(max_epochs=2, random_state=seed) for seed in range(2)]
+    fit_together(both if runner is StackedRunner else both[:1], Xs, ys, X_target=Xt)
+    assert len(returned) == 2 * 8
