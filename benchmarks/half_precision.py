@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from _accuracy_tables import VALUES
 from _report import environment, write_json
-from batch_norm import N_SAMPLES, by_pair, load_pairs, set_mean
+from batch_norm import by_pair, draw, load_pairs, set_mean
 from joblib import Parallel, delayed
 from real_data import find_sets
 from sklearn.preprocessing import StandardScaler
@@ -44,8 +44,7 @@ def run_task(name, pair, seed):
     """Fit every method in both precisions on one pair of domains."""
     torch.set_num_threads(1)
     source, target, Xs, ys, Xt, yt = pair
-    rng = np.random.default_rng(seed)
-    taken = [rng.permutation(len(y))[:N_SAMPLES] for y in (ys, yt)]
+    taken = draw("as they are", np.random.default_rng(seed), ys, yt)
     Xs, ys, Xt, yt = Xs[taken[0]], ys[taken[0]], Xt[taken[1]], yt[taken[1]]
     scaler = StandardScaler().fit(np.concatenate([Xs, Xt]))
     Xs, Xt = (scaler.transform(X).astype(np.float32) for X in (Xs, Xt))
