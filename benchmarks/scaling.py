@@ -65,10 +65,13 @@ def make_data(rows, columns, classes):
 
 
 def peak_bytes():
-    """Return the most resident memory that this process has had."""
+    """Return the most resident memory that this process has had since this was last called."""
     # Not ru_maxrss, which a child process inherits from its parent.
     lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    peak = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    # What a process writes there makes Linux forget the peak.
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak
 
 
 def fit_one(estimator, data):
@@ -94,6 +97,7 @@ def measure(setting):
     for estimator in estimators(1, 1):
         # What is loaded and set up once does not count.
         estimator.fit(X[few], y[few], X_target=X_target[few])
+    peak_bytes()
     before = peak_bytes()
     if "fits" in setting:
         todo = estimators(setting["fits"], setting["epochs"])

@@ -346,7 +346,8 @@ def stored(name):
 
 # Tables that scripts have written, by the names of their files.
 STORED = ("batch_norm", "few_labels", "few_shot", "harm", "self_supervision", "self_taught")
-STORED += ("larger_than_memory", "task_chain", "task_chain_weights", "together", "transferability")
+STORED += ("half_precision", "larger_than_memory", "task_chain", "task_chain_weights", "together")
+STORED += ("transferability",)
 
 WHOLE = {name: functools.partial(stored, name) for name in STORED} | {
     "methods": _method_tables.all_methods,
