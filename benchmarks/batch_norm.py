@@ -76,14 +76,20 @@ def draw(kind, rng, ys, yt):
     return taken
 
 
-def run_task(name, pair, kind, seed):
-    """Fit every method with every choice on one pair of domains."""
-    torch.set_num_threads(1)
-    source, target, Xs, ys, Xt, yt = pair
+def standardised(kind, seed, Xs, ys, Xt, yt):
+    """Return drawn samples and labels of both domains, standardised over both together."""
     taken = draw(kind, np.random.default_rng(seed), ys, yt)
     Xs, ys, Xt, yt = Xs[taken[0]], ys[taken[0]], Xt[taken[1]], yt[taken[1]]
     scaler = StandardScaler().fit(np.concatenate([Xs, Xt]))
     Xs, Xt = (scaler.transform(X).astype(np.float32) for X in (Xs, Xt))
+    return Xs, ys, Xt, yt
+
+
+def run_task(name, pair, kind, seed):
+    """Fit every method with every choice on one pair of domains."""
+    torch.set_num_threads(1)
+    source, target, *samples = pair
+    Xs, ys, Xt, yt = standardised(kind, seed, *samples)
     cells = []
     for method, choice in itertools.product(METHODS, CHOICES):
         clf = on_vectors(method, random_state=seed, device="cpu", batch_norm=choice)

@@ -20,10 +20,9 @@ import numpy as np
 import torch
 from _accuracy_tables import VALUES
 from _report import environment, write_json
-from batch_norm import by_pair, draw, load_pairs, set_mean
+from batch_norm import by_pair, load_pairs, set_mean, standardised
 from joblib import Parallel, delayed
 from real_data import find_sets
-from sklearn.preprocessing import StandardScaler
 
 from domadapt import AlignmentClassifier, methods
 from domadapt.experiments.recipes import on_vectors, with_equal_updates
@@ -43,11 +42,8 @@ WORKLOADS = {
 def run_task(name, pair, seed):
     """Fit every method in both precisions on one pair of domains."""
     torch.set_num_threads(1)
-    source, target, Xs, ys, Xt, yt = pair
-    taken = draw("as they are", np.random.default_rng(seed), ys, yt)
-    Xs, ys, Xt, yt = Xs[taken[0]], ys[taken[0]], Xt[taken[1]], yt[taken[1]]
-    scaler = StandardScaler().fit(np.concatenate([Xs, Xt]))
-    Xs, Xt = (scaler.transform(X).astype(np.float32) for X in (Xs, Xt))
+    source, target, *samples = pair
+    Xs, ys, Xt, yt = standardised("as they are", seed, *samples)
     cells = []
     for method, precision in itertools.product(METHODS, PRECISIONS):
         clf = on_vectors(method, random_state=seed, device="cpu", precision=precision)
