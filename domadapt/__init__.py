@@ -10,6 +10,8 @@ from domadapt.inputs import UnreadableImageError as UnreadableImageError
 from domadapt.model_selection import AutoAdaptClassifier as AutoAdaptClassifier
 from domadapt.model_selection import AutoAdaptRegressor as AutoAdaptRegressor
 from domadapt.model_selection import Diagnosis as Diagnosis
+from domadapt.model_selection import MethodChoice as MethodChoice
+from domadapt.model_selection import choose_method as choose_method
 from domadapt.model_selection import diagnose as diagnose
 from domadapt.saving import load as load
 from domadapt.training import NonFiniteLossError as NonFiniteLossError

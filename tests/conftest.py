@@ -1,6 +1,8 @@
 """Fixtures of the whole suite."""
 
 import os
+import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from sklearn.datasets import make_blobs
 from threadpoolctl import threadpool_limits
 
 from domadapt import AlignmentClassifier, DANNClassifier
-from domadapt.training import stacked
+from domadapt.training import TrainingSettings, stacked
 from domadapt.training.trainer import Trainer
 
 torch.set_num_threads(1)
@@ -129,3 +131,31 @@ def as_one(monkeypatch):
 
     monkeypatch.setattr(stacked.TrainersTogether, "run_epoch", noting)
     return sizes
+
+
+@pytest.fixture
+def short_fits(monkeypatch):
+    """Let every fit of a network end after a few updates, whatever it is asked for."""
+
+    def short(**settings):
+        few = {"max_epochs": min(settings["max_epochs"], 2)}
+        few["steps_per_epoch"] = min(settings["steps_per_epoch"], 3)
+        return TrainingSettings(**{**settings, **few})
+
+    monkeypatch.setattr("domadapt.estimators._stages.TrainingSettings", short)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a script as the command line does, and return what it prints."""
+    import matplotlib.pyplot as plt
+
+    plt.switch_backend("agg")
+
+    def run(path, *arguments):
+        monkeypatch.setattr(sys, "argv", [path, *map(str, arguments)])
+        runpy.run_path(str(Path(__file__).parents[1] / path), run_name="__main__")
+        return capsys.readouterr().out
+
+    yield run
+    plt.close("all")

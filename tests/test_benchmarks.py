@@ -235,7 +235,7 @@ def test_the_bare_loop_and_the_estimator_make_as_many_steps(benchmark, monkeypat
 
 def test_the_demo_prints_its_table_and_saves_its_picture(tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    demo = runpy.run_path(str(ROOT / "examples" / "demo.py"))
+    demo = runpy.run_path(str(ROOT / "examples" / "first_steps" / "demo.py"))
     demo["main"].__globals__.update(SEEDS=(0,), N_SHOWN=60)
     for estimator in demo["METHODS"].values():
         estimator.set_params(max_epochs=1, hidden_layer_sizes=(16,))
@@ -504,3 +504,22 @@ def test_both_precisions_are_compared_on_every_pair(benchmark, sets, monkeypatch
     assert report["float32_over_bfloat16"]["vectors of 8"] > 0
     table = output.with_suffix(".md").read_text()
     assert all(f"| {title} |" in table for title in half.TITLES.values())
+
+
+@pytest.mark.parametrize("name", ["negative_transfer", "scaling_columns", "target_samples"])
+def test_the_tables_of_the_guide_are_those_of_the_stored_cells(benchmark, name):
+    script, path = benchmark(name), ROOT / "benchmarks" / "results" / name
+    stored = json.loads(path.with_suffix(".json").read_text())
+    given = [stored[key] for key in ("cells", "seen") if key in stored]
+    assert path.with_suffix(".md").read_text() == script.text_of(*given)
+
+
+def test_a_benchmark_of_the_guide_fits_what_its_table_shows(benchmark, monkeypatch):
+    script = benchmark("negative_transfer")
+    every = script.models(0)
+    some = {name: every[name] for name in list(every)[:4:3]}
+    monkeypatch.setattr(script, "models", lambda seed: some)
+    cells, seen = script.run_task("proportions", 0)
+    plain, scaled = (cell["accuracy"] for cell in cells)
+    assert plain > scaled + 20
+    assert seen["kind"] == "label"

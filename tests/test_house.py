@@ -13,6 +13,7 @@ ROOT = Path(domadapt.__file__).parent
 FLOORS = (
     "cli",
     "experiments",
+    "plotting",
     "saving",
     "model_selection",
     "inductive",

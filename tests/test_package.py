@@ -17,11 +17,14 @@ import domadapt.inductive
 import domadapt.methods
 import domadapt.model_selection
 import domadapt.nn
+import domadapt.plotting
 import domadapt.shallow
 import domadapt.training
 from domadapt import AlignmentClassifier, DANClassifier, DeepCORALClassifier
 
 ROOT = Path(domadapt.__file__).parent.parent
+# docs/api is written from the same names when the site is built.
+PAGES = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "methods").glob("*.md")]
 MODULES = [
     domadapt,
     domadapt.alignment,
@@ -30,6 +33,7 @@ MODULES = [
     domadapt.methods,
     domadapt.model_selection,
     domadapt.nn,
+    domadapt.plotting,
     domadapt.shallow,
     domadapt.training,
 ]
@@ -37,7 +41,7 @@ MODULES = [
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_every_public_name_is_there_and_in_the_docs(module):
-    docs = "\n".join(page.read_text() for page in (ROOT / "docs").glob("**/*.md"))
+    docs = "\n".join(page.read_text() for page in PAGES)
     for name in module.__all__:
         assert getattr(module, name).__doc__, name
         assert re.search(rf"\b{name}\b", docs), f"{name} is in no page of docs/"
@@ -71,3 +75,10 @@ def test_adaptation_helps_from_usps_to_mnist(data_folder, estimator):
     alone = AlignmentClassifier(None, random_state=0).fit(Xs, ys)
     adapted = estimator(random_state=0).fit(Xs, ys, X_target=Xt)
     assert adapted.score(Xt, yt) > alone.score(Xt, yt) + 0.05
+
+
+def test_what_is_cited_is_this_version():
+    for path in ("CITATION.cff", "docs/citing.md"):
+        text = (ROOT / path).read_text()
+        (version,) = re.findall(r"version\W+([\d.]+)", text.partition("cff-version")[2][9:] or text)
+        assert version == domadapt.__version__, path

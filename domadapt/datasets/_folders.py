@@ -326,7 +326,8 @@ def load_features(root):
     Warns
     -----
     UserWarning
-        If the domains do not have the same classes.
+        If the domains do not have the same classes. Labels that are not whole numbers are no
+        classes and are not compared.
 
     Examples
     --------
@@ -358,7 +359,8 @@ def load_features(root):
                 f"of shape {X.shape[1:]}. All domains need the same shape."
             )
     _compare_labels(arrays)
-    _compare_classes({name: set(y.tolist()) for name, (_, y) in arrays.items()})
+    if not any(_are_values(y) for _, y in arrays.values()):
+        _compare_classes({name: set(y.tolist()) for name, (_, y) in arrays.items()})
     return Bunch(
         X=np.concatenate([X for X, _ in arrays.values()]),
         y=np.concatenate([y for _, y in arrays.values()]),
@@ -376,6 +378,11 @@ def _load_domain(path):
             f"{str(path)!r} has a y of shape {y.shape}. One label for each sample was expected."
         )
     return X, y
+
+
+def _are_values(y):
+    """Tell whether labels are numbers to predict: some are not whole."""
+    return y.dtype.kind == "f" and bool((y[np.isfinite(y)] % 1 != 0).any())
 
 
 def _compare_labels(arrays):

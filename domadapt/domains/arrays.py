@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import _get_feature_names, check_array
 
 from domadapt.domains.labels import has_label
 
@@ -174,6 +174,12 @@ def read_features(name, features, n_samples=None, n_columns=None):
 
 def read_both_features(source_features, target_features):
     """Return the features of both domains, which have the same columns."""
+    names = [_get_feature_names(features) for features in (source_features, target_features)]
+    if not any(own is None for own in names) and list(names[0]) != list(names[1]):
+        raise ValueError(
+            f"source_features has the columns {list(names[0])[:8]}, and target_features "
+            f"{list(names[1])[:8]}. The same ones in the same order were expected."
+        )
     source = read_features("source_features", source_features)
     target = read_features("target_features", target_features, n_columns=source.shape[1])
     if sparse.issparse(source) != sparse.issparse(target):

@@ -10,6 +10,8 @@ PENALTIES = np.logspace(-3, 1, 7)
 LEVEL = 0.95
 # The smallest variance that is no rounding.
 TINY = 1e-18
+# Of columns of variance 1: what varies less without the rows of a fold is rounding alone.
+ROUNDING = 1e-10
 # By how much scores of five folds that share their training rows vary more than those of rows
 # apart (Nadeau and Bengio 2003).
 INFLATION = np.sqrt(1 + FOLDS / (FOLDS - 1))
@@ -100,7 +102,7 @@ def _equations(moments):
     both = (source + target) / 2
     mean = both[0, 1:]
     covariance = both[1:, 1:] - np.outer(mean, mean)
-    scale = np.sqrt(np.maximum(np.diag(covariance), TINY))
+    scale = np.sqrt(np.maximum(np.diag(covariance), ROUNDING))
     along = (target[0, 1:] - source[0, 1:]) / 2 / scale
     return mean, scale, covariance / np.outer(scale, scale), along
 

@@ -137,7 +137,7 @@ ATTRIBUTES = """
         Images left out of ``fit`` since they could not be read.
     n_features_in_ : int
         Columns seen in ``fit``; not there where ``X`` held paths.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where ``X`` was a DataFrame with string names."""
 
 # Attributes that only a fit with a target has.

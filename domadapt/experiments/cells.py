@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from sklearn.utils import Bunch
 
 from domadapt._storage.files import atomic_write
@@ -24,7 +23,7 @@ from domadapt.experiments.tasks import domain_of
 from domadapt.experiments.vector_methods import read_vector_method
 from domadapt.inputs.frozen import FrozenBackbone, frozen_features, progress_text
 from domadapt.inputs.reader import PRECISIONS, Reader, rank, resolve_device
-from domadapt.shallow._adapter import Mapping
+from domadapt.plotting._features import features_of, project
 from domadapt.training import NonFiniteLossError
 from domadapt.training.together import run_together
 
@@ -163,7 +162,7 @@ def _run_on_vectors(method, cell, experiment, source, target):
     details["class_names"] = experiment.data.class_names
     details["target_predicted"] = _columns_of(predicted, ys)
     if cell.seed == 0:
-        details["map"] = _map(_Mapped(clf), Xs, ys, Xt, yt, _classes(experiment))
+        details["map"] = _map(clf, Xs, ys, Xt, yt, _classes(experiment))
     return details
 
 
@@ -180,19 +179,6 @@ def _columns_of(predicted, ys):
     classes = np.unique(ys)
     places = np.searchsorted(classes, predicted).clip(max=len(classes) - 1)
     return np.where(classes[places] == predicted, places, -1).tolist()
-
-
-class _Mapped:
-    """What an estimator sees of samples: mapped where its adapter maps."""
-
-    def __init__(self, clf):
-        adapter = getattr(clf, "adapter_", None)
-        self.adapter = adapter if isinstance(adapter, Mapping) else None
-
-    def transform(self, X, *, as_source=False):
-        if self.adapter is None:
-            return X
-        return self.adapter.transform(X, sample_domain=np.full(len(X), 1 if as_source else -1))
 
 
 def make_estimator(cell, experiment):
@@ -362,10 +348,8 @@ def _map(clf, Xs, ys, Xt, yt, classes):
     """Project some features of both domains onto the plane of their largest variance."""
     rng = np.random.default_rng(0)
     chosen = [rng.permutation(len(X))[:POINTS_ON_MAP] for X in (Xs, Xt)]
-    source = {"as_source": True} if isinstance(clf, _Mapped) else {}
-    parts = [clf.transform(Xs[chosen[0]], **source), clf.transform(Xt[chosen[1]])]
-    features = np.concatenate(parts)
-    points = PCA(2, random_state=0).fit_transform(features)
+    features = np.concatenate(features_of(clf, Xs[chosen[0]], Xt[chosen[1]]))
+    points = project(features, "pca", 0)
     labels = np.concatenate([ys[chosen[0]], yt[chosen[1]]])
     return {
         "projection": "PCA",

@@ -1,32 +1,30 @@
 """Curves of the report by epoch, as SVG: target accuracy, task loss and alignment loss."""
 
 import html
-import io
 import math
-import re
 from typing import NamedTuple
 
 import numpy as np
 
-from domadapt.experiments.figures import COLOURS, TEXT_COLOUR, legend, legend_entry
+from domadapt.experiments.figures import legend, legend_entry, page_axes, svg_of
 from domadapt.experiments.tables import pair_label
-
-# The dashes serve colour-blind readers.
-DASHES = ((), (6, 2), (2, 1.5), (7, 2, 2, 2), (4, 1, 1, 1))
+from domadapt.plotting import TrainingHistoryDisplay
+from domadapt.plotting._signs import line_style
 
 
 class Panel(NamedTuple):
-    """What is drawn by epoch: its name, the title of its axes, and how a value is written."""
+    """What is drawn by epoch: name, title of the axes, how a value is written, on which scale."""
 
     name: str
     title: str
     form: str
+    relative: bool
 
 
 PANELS = {
-    "target_accuracy": Panel("target accuracy", "target accuracy, %", "{:.1f} %"),
-    "task_loss": Panel("task loss", "task loss", "{:.3g}"),
-    "alignment_loss": Panel("alignment loss", "alignment loss, largest = ±1", "{:.3g}"),
+    "target_accuracy": Panel("target accuracy", "target accuracy, %", "{:.1f} %", False),
+    "task_loss": Panel("task loss", "task loss", "{:.3g}", False),
+    "alignment_loss": Panel("alignment loss", "alignment loss, largest = ±1", "{:.3g}", True),
 }
 NOTE = (
     "Each curve is the mean over the seeds, as far as all of them have come. Alignment losses of "
@@ -100,9 +98,7 @@ def _panel(label, key, curves, titles, n_epochs):
     ]
     name = PANELS[key].name.capitalize()
     alt = f"{name} by epoch, {label}. After the last epoch: {', '.join(ends)}."
-    if key == "alignment_loss":
-        curves = [curve and np.array(curve) / np.nanmax(np.abs(curve)) for curve in curves]
-    return draw_curves(curves, PANELS[key].title, alt, n_epochs)
+    return draw_curves(dict(zip(titles, curves, strict=True)), PANELS[key], alt, n_epochs)
 
 
 def _last_value(curve, key):
@@ -123,63 +119,17 @@ def _last_values(curves, titles):
     )
 
 
-def draw_curves(curves, title, alt, n_epochs):
+def draw_curves(curves, panel, alt, n_epochs):
     """Return a curve of each method by epoch as SVG for a page; None where a method has none."""
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
-    # The salt makes the names in the drawing unique on the page, and the same in each run.
-    options = {"svg.fonttype": "none", "svg.hashsalt": alt, "font.size": 9, "axes.linewidth": 0.6}
-    with style.context(["default", options]):
-        figure = Figure(figsize=(4.2, 2.2), layout="constrained")
-        axes = figure.subplots()
-        for number, curve in enumerate(curves):
-            if curve is not None:
-                _draw_curve(axes, curve, number)
-        _style_axes(axes, title)
+    lines = {"axes.grid": True, "axes.spines.top": False, "axes.spines.right": False}
+    with page_axes((4.2, 2.2), **lines) as axes:
+        display = TrainingHistoryDisplay(curves, relative=panel.relative)
+        display.plot(axes, legend=False)
+        axes.set(title=panel.title, ylabel=None)
         if n_epochs > 1:
             margin = 0.05 * (n_epochs - 1)
             axes.set_xlim(1 - margin, n_epochs + margin)
-        text = io.StringIO()
-        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(text, format="svg", transparent=True, metadata=no_metadata)
-    return _embed(text.getvalue(), alt)
-
-
-def line_style(number):
-    """Return the colour and the dashes of a method by its position in the run."""
-    return COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
-
-
-def _draw_curve(axes, values, number):
-    colour, dashes = line_style(number)
-    epochs = np.arange(1, len(values) + 1)
-    # A single epoch would be invisible as a line.
-    marker = "o" if np.isfinite(values).sum() == 1 else None
-    linestyle = (0, dashes) if dashes else "-"
-    axes.plot(epochs, values, color=colour, linestyle=linestyle, marker=marker, linewidth=1.5)
-
-
-def _style_axes(axes, title):
-    axes.set_title(title, color=TEXT_COLOUR, fontsize=9, loc="left")
-    axes.set_xlabel("epoch", color=TEXT_COLOUR)
-    axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
-    axes.tick_params(color=TEXT_COLOUR, labelcolor=TEXT_COLOUR, width=0.6, length=3)
-    axes.grid(color=TEXT_COLOUR, alpha=0.12, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["bottom", "left"]].set_color(TEXT_COLOUR)
-
-
-def _embed(svg, alt):
-    """Prepare a drawing for a page: remove its prolog, its size, its style and its ids."""
-    size = re.search(r'viewBox="[^"]*"', svg)
-    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
-    # The style would apply to the whole page, and the drawing has to use the page's typeface.
-    for unwanted in (r"<style.*?</style>", r" font-family: [^;]*;", r'(?<=<g) id="[^"]*"'):
-        body = re.sub(unwanted, "", body, flags=re.DOTALL)
-    body = body.replace(TEXT_COLOUR, "currentColor")
-    opening = f'<svg role="img" aria-label="{html.escape(alt)}" {size.group() if size else ""}>'
-    return opening + body.strip()
+        return svg_of(axes.figure, alt)
 
 
 def _legend_of_methods(titles):

@@ -7,57 +7,25 @@ import math
 
 import numpy as np
 
-from domadapt.experiments.figures import COLOURS, legend, legend_entry
+from domadapt.experiments.figures import legend, legend_entry, page_axes
 from domadapt.experiments.tables import pair_label
+from domadapt.plotting import FeatureMapDisplay
+from domadapt.plotting._signs import (
+    CLASS_COLOURS,
+    GREY,
+    N_SIGNS,
+    SOURCE_COLOUR,
+    TARGET_COLOUR,
+    area,
+    class_sign,
+)
 
-SOURCE_COLOUR, TARGET_COLOUR = COLOURS[1], COLOURS[2]
 # Without scripts: the style of the page hides what the checked one does not name.
 SWITCH = """<input type="radio" name="colours" id="by-domain" checked>
 <label for="by-domain">colours by domain</label>
 <input type="radio" name="colours" id="by-class">
 <label for="by-class">colours by class</label>"""
 NO_CLASSES = '<p class="by-class notes">The classes of these points are not recorded.</p>'
-
-
-def _star(n_corners, inner=None, turn=0.0):
-    """Return the corners of a polygon, or of a star, around 0; without a turn one points up."""
-    radii = (1,) if inner is None else (1, inner)
-    n = n_corners * len(radii)
-    angles = [2 * math.pi * (k / n + turn) for k in range(n)]
-    return [
-        (radii[k % len(radii)] * math.sin(angle), radii[k % len(radii)] * math.cos(angle))
-        for k, angle in enumerate(angles)
-    ]
-
-
-# In the order of use: with eight colours of each, 72 classes can be told apart.
-SHAPES = (
-    _star(20),
-    _star(3),
-    _star(4, turn=1 / 8),
-    _star(4, inner=0.35),
-    _star(3, turn=1 / 2),
-    _star(5, inner=0.45),
-    _star(4),
-    _star(3, turn=1 / 4),
-    _star(3, turn=3 / 4),
-)
-
-
-def _area(corners):
-    x, y = np.array(corners).T
-    return abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2
-
-
-def _marker_size(corners):
-    """Return the size at which a shape has the area of the others."""
-    # Matplotlib brings the corners between -1 and 1 first.
-    return 50 * np.abs(corners).max() ** 2 / _area(corners)
-
-
-def class_sign(number):
-    """Return the colour and the shape of a class; those after the last begin again."""
-    return COLOURS[number % len(COLOURS)], SHAPES[number // len(COLOURS) % len(SHAPES)]
 
 
 def maps_section(by_pair, titles):
@@ -126,9 +94,10 @@ def _figure(title, caption, details, class_names):
     """Return a map in both colourings, where classes are known, with one caption."""
     points = details["map"]
     before, after = f"Feature map of {title}, coloured by ", f": {describe(details)}."
-    images = [_image(draw_by_domain(points), f"{before}domain{after}", "by-domain")]
+    images = [_image(draw_map(points, "domain"), f"{before}domain{after}", "by-domain")]
     if class_names and has_classes(details) and details["class_names"] == class_names:
-        images.append(_image(draw_by_class(points), f"{before}class{after}", "by-class"))
+        png = draw_map(points, "class", len(class_names))
+        images.append(_image(png, f"{before}class{after}", "by-class"))
     elif class_names:
         images.append(NO_CLASSES)
     return f"<figure>{''.join(images)}<figcaption>{html.escape(caption)}</figcaption></figure>"
@@ -139,72 +108,26 @@ def _image(png, alt, kind):
     return f'<img class="{kind}" alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
 
 
-def draw_by_domain(points):
-    """Return a feature map, target points over source points, as a transparent PNG."""
-    x, y, is_target = _columns(points)
-
-    def draw(axes):
-        source, target = ((x[rows], y[rows]) for rows in (~is_target, is_target))
-        axes.scatter(*source, s=10, c=SOURCE_COLOUR, alpha=0.7, linewidths=0)
-        axes.scatter(*target, s=14, c=TARGET_COLOUR, marker="x", linewidths=0.8)
-
-    return _png(draw)
-
-
-def draw_by_class(points):
-    """Return a feature map with a sign for each class as a transparent PNG.
-
-    Signs of the source are filled, those of the target are not.
-    """
-    from matplotlib.path import Path
-
-    # A path closes by its last point, which is not drawn.
-    markers = [Path([*corners, corners[0]], closed=True) for corners in SHAPES]
-    sizes = [_marker_size(corners) for corners in SHAPES]
-    x, y, is_target = _columns(points)
-    label = np.asarray(points["label"], dtype=int)
-    colour = np.array(COLOURS)[label % len(COLOURS)]
-    shape = label // len(COLOURS) % len(SHAPES)
-
-    def draw(axes):
-        for of_target in (False, True):
-            for number in np.unique(shape):
-                rows = (shape == number) & (is_target == of_target)
-                # Filled signs lie below, and let each other through.
-                axes.scatter(
-                    x[rows],
-                    y[rows],
-                    s=sizes[number],
-                    marker=markers[number],
-                    edgecolors=colour[rows],
-                    facecolors="none" if of_target else colour[rows],
-                    alpha=None if of_target else 0.75,
-                    linewidths=0.7,
-                )
-
-    return _png(draw)
-
-
-def _columns(points):
-    x, y = np.asarray(points["x"], dtype=float), np.asarray(points["y"], dtype=float)
-    return x, y, np.asarray(points["is_target"], dtype=bool)
-
-
-def _png(draw):
-    """Return what a function draws on axes without ticks."""
+def draw_map(points, color_by, n_classes=0):
+    """Return a feature map, coloured by "domain" or by "class", as a transparent PNG."""
     # Matplotlib cannot be installed without pillow.
-    from matplotlib import style
-    from matplotlib.figure import Figure
     from PIL import Image
 
-    with style.context("default"):
-        figure = Figure(figsize=(2.4, 2.4), dpi=110)
-        axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
-        draw(axes)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set(color="#8a8f98", linewidth=0.6)
+    plane = np.column_stack([points["x"], points["y"]]).astype(float)
+    is_target = np.asarray(points["is_target"], dtype=bool)
+    labels = {}
+    if color_by == "class":
+        label = np.asarray(points["label"], dtype=int)
+        # All classes of the data, so that those of every map have the same signs.
+        labels = {"y_source": label[~is_target], "y_target": label[is_target]}
+        labels["classes"] = np.arange(n_classes)
+    with page_axes((2.4, 2.4), None) as axes:
+        display = FeatureMapDisplay(plane[~is_target], plane[is_target], **labels)
+        display.plot(axes, color_by=color_by, legend=False, marker_size=16)
+        axes.set(xticks=[], yticks=[], position=(0.01, 0.01, 0.98, 0.98))
+        axes.spines[:].set(color=GREY, linewidth=0.6)
         drawn, png = io.BytesIO(), io.BytesIO()
-        figure.savefig(drawn, format="png", transparent=True)
+        axes.figure.savefig(drawn, format="png", transparent=True, dpi=110)
     # A page may have hundreds of maps: a palette makes them a third or a quarter as large.
     palette = Image.open(drawn).quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     palette.save(png, "png", optimize=True)
@@ -223,18 +146,18 @@ def _legend_of_classes(names):
     hollow = '<circle cx="16" cy="6" r="4" fill="none" stroke="currentColor" stroke-width="1.5"/>'
     domains = [legend_entry(filled, "source, filled"), legend_entry(hollow, "target, hollow")]
     note = ""
-    n_signs = len(COLOURS) * len(SHAPES)
-    if len(names) > n_signs:
-        note = f"{len(names)} classes share {n_signs} signs, which begin again after the last."
-    elif len(names) > len(COLOURS):
-        note = f"{len(names)} classes share {len(COLOURS)} colours; the shapes tell them apart."
+    n_colours = len(CLASS_COLOURS)
+    if len(names) > N_SIGNS:
+        note = f"{len(names)} classes share {N_SIGNS} signs, which begin again after the last."
+    elif len(names) > n_colours:
+        note = f"{len(names)} classes share {n_colours} colours; the shapes tell them apart."
     parts = [legend(domains, "by-class"), legend(entries, "by-class")]
     return "\n".join(parts + ([f'<p class="by-class notes">{note}</p>'] if note else []))
 
 
 def _sign(number):
     colour, shape = class_sign(number)
-    size = math.sqrt(55 / _area(shape))
+    size = math.sqrt(55 / area(shape))
     # The axis of a page points downwards.
     corners = " ".join(f"{16 + size * x:.2f},{6 - size * y:.2f}" for x, y in shape)
     return f'<polygon points="{corners}" fill="{colour}"/>'

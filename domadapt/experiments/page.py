@@ -5,7 +5,7 @@ import json
 from itertools import groupby
 from string import Template
 
-from domadapt.experiments import curves, maps, tables
+from domadapt.experiments import curves, maps, matrices, tables
 
 PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
@@ -92,6 +92,10 @@ $table
 $notes
 $others
 </section>
+<section aria-labelledby="pairs">
+<h2 id="pairs">From source to target</h2>
+$matrices
+</section>
 <section aria-labelledby="curves">
 <h2 id="curves">Curves</h2>
 $curves
@@ -127,6 +131,7 @@ def page(settings, summary, details):
         table=_table(tables.header(summary), tables.rows(summary), 'aria-labelledby="accuracy"'),
         notes=notes,
         others=_others(summary),
+        matrices=matrices.matrices_section(summary),
         curves=curves.curves_section(by_pair, titles),
         maps=maps.maps_section(by_pair, titles),
         settings=_settings(settings),

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 from domadapt._storage.files import atomic_write
-from domadapt.experiments import figures, tables
+from domadapt.experiments import tables
 from domadapt.experiments.choice import choose_methods
 from domadapt.experiments.files import read_run
 from domadapt.experiments.page import page
+from domadapt.plotting._matplotlib import check_matplotlib
 
 
 def write_report(folder):
@@ -33,6 +34,6 @@ def write_report(folder):
     atomic_write(folder / "table.md", text)
     atomic_write(folder / "table.csv", tables.csv_table(summary))
     atomic_write(folder / "table.json", json.dumps(summary, indent=1) + "\n")
-    figures.check_matplotlib()
+    check_matplotlib("the report")
     atomic_write(folder / "report.html", page(settings, summary, details))
     return text

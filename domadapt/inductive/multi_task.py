@@ -29,17 +29,17 @@ class MultiTask(BaseMultiTask):
     sharing : str, default="hard"
         What the tasks share. ``"hard"``: one feature extractor for all. ``"cross_stitch"``: an
         extractor for each task, mixed after every layer by a learned matrix,
-        :math:`x_k \\leftarrow \\sum_j a_{kj} x_j`. ``"hierarchical"``: one extractor, from whose
+        :math:`x_k \leftarrow \sum_j a_{kj} x_j`. ``"hierarchical"``: one extractor, from whose
         last K layers the K tasks are read in the order of the dict, the last at the top.
         ``"shared_private"``: an extractor for all beside one for each task; of the paper's
         network this has the structure, and neither its adversary nor its orthogonality.
         ``"mean_regularised"``: an extractor for each, drawn to their mean,
-        :math:`\\Omega = \frac12 \\sum_k \\|\theta_k - \bar\theta\\|^2`, heads included where all
+        :math:`\Omega = \frac12 \sum_k \|\theta_k - \bar\theta\|^2`, heads included where all
         tasks have the same classes or are values of as many columns. ``"joint_features"``: an
         extractor for each, whose first layers :math:`W_k` are to use the same few columns of
-        ``X``, :math:`\\Omega = \\sum_j (\\sum_k \\|W_{k, \\cdot j}\\|^2)^{1/2}`.
+        ``X``, :math:`\Omega = \sum_j (\sum_k \|W_{k, \cdot j}\|^2)^{1/2}`.
     sharing_weight : float, default=None
-        The factor :math:`\\lambda` of the penalty. None stands for 1 with
+        The factor :math:`\lambda` of the penalty. None stands for 1 with
         ``"mean_regularised"`` and 0.01 with ``"joint_features"``; the others have none.
     learns : dict of str to {"classes", "values"}, default=None
         What is learnt in a task, where it is not what the others learn. By default all tasks of

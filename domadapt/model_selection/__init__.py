@@ -4,6 +4,7 @@ from domadapt.model_selection._harm import HarmCheck as HarmCheck
 from domadapt.model_selection._harm import HarmWarning as HarmWarning
 from domadapt.model_selection.auto import *
 from domadapt.model_selection.callbacks import *
+from domadapt.model_selection.chooser import *
 from domadapt.model_selection.diagnosis import *
 from domadapt.model_selection.group_splitter import *
 from domadapt.model_selection.reports import *

@@ -219,7 +219,7 @@ class AdaptedClassifier(ClassifierScore, BaseAdapted):
         after a fit without a target.
     n_features_in_ : int
         Columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where ``X`` was a DataFrame with string names.
 
     See Also
@@ -319,7 +319,7 @@ class AdaptedRegressor(RegressorScore, BaseAdapted):
         after a fit without a target.
     n_features_in_ : int
         Columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where ``X`` was a DataFrame with string names.
 
     See Also

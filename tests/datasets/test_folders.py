@@ -1,6 +1,7 @@
 """Folders of photographs and of arrays."""
 
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -160,6 +161,13 @@ def test_features_of_different_classes_are_reported(tmp_path):
     save(tmp_path, one={"X": [[0], [1]], "y": [0, 1]}, two={"X": [[0], [1]], "y": [1, 2]})
     with pytest.warns(UserWarning, match="one lacks 2; two lacks 0"):
         load_features(tmp_path)
+
+
+def test_numbers_to_predict_are_not_compared_as_classes(tmp_path):
+    save(tmp_path, one={"X": [0, 1], "y": [0.5, 2.0]}, two={"X": [0, 1], "y": [1.0, np.nan]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_features(tmp_path).y.shape == (4,)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no such names")

@@ -24,6 +24,19 @@ def test_a_map_names_its_projection_and_its_features():
     assert sum(points["is_target"]) == 100
 
 
+def test_a_map_treats_source_samples_as_source():
+    rng = np.random.default_rng(0)
+    Xs, Xt = rng.normal(size=(20, 3)), rng.normal(size=(20, 3))
+
+    def transform(X, sample_domain):
+        return X + 100 * (sample_domain > 0)[:, None]
+
+    y = np.zeros(20, dtype=int)
+    points = _map(SimpleNamespace(transform=transform), Xs, y, Xt, y, np.arange(1))
+    x, is_target = np.array(points["x"]), np.array(points["is_target"])
+    assert abs(x[is_target].mean() - x[~is_target].mean()) > 100
+
+
 def test_classes_that_are_not_on_the_map_keep_their_numbers():
     points = make_map(["mug", "bike"] * 5, ["mug"] * 10, ["bike", "car", "mug"])
     assert sorted(points["label"][:10]) == [0] * 5 + [2] * 5

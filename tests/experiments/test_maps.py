@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from run_folders import change_cells, make_run, page_of
 
-from domadapt.experiments.maps import SHAPES, class_sign, draw_by_class, draw_by_domain
+from domadapt.experiments.maps import draw_map
 from domadapt.experiments.page import PAGE
+from domadapt.plotting._signs import SHAPES, class_sign
 
 
 def run_with(folder, change=lambda details: details, **settings):
@@ -147,7 +148,7 @@ def test_source_signs_are_filled_and_target_signs_are_not(shape):
     pytest.importorskip("matplotlib")
     # One colour, at the left of the source and at the right of the target.
     points = {"x": [0, 1], "y": [0, 0], "is_target": [False, True], "label": [8 * shape + 1] * 2}
-    alpha = pixels(draw_by_class(points))[5:-5, 5:-5, 3] > 0
+    alpha = pixels(draw_map(points, "class", 80))[5:-5, 5:-5, 3] > 0
     source, target = np.array_split(alpha, 2, axis=1)
     for sign, is_filled in ((source, True), (target, False)):
         rows, columns = np.nonzero(sign)
@@ -160,7 +161,7 @@ def test_a_map_by_class_has_the_colours_of_its_classes():
     pytest.importorskip("matplotlib")
     n = 12
     points = {"x": list(range(n)), "y": list(range(n)), "is_target": [True] * n}
-    png = draw_by_class(points | {"label": [3] * n})
+    png = draw_map(points | {"label": [3] * n}, "class", 4)
     colours = pixels(png)[5:-5, 5:-5]
     found = colours[colours[..., 3] > 200][:, :3].mean(0)
     wanted = [int(class_sign(3)[0][k : k + 2], 16) for k in (1, 3, 5)]
@@ -173,4 +174,4 @@ def test_the_images_of_a_page_are_those_of_its_cells(tmp_path):
     text = (run / "report.html").read_text()
     images = [base64.b64decode(data) for data in re.findall(r"base64,([^\"]*)", text)]
     points = [json.loads(path.read_text())["map"] for path in sorted((run / "cells").iterdir())]
-    assert images == [draw(p) for p in points for draw in (draw_by_domain, draw_by_class)]
+    assert images == [draw_map(p, kind, 2) for p in points for kind in ("domain", "class")]

@@ -5,8 +5,8 @@ import re
 import pytest
 from run_folders import DOMAINS, Page, make_run, page_of
 
-from domadapt.experiments.figures import COLOURS
 from domadapt.experiments.page import PAGE
+from domadapt.plotting._signs import COLOURS
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def heading_ids(page):
 
 def test_the_settings_stand_below_the_results(finished):
     _, page = finished
-    assert heading_ids(page) == ["accuracy", "curves", "maps", "settings"]
+    assert heading_ids(page) == ["accuracy", "pairs", "curves", "maps", "settings"]
     assert page.text.rindex("image size") > page.text.rindex("Feature maps")
 
 

@@ -27,7 +27,7 @@ from domadapt.training.distributed import (
 )
 
 N_PROCESSES = 2
-EXAMPLE = Path(__file__).parents[2] / "examples" / "several_processes.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "extending" / "several_processes.py"
 PARTS = ("X_source", "y_source", "X_target", "y_target")
 LAYERS = {
     "rows": (lambda: nn.BatchNorm1d(3), (8, 3)),

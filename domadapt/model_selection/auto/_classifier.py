@@ -106,7 +106,7 @@ class AutoAdaptClassifier(ClassifierScore, BaseAutoAdapt):
         they may be of classes that the source lacks.
     n_features_in_ : int
         Columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where ``X`` was a DataFrame with string names.
 
     Warns

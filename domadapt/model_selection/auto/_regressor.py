@@ -61,7 +61,7 @@ class AutoAdaptRegressor(RegressorScore, BaseAutoAdapt):
         samples of the source do.
     n_features_in_ : int
         Columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where ``X`` was a DataFrame with string names.
 
     See Also

@@ -9,7 +9,7 @@ METHODS = {
     "none": (),
     "label": ("em", "bbse", "rlls"),
     "covariate": ("domain_classifier", "kmm", "kliep", "rulsif"),
-    "concept": ("per_domain_scaling", "coral", "linear_ot", "subspace_alignment", "dann"),
+    "concept": ("per_domain_scaling", "coral", "linear_ot", "jda", "mcc"),
 }
 FAMILY = {
     "label": "Correct predictions for class proportions ('em', 'bbse', 'rlls'); what aligns the "
@@ -17,7 +17,7 @@ FAMILY = {
     "covariate": "Weigh source rows ('domain_classifier', 'kmm', 'kliep', 'rulsif'); a flexible "
     "model without weights may do as well.",
     "concept": "Map the columns ('per_domain_scaling', 'coral', 'linear_ot') or align features "
-    "('subspace_alignment', 'dann' and other networks).",
+    "('jda', 'mcc' and other networks).",
 }
 PLAIN = "Plain models stand: compare extra trees, a linear model and a network, and let them vote."
 NEXT = "{} compares plain and adapted models without target labels."

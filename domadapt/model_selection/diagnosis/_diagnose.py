@@ -111,6 +111,7 @@ def diagnose(
 
     See Also
     --------
+    domadapt.choose_method : Takes the diagnosis, asks what rows cannot tell, and names a method.
     domadapt.AutoAdaptClassifier : The next step: it trains plain and adapted models, compares them
         without target labels and is plain where that is safer.
     domadapt.AutoAdaptRegressor : The same for numbers.
@@ -205,6 +206,7 @@ def diagnose(
         n_source=rows.n_source,
         n_target=rows.n_target,
         n_features=source.shape[1],
+        n_sources=rows.n_sources,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from domadapt.domains.told_apart import ToldApart
+from domadapt.model_selection.chooser import choose_method
 from domadapt.model_selection.diagnosis._classes import ClassProportion, Separability
 from domadapt.model_selection.diagnosis._columns import MovedColumn
 from domadapt.model_selection.diagnosis._plain import Roughness
@@ -77,6 +78,10 @@ class Diagnosis:
         which source rows vary, over what these do.
     n_source, n_target, n_features : int
         Rows of the domains, all of them, and columns.
+    n_sources : int
+        Domains that the source consists of.
+    answers : dict of str
+        What this answers of the questions of :func:`choose_method`, which takes a diagnosis.
     """
 
     kind: str
@@ -102,6 +107,24 @@ class Diagnosis:
     n_source: int
     n_target: int
     n_features: int
+    n_sources: int
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """Return what this answers of the questions of :func:`choose_method`."""
+        found = {"source": "there", "task": "class" if self.displacement is None else "number"}
+        if self.n_sources > 1:
+            found["sources"] = "several"
+        if self.kind == "none":
+            return found | {"proportions": "kept", "overlap": "whole"}
+        if self.kind == "label" and found["task"] == "class":
+            return found | {"proportions": "alone"}
+        if self.kind == "covariate":
+            found["proportions"] = "kept"
+        is_at_home = self.advice == "do not adapt" or (
+            self.kind == "covariate" and found["task"] == "class"
+        )
+        return found | {"overlap": "enough" if is_at_home else "little"}
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the scores of single rows, as JSON can hold it.
@@ -114,13 +137,24 @@ class Diagnosis:
         return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
     def __str__(self) -> str:
-        lines = [f"Diagnosis: {TITLES[self.kind]}. Answer: {self.advice}.", self.explanation, ""]
+        lines = [f"Diagnosis: {TITLES[self.kind]}. Answer: {self.advice}.", self.explanation]
+        lines += [self._begin(), ""]
         lines += [f"  {title:<15} {text}" for title, text in self._rows()]
         lines += ["", *(f"- {reason}" for reason in self.reasons)]
         lines += [f"! {caution}" for caution in self.cautions]
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _begin(self):
+        """Return a sentence on where to begin."""
+        choice = choose_method(self)
+        said = f"Begin with {choice.leaf.begin[0]}: docs/{choice.leaf.page}."
+        if not choice.open:
+            return said
+        return (
+            f"{said} choose_method(diagnosis) asks what rows cannot tell: {', '.join(choice.open)}."
+        )
 
     def _rows(self):
         """Return titles and texts of the table."""
@@ -176,6 +210,7 @@ class Diagnosis:
         title = html.escape(f"{TITLES[self.kind]}: {self.advice}")
         return (
             f"<div><h4>{title}</h4><p>{html.escape(self.explanation)}</p>"
+            f"<p>{html.escape(self._begin())}</p>"
             f"<table>{rows}</table><ul>{said}</ul></div>"
         )
 

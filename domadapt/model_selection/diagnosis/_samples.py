@@ -53,6 +53,7 @@ class Looked:
     n_source: int
     n_target: int
     are_values: bool
+    n_sources: int
 
 
 def look(X, y, X_target, sample_domain, max_samples, rng):
@@ -94,6 +95,7 @@ def look(X, y, X_target, sample_domain, max_samples, rng):
         n_source,
         n_target,
         are_values,
+        domains.n_sources,
     )
 
 

@@ -64,7 +64,7 @@ class ClassRegularizedOTMapping(TransportMapping):
         Plans that were computed; 1 where there was no target.
     n_features_in_ : int
         Columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where ``X`` was a DataFrame with string names.
 
     References

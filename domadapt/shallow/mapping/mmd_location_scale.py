@@ -79,7 +79,7 @@ class MMDLocationScaleMapping(SpaceMapping):
         Iterations made; 1 after a fit without a target, which changes nothing.
     n_features_in_ : int
         Columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where ``X`` was a DataFrame with string names.
 
     References

@@ -44,7 +44,7 @@ class PerDomainScaler(SpaceMapping):
         The fitted scaler of the target. Not there after a fit without a target.
     n_features_in_ : int
         Columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where ``X`` was a DataFrame with string names.
 
     References

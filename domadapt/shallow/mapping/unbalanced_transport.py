@@ -62,7 +62,7 @@ class UnbalancedOTMapping(TransportMapping):
         Iterations that were made; 1 where there was no target.
     n_features_in_ : int
         Columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where ``X`` was a DataFrame with string names.
 
     References

@@ -63,7 +63,7 @@ class JDOT(TransportedLabels):
 
     Attributes
     ----------
-    objective_ : ndarray of shape (n_iter_,), float64
+    objective_ : ndarray of shape (`n_iter_`,), float64
         What is minimised, by iteration, for the best plan. The first is that of the estimator
         trained on the source.
     n_iter_ : int

@@ -49,11 +49,11 @@ class JointPCAMapping(SubspaceMapping):
         Number of axes.
     source_mean_, target_mean_ : ndarray of shape (n_features,), float64
         What the domains are centred by. That of the target is not there after a fit without one.
-    components_ : ndarray of shape (n_features, n_components_), float64
+    components_ : ndarray of shape (n_features, `n_components_`), float64
         The axes, by falling variance.
     n_features_in_ : int
         Columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where ``X`` was a DataFrame with string names.
 
     References

@@ -48,14 +48,14 @@ class SubspaceAlignmentMapping(SubspaceMapping):
         Number of axes.
     source_mean_, target_mean_ : ndarray of shape (n_features,), float64
         Means of the domains. That of the target is not there after a fit without one.
-    source_components_ : ndarray of shape (n_features, n_components_), float64
+    source_components_ : ndarray of shape (n_features, `n_components_`), float64
         The matrix that source samples are multiplied with, aligned with the target.
-    target_components_ : ndarray of shape (n_features, n_components_), float64
+    target_components_ : ndarray of shape (n_features, `n_components_`), float64
         The matrix that target samples are multiplied with. Not there after a fit without a
         target.
     n_features_in_ : int
         Columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where ``X`` was a DataFrame with string names.
 
     References

@@ -77,7 +77,7 @@ class TJMMapping(ComponentMapping):
         Rounds that were made.
     n_features_in_ : int
         Columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where ``X`` was a DataFrame with string names.
 
     References

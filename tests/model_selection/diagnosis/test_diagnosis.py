@@ -2,7 +2,6 @@
 
 import json
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +9,6 @@ from scipy import sparse
 
 import domadapt
 from domadapt import Diagnosis, diagnose, pack
-from domadapt.model_selection import DiagnosisDisplay
 
 
 @pytest.fixture(scope="module")
@@ -177,48 +175,3 @@ def test_sparse_samples_that_would_not_fit_are_refused():
     X = sparse.csr_array((2000, 1_000_000))
     with pytest.raises(ValueError, match=r"2,000 x 1,000,000 entries.*max_samples"):
         diagnose(X, np.arange(2000) % 2, X)
-
-
-@pytest.fixture
-def plt():
-    before = mpl.get_backend()
-    mpl.use("agg")
-    import matplotlib.pyplot as plt
-
-    yield plt
-    plt.close("all")
-    mpl.use(before)
-
-
-@pytest.mark.parametrize("show", ["columns", "proportions", "scores"])
-def test_a_display_draws_on_axes_of_its_own_or_given(found, plt, show):
-    display = DiagnosisDisplay.from_diagnosis(found, show=show)
-    assert display.ax_.figure is display.figure_
-    assert display.ax_.patches
-    _, ax = plt.subplots()
-    assert DiagnosisDisplay.from_diagnosis(found, show=show, ax=ax).ax_ is ax
-    assert ax.patches
-
-
-def test_a_display_diagnoses_samples(found, domains, plt):
-    display = DiagnosisDisplay.from_samples(*domains, show="proportions", max_samples=None)
-    assert said(display.diagnosis) == said(found)
-    assert display.show == "proportions"
-
-
-def test_the_bars_are_the_numbers(found, plt):
-    bars = DiagnosisDisplay.from_diagnosis(found).ax_.patches
-    widths = [one.mean_difference for one in found.moved_columns[::-1]]
-    assert [bar.get_width() for bar in bars] == pytest.approx(widths)
-    bars = DiagnosisDisplay.from_diagnosis(found, show="proportions").ax_.patches
-    expected = [
-        getattr(one, name) for name in ("source", "em", "bbse") for one in found.class_proportions
-    ]
-    assert [bar.get_height() for bar in bars] == pytest.approx(expected)
-
-
-def test_an_unknown_drawing_is_refused(found, domains):
-    with pytest.raises(ValueError, match="show='pie' is none of 'columns', 'prop"):
-        DiagnosisDisplay.from_diagnosis(found, show="pie")
-    with pytest.raises(ValueError, match="show='pie'"):
-        DiagnosisDisplay.from_samples(*domains, show="pie")

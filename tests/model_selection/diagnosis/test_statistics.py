@@ -73,6 +73,15 @@ def test_scores_are_those_of_ridge_regression_that_has_not_seen_the_fold():
         np.testing.assert_allclose(told.target[asked], score(target[asked]), atol=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_columns_that_one_row_alone_spreads_break_nothing(seed):
+    rng = np.random.default_rng(seed)
+    rows = np.hstack([rng.normal(size=(300, 6)), np.zeros((300, 20))])
+    rows[7, 6:] = 100 * rng.normal(size=20)
+    told = tell_apart(rows[:150], rows[150:], np.random.default_rng(0))
+    assert np.isfinite(told.source).all()
+
+
 def test_columns_without_spread_say_nothing_and_break_nothing():
     source, target = draw(moved=0.5)
     told = tell_apart(source, target, np.random.default_rng(0))
