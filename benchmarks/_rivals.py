@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 
-def _network(settings):
+def network(settings):
+    """Return the feature extractor and the head that all contestants train."""
     features = nn.Sequential(nn.Linear(settings["n_columns"], settings["width"]), nn.ReLU())
     return features, nn.Linear(settings["width"], settings["n_classes"])
 
@@ -15,8 +16,8 @@ def skada_fit(method, X, y, X_target, device, settings):
     from skada.deep import DANN, DeepCoral
 
     torch.manual_seed(0)
-    features, head = _network(settings)
-    network = nn.Sequential(*features, head)
+    features, head = network(settings)
+    module = nn.Sequential(*features, head)
     common = {
         "layer_name": "1",
         "batch_size": settings["batch_size"],
@@ -29,9 +30,9 @@ def skada_fit(method, X, y, X_target, device, settings):
         "lr": settings["learning_rate"],
     }
     if method == "dann":
-        net = DANN(network, reg=1.0, num_features=settings["width"], **common)
+        net = DANN(module, reg=1.0, num_features=settings["width"], **common)
     else:
-        net = DeepCoral(network, reg=1.0, **common)
+        net = DeepCoral(module, reg=1.0, **common)
     rows = np.concatenate([X, X_target])
     labels = np.concatenate([y, np.full(len(X_target), -1)])
     domain = np.repeat([1, -2], [len(X), len(X_target)])
@@ -45,7 +46,7 @@ def pytorch_adapt_fit(method, X, y, X_target, device, settings):
 
     torch.manual_seed(0)
     X, y, X_target = (torch.from_numpy(a).to(device) for a in (X, y, X_target))
-    features, head = _network(settings)
+    features, head = network(settings)
     models = {"G": features.to(device), "C": head.to(device)}
     if method == "dann":
         width = settings["width"]

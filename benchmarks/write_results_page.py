@@ -1,4 +1,4 @@
-"""Write docs/results.md from benchmarks/results/, and the tables of other pages.
+"""Write docs/results.md and docs/ledger.md from benchmarks/results/, and tables of other pages.
 
     python benchmarks/write_results_page.py
 
@@ -10,9 +10,12 @@ import json
 import re
 from pathlib import Path
 
+import _flattery_tables
+import _map_tables
 import _method_tables
 from _accuracy_tables import HEADS, KINDS, of_kind, summaries
 from _image_tables import images
+from _ledger import ledger
 from _shallow_tables import shallow_summary
 from real_data import METHODS
 
@@ -24,36 +27,43 @@ IMAGE_SPEEDS = ("image_speed", "decoding_speed")
 
 HEAD = """# Measured
 
+How right each method was on real data, and how much time and memory it takes. Accuracies stand
+beside those of plain models, which have never seen the target: a method below them did harm. A
+*pair* is two domains of a set: a model learns on the first, the source, with labels, and is scored
+on the second, the target. Accuracy is the share of rows whose class was named rightly. R^2, for
+numbers, is 100 where all are right and 0 where the mean would have done as well.
+
 This page is written by `python benchmarks/write_results_page.py` from the files in
-`benchmarks/results/`, which name versions and hardware. Target labels were used for the
-accuracies printed here and for nothing else.
+`benchmarks/results/`, which name versions and hardware. No fit here was given labels of the
+target. Scores are counted by them, and defaults [were chosen by them](defaults.md) on some sets.
 
 ## Accuracy on real data
 
 Every method with its default parameters, samples standardised within each domain (for values
 both by the source), the last epoch's model. Made by `python benchmarks/real_data.py`.
 
-"Source only" is the network that has seen no target sample, without batch normalisation;
-"target in batch statistics only" the one whose batch normalisation has, without a criterion. The
-best plain model is that out of source only, a linear model and extra trees which has the best mean
-on a set: gains over it are what adaptation adds to what could be had from the source. "Under" are
-the pairs on which a method is more than a point below the one or the other, and the worst of them
-is a difference to source only.
+"Source only" is the network that has seen no target sample, without batch normalisation; "target
+in batch statistics only" the one whose batch normalisation has, without a criterion. The best
+plain model is that out of source only, a linear model and extra trees which has the best mean on
+a set: gains over it are what adaptation adds to what could be had from the source. "Under" are
+the pairs on which a method is more than a point below the one or the other, and the worst of all
+pairs is a difference to source only. "Mean rank" is the place among methods, 1 being the best.
 
 """
 
 SHALLOW = """
 ## Without a network
 
-Adapters around scikit-learn's estimators with their defaults, and the estimators alone. Columns are
-standardised by both domains together. Made by `python benchmarks/shallow_real_data.py`.
+[Adapters](without_a_network.md) around scikit-learn's estimators with their defaults, and the
+estimators alone. "Harmed" are pairs that lose more than a point against the same estimator alone.
+Columns are standardised by both domains. Made by `python benchmarks/shallow_real_data.py`.
 
 """
 
 SHALLOW_SPEED = """
 ### Speed and memory
 
-{workload}, on {processor}. Of rivals the multiple of our time. Made by
+{workload}, on {processor}. Of other libraries the multiple of our time. Made by
 `python benchmarks/shallow_speed.py`; versions: {versions}.
 
 """
@@ -61,21 +71,21 @@ SHALLOW_SPEED = """
 KNOWN = """
 ### Figures of papers
 
-Made by `python benchmarks/known_numbers.py`.
+On the papers' own rows and settings. Made by `python benchmarks/known_numbers.py`.
 
 """
 
 PHOTOGRAPHS = """
 ## Office-Caltech10 from its photographs
 
-MobileNetV2 with ImageNet weights, by the `domadapt` command. Made by
-`python benchmarks/office_caltech10.py` on {processor}.
+By MobileNetV2, a network that was trained on other photographs (ImageNet), and the `domadapt`
+command. Made by `python benchmarks/office_caltech10.py` on {processor}.
 
 """
 
 FROZEN = """
-The backbone is frozen, at 224 pixels, with the estimators' defaults. The whole table took
-{minutes:.0f} minutes of wall time with two processes.
+The network stays as it is (*frozen*), at 224 pixels, with the estimators' defaults. The whole
+table took {minutes:.0f} minutes of wall time with two processes.
 """
 
 END_TO_END = """
@@ -88,30 +98,31 @@ distance of the features at weight 10, which is `coral` now; `deepcoral` fine-tu
 DEFAULTS = """
 ## One default changed at a time
 
-Target accuracy in %, mean over three draws of the camera digits, the two pairs of
-MNIST and USPS and the twelve of Office-Caltech10, one seed. `SGD, 0.03` and `Adam, 3e-4`
-name optimizer and rate: the first is the default of all but `DANNClassifier`, the second
-its own; so it is with label smoothing of 0.1 and of 0, the latter `DeepCORALClassifier`'s.
-Made by `python benchmarks/defaults.py`; the choices are explained in
-[How the defaults were chosen](defaults.md).
+Target accuracy in %, mean over three draws of the camera digits, the two pairs of MNIST and USPS
+and the twelve of Office-Caltech10, one seed. `SGD, 0.03` and `Adam, 3e-4` name optimizer and rate:
+the first is the default of all but `DANNClassifier`, the second its own; so it is with label
+smoothing of 0.1 and of 0, the latter `DeepCORALClassifier`'s. Made by
+`python benchmarks/defaults.py`; [how the defaults were chosen](defaults.md) explains the choices.
 
 """
 
 OTHER_SETTINGS = """
 ## Several sources, partial and open-set targets
 
-Made by `python benchmarks/other_settings.py`, which describes how the sets are cut. In the
-open set, samples of classes that the source lacks are right where they are called unknown.
+The [other settings](methods/other_settings.md): labels from more than one domain, a target that
+has only some of the classes (partial), and one that has new ones too (open set), whose samples are
+right where they are called unknown. `python benchmarks/other_settings.py` says how sets are cut.
 
 """
 
 CRITERIA = """
 ## Time of a step with each criterion
 
-{workload}, over a step with CORAL on the features; on {processor}. The names are those of
-`alignment=`, of all that are one criterion; two criteria in a list, with fixed weights and with
-weights that are found, stand beside them. `m3sda` has two sources. Made by
-`python benchmarks/criteria_speed.py`. Out of the limit of 1.5 by what they do are {exempt}.
+How much longer training takes with another criterion: {workload}, as a multiple of a step with
+CORAL on the features; on {processor}. The names are those of `alignment=`, of all that are one
+criterion; two criteria in a list, with fixed weights and with weights that are found, stand
+beside them. `m3sda` has two sources. Made by `python benchmarks/criteria_speed.py`. A criterion
+may take 1.5 times as long. Exempt from that, for what they do, are {exempt}.
 
 """
 
@@ -121,9 +132,9 @@ SPEED = """
 {workload}. Ratios of medians of process CPU time, one thread, all contestants in turns in
 one process; on {processor}. Made by `python benchmarks/training_speed.py`.
 
-`fit` against a bare hand-written loop that gathers batches by index, with the same network
-and settings; and with domadapt's default batch normalisation by domain and label smoothing, in
-both. CORAL is that of the features on all sides.
+What an estimator costs beside a loop by hand. `fit` against a bare hand-written loop that gathers
+batches by index, with the same network and settings; and with domadapt's default batch
+normalisation by domain and label smoothing, in both. CORAL is that of the features on all sides.
 
 """
 
@@ -275,7 +286,11 @@ def table_of(name):
         another method. ``adapters``, ``adapter classes``, ``adapters of FAMILY`` and
         ``shallow accuracy`` and
         ``shallow accuracy of FAMILY`` are those of the methods without a network, and
-        ``diagnosis`` those of ``diagnose``, ``harm`` that of ``adaptation_report``.
+        ``diagnosis`` those of ``diagnose``, ``harm`` that of ``adaptation_report``, ``peers`` and
+        ``peers, short`` those of other libraries.
+        ``method map``, ``ends of the map``, ``methods by what is known`` and ``question KEY`` are
+        the rules of ``choose_method``. ``best epochs``, ``choices by target labels`` and
+        ``comparisons over pairs`` are those of how to report.
 
     Returns
     -------
@@ -289,6 +304,8 @@ def table_of(name):
     """
     if name in WHOLE:
         return WHOLE[name]()
+    if name.startswith("question "):
+        return _map_tables.question(name.removeprefix("question "))
     kind, _, rest = name.partition(" of ")
     family, *others = rest.split(" and ")
     adapters = _method_tables.adapter_titles_of(family)
@@ -347,7 +364,7 @@ def stored(name):
 # Tables that scripts have written, by the names of their files.
 STORED = ("batch_norm", "few_labels", "few_shot", "harm", "self_supervision", "self_taught")
 STORED += ("half_precision", "larger_than_memory", "task_chain", "task_chain_weights", "together")
-STORED += ("transferability",)
+STORED += ("negative_transfer", "peers", "scaling_columns", "target_samples", "transferability")
 
 WHOLE = {name: functools.partial(stored, name) for name in STORED} | {
     "methods": _method_tables.all_methods,
@@ -362,6 +379,11 @@ WHOLE = {name: functools.partial(stored, name) for name in STORED} | {
     "several_tasks": lambda: stored("several_tasks").replace("## ", "### "),
     "scaling": lambda: stored("scaling").replace("## ", "### "),
     "diagnosis": lambda: diagnosis().strip(),
+    "peers, short": lambda: stored("peers_short"),
+    "best epochs": _flattery_tables.best_epochs,
+    "choices by target labels": _flattery_tables.choices,
+    "comparisons over pairs": _flattery_tables.comparisons,
+    **_map_tables.TABLES,
 }
 
 
@@ -373,5 +395,6 @@ def pages():
 
 if __name__ == "__main__":
     (ROOT / "docs" / "results.md").write_text(page())
+    (ROOT / "docs" / "ledger.md").write_text(ledger())
     for path in pages():
         path.write_text(with_tables(path.read_text()))
