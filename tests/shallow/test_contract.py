@@ -163,10 +163,10 @@ def test_float32_and_tables_go_through(name, learns, task):
     as_tables = [pd.DataFrame(X, columns=columns) for X in (Xs, Xt)]
     plain = clone(estimator).fit(Xs, ys, X_target=Xt, **known)
     of_tables = clone(estimator).fit(as_tables[0], ys, X_target=as_tables[1], **known)
-    # Columns of a table lie otherwise in memory, so that sums are rounded otherwise.
-    np.testing.assert_allclose(
-        answers(of_tables, as_tables[1])[-1], answers(plain, Xt)[-1], atol=1e-6
-    )
+    # Columns of a table lie otherwise in memory, so that sums are rounded otherwise; what is found
+    # step by step, as the weights of KMM, carries that on.
+    found, expected = answers(of_tables, as_tables[1])[-1], answers(plain, Xt)[-1]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert of_tables.feature_names_in_.tolist() == columns
     small = [X.astype(np.float32) for X in (Xs, Xt)]
     fitted = clone(estimator).fit(small[0], ys, X_target=small[1], **known)
