@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domadapt import DANClassifier, DANNClassifier, pack
+from domadapt import DANClassifier, DANNClassifier, DeepCORALClassifier, pack
 from domadapt.inputs import reader
 from domadapt.training.trainer import Trainer
 
@@ -74,7 +74,7 @@ def test_a_fit_and_predictions_keep_little_of_a_large_file_in_memory(tmp_path, m
         file.truncate(4 * 250_000 * 100)
     X = np.memmap(path, dtype=np.float32, mode="r", shape=(250_000, 100))
     y = np.arange(len(X)) % 2
-    DANClassifier(**SMALL).fit(X[:50], y[:50], X_target=X[:50])
+    DeepCORALClassifier(**SMALL).fit(X[:50], y[:50], X_target=X[:50])
     before = resident()
     assert X.sum() == 0
     assert resident() > before + 90
@@ -85,7 +85,7 @@ def test_a_fit_and_predictions_keep_little_of_a_large_file_in_memory(tmp_path, m
         end_epoch(self, *ended)
 
     monkeypatch.setattr(Trainer, "end_epoch", noting)
-    clf = DANClassifier(**SMALL, batch_size=4000).fit(X, y, X_target=X)
+    clf = DeepCORALClassifier(**SMALL, batch_size=4000).fit(X, y, X_target=X)
     assert len(in_training) == 2
     assert max(*in_training, resident()) < before + 40
     assert len(clf.predict(X)) == len(X)

@@ -21,7 +21,7 @@ MODELS = {
     "numbers": DANRegressor(**SMALL),
     "unknown": OSBPClassifier(**SMALL, batch_norm=None),
 }
-FEW, MANY, N_SHARDS = 30, 500, 10
+FEW, MANY, N_SHARDS = 20, 500, 10
 
 
 @pytest.fixture(scope="session")
