@@ -1,4 +1,4 @@
-"""Check a built site: every link leads somewhere, and no page loads more than a megabyte.
+"""Check a built site: links lead somewhere, names have links, and no page loads over a megabyte.
 
 python docs/check_site.py build/site
 """
@@ -65,6 +65,24 @@ def broken(page, pages, root):
     return found
 
 
+def unnamed(pages, root):
+    """Return the public names whose page no page of the guide leads to.
+
+    A name in a text leads to the name on its page, where lists at the side lead to its top.
+    """
+    names = {path for path, page in pages.items() if path.stem in page.anchors}
+    names = {path for path in names if path.parent == root / "api" and "." in path.stem}
+    for page in pages.values():
+        if page.path.parent != root / "api":
+            named = {link for link in page.links if not is_outside(link) and "#" in link}
+            names -= {
+                target
+                for link in named
+                if (target := target_of(page, link)).stem == unquote(urlsplit(link).fragment)
+            }
+    return [f"{path.relative_to(root)}: no page names it" for path in sorted(names)]
+
+
 def weight(page):
     """Return the bytes that a page loads, itself with them.
 
@@ -91,6 +109,7 @@ def check(root):
     if not pages:
         return [f"there is no page in {root}"], (0, None)
     faults = [fault for page in pages.values() for fault in broken(page, pages, root)]
+    faults += unnamed(pages, root)
     weights = {page: weight(page) for page in pages.values()}
     for page, size in weights.items():
         if size > LARGEST:

@@ -184,6 +184,17 @@ def test_a_link_that_leads_nowhere_is_a_fault(check, tmp_path, body, fault):
     assert fault in found
 
 
+@pytest.mark.parametrize(("place", "n_faults"), [("", 1), ("#package.Name", 0)])
+def test_a_public_name_without_a_link_in_the_guide_is_a_fault(check, tmp_path, place, n_faults):
+    folder = site(tmp_path, f'<a href="api/package.Name.html{place}">Name</a>')
+    (folder / "api").mkdir()
+    own = '<a href="#package.Name">itself</a>'
+    text = f'<html><body><p id="package.Name">{own}</p></body></html>'
+    (folder / "api" / "package.Name.html").write_text(text)
+    faults, _ = check(folder)
+    assert faults == ["api/package.Name.html: no page names it"][:n_faults]
+
+
 def test_a_page_that_loads_too_much_is_a_fault(check, tmp_path):
     (tmp_path / "large.css").write_bytes(b" " * 1_000_000)
     head = '<link rel="stylesheet" href="large.css">'

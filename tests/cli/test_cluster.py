@@ -5,10 +5,12 @@ import os
 import signal
 import socket
 
+import dask
 import joblib
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
+from distributed.utils import get_mp_context
 from sklearn.model_selection import GridSearchCV
 
 import domadapt
@@ -26,9 +28,12 @@ AT_ANY_PORT = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two workers in processes of their own."""
-    with LocalCluster(n_workers=2, threads_per_worker=1, **AT_ANY_PORT) as started:
-        yield started
+    """Two workers in processes of their own, forks of one that has imported everything once."""
+    forked = {"distributed.worker.multiprocessing-method": "forkserver"}
+    with dask.config.set(forked | {"distributed.worker.profile.enabled": False}):
+        get_mp_context().set_forkserver_preload(["distributed", "torchvision", "domadapt"])
+        with LocalCluster(n_workers=2, threads_per_worker=1, **AT_ANY_PORT) as started:
+            yield started
 
 
 @pytest.fixture

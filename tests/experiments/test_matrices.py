@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from run_folders import DOMAINS, make_result, make_run, page_of
 
+from domadapt.experiments import curves
 from domadapt.experiments.report import write_report
+
+
+@pytest.fixture(autouse=True)
+def without_curves(monkeypatch):
+    """Leave out what takes most of the time of a page."""
+    monkeypatch.setattr(curves, "curves_section", lambda *_: '<section id="curves"></section>')
 
 
 def matrices_of(run):

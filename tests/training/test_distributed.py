@@ -263,7 +263,7 @@ def test_the_example_of_several_processes_prints_the_same(together):
     assert together[1]["printed"] == ""
     texts = (two.run_example(), together[0]["printed"])
     alone, both = (float(re.fullmatch(r"target accuracy (\d+\.\d) %\n", t)[1]) for t in texts)
-    # The same training up to rounding, which hundreds of updates make larger.
+    # The same training up to rounding, which every update makes larger.
     assert abs(alone - both) <= 3.0
 
 

@@ -9,6 +9,7 @@ import os
 import pickle
 import runpy
 from pathlib import Path
+from unittest import mock
 
 import torch
 from fits_of_two import cases, doubled, draw_weights, fitted_tensors, make
@@ -17,6 +18,7 @@ from sklearn.base import clone
 from torch import distributed, nn
 
 from domadapt import cli, datasets
+from domadapt.estimators import _stages
 from domadapt.inputs.reader import n_processes, rank
 from domadapt.training import checkpoint as checkpoints
 from domadapt.training.distributed import (
@@ -181,15 +183,19 @@ def run_checkpoints(folder, place):
 
 
 def run_example():
-    """Run the example of several processes on a part of its data, and return what it prints."""
-    load, data = datasets.load_camera_digits, datasets.load_camera_digits(random_state=0)
+    """Run the example of several processes, shorter and on less data; return what it prints."""
+    data, settings = datasets.load_camera_digits(random_state=0), _stages.TrainingSettings
     part = type(data)(**{name: values[:300] for name, values in data.items() if name in PARTS})
-    datasets.load_camera_digits = lambda random_state: part
-    try:
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            runpy.run_path(str(EXAMPLE), run_name="__main__")
-    finally:
-        datasets.load_camera_digits = load
+
+    def short(**given):
+        return settings(**given | {"max_epochs": 4})
+
+    with (
+        mock.patch.object(datasets, "load_camera_digits", return_value=part),
+        mock.patch.object(_stages, "TrainingSettings", short),
+        contextlib.redirect_stdout(io.StringIO()) as printed,
+    ):
+        runpy.run_path(str(EXAMPLE), run_name="__main__")
     return printed.getvalue()
 
 
