@@ -134,12 +134,17 @@ PAGES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def digits():
+    """The digits and their photographs, drawn once."""
+    return load_camera_digits(random_state=0)
+
+
 @pytest.fixture
-def few_digits(monkeypatch):
+def few_digits(digits, monkeypatch):
     """Let a page or an example load a part of the digits alone."""
-    whole = load_camera_digits(random_state=0)
     names = ("X_source", "y_source", "X_target", "y_target")
-    part = type(whole)(**{name: whole[name][:N_DIGITS] for name in names})
+    part = type(digits)(**{name: digits[name][:N_DIGITS] for name in names})
     monkeypatch.setattr(datasets, "load_camera_digits", lambda random_state: part)
 
 
@@ -164,7 +169,7 @@ def closed_figures():
 
 @pytest.mark.usefixtures("closed_figures")
 @pytest.mark.parametrize("page", PAGES + sorted(METHOD_PAGES))
-def test_the_code_of_a_page_runs(page, request, few_candidates, tmp_path, monkeypatch):
+def test_the_code_of_a_page_runs(page, digits, request, few_candidates, tmp_path, monkeypatch):
     """Run the Python blocks of a page, one after the other, on small data."""
     monkeypatch.chdir(tmp_path)
     if page != "docs/write_your_own_criterion.md":
@@ -173,8 +178,8 @@ def test_the_code_of_a_page_runs(page, request, few_candidates, tmp_path, monkey
         request.getfixturevalue("short_fits")
     text = (ROOT / page).read_text()
     blocks = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, re.DOTALL)
-    data = load_camera_digits(random_state=0)
-    X, y, d = domadapt.pack(data.X_source[:60], data.y_source[:60], data.X_target[:50])
+    parts = digits.X_source[:60], digits.y_source[:60], digits.X_target[:50]
+    X, y, d = domadapt.pack(*parts)
     names = {"Xs": X[:60], "ys": y[:60], "Xt": X[60:], "X": X, "y": y, "d": d}
     names["clf"] = domadapt.DANClassifier(max_epochs=2)
     for block, shown in blocks:
