@@ -11,6 +11,8 @@ from domadapt.model_selection._answers import ask, transformed, unwrapped
 from domadapt.shallow._adapter import Mapping
 
 TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+# With fewer it has no graph to begin from.
+LEAST_OF_UMAP = 4
 
 
 def features_of(estimator, X_source, X_target):
@@ -73,6 +75,19 @@ def project(features, projection, random_state):
         perplexity = min(30.0, (n_samples - 1) / 3)
         kind = TSNE(init=init, perplexity=perplexity, random_state=random_state)
     else:
-        n_neighbors = min(15, n_samples - 1)
-        kind = check_projection(projection)(n_neighbors=n_neighbors, random_state=random_state)
+        kind = _umap(n_samples, random_state)
+        # It knows the older kind of sparse rows alone.
+        features = sparse.csr_matrix(features) if sparse.issparse(features) else features
     return np.asarray(kind.fit_transform(features), dtype=np.float64)
+
+
+def _umap(n_samples, random_state):
+    """Return what projects so many samples by UMAP."""
+    if n_samples < LEAST_OF_UMAP:
+        raise ValueError(
+            f"projection='umap' needs {LEAST_OF_UMAP} samples or more of both domains together, "
+            f"and {n_samples} came. Pass projection='pca'."
+        )
+    # With a seed UMAP runs one job, and warns where it was not asked for that.
+    settings = {"random_state": random_state, "n_jobs": 1}
+    return check_projection("umap")(n_neighbors=min(15, n_samples - 1), **settings)

@@ -212,20 +212,47 @@ def test_umap_is_asked_for_where_it_is_not_installed(monkeypatch, fitted, two_do
         FeatureMapDisplay.from_estimator(fitted, Xs, Xt, projection="umap")
 
 
-def test_umap_is_used_where_it_is_installed(monkeypatch, ax, two_domains):
+@pytest.fixture
+def umap(monkeypatch):
+    """A module in the place of UMAP, which notes what it is given."""
+    given = []
+
     class UMAP:
-        def __init__(self, n_neighbors, random_state):
+        def __init__(self, n_neighbors, random_state, n_jobs):
             self.n_neighbors = n_neighbors
 
         def fit_transform(self, X):
-            return X[:, :2] + self.n_neighbors
+            given.append(X)
+            return X[:, :2] + self.n_neighbors if isinstance(X, np.ndarray) else X[:, :2].toarray()
 
     monkeypatch.setitem(sys.modules, "umap", type(sys)("umap"))
     sys.modules["umap"].UMAP = UMAP
+    return given
+
+
+@pytest.mark.usefixtures("umap")
+def test_umap_is_used_where_it_is_installed(ax, two_domains):
     Xs, _, Xt, _ = two_domains
     display = FeatureMapDisplay.from_features(Xs[:4], Xt[:4], projection="umap", ax=ax)
     np.testing.assert_array_equal(display.target_points, Xt[:4, :2] + 7)
     assert ax.get_xlabel() == "UMAP 1"
+
+
+def test_umap_is_given_the_sparse_rows_that_it_knows(umap, ax, two_domains):
+    Xs, _, Xt, _ = two_domains
+    rows = [sparse.csr_array(X[:6]) for X in (Xs, Xt)]
+    display = FeatureMapDisplay.from_features(*rows, projection="umap", ax=ax)
+    (given,) = umap
+    # The newer sparse arrays are no instances of it.
+    assert isinstance(given, sparse.csr_matrix)
+    np.testing.assert_allclose(display.target_points, Xt[:6, :2], rtol=1e-6)
+
+
+@pytest.mark.usefixtures("umap")
+def test_too_few_samples_for_umap_are_told(ax, two_domains):
+    Xs, _, Xt, _ = two_domains
+    with pytest.raises(ValueError, match=r"needs 4 samples or more .* and 3 came\."):
+        FeatureMapDisplay.from_features(Xs[:2], Xt[:1], projection="umap", ax=ax)
 
 
 @pytest.mark.parametrize(
