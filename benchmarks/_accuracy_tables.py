@@ -1,6 +1,7 @@
 """Tables of target scores out of the cells of a result file."""
 
 import numpy as np
+from _markdown import markdown
 from scipy.stats import rankdata
 
 from domadapt.methods import METHODS
@@ -102,7 +103,7 @@ def summary(cells, shown=None):
     ranks, network, best = mean_ranks(scores), scores[BASELINE], best_plain(scores, sets)
     titles = ["method", *sets, "mean of sets", "over the best plain", f"under {BASELINE}"]
     titles += ["under the best plain", "worst", "mean rank"]
-    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+    rows = []
     for method in sorted(scores, key=ranks.__getitem__):
         if not (shown is None or method in (STATISTICS, *SOURCE_ONLY, *shown)):
             continue
@@ -113,8 +114,8 @@ def summary(cells, shown=None):
         for plain in (network, best):
             row.append(f"{sum(pairs[p] - plain[p] < -HARM for p in pairs)} of {n_pairs}")
         row += [f"{min(pairs[p] - network[p] for p in pairs):+.1f}", f"{ranks[method]:.1f}"]
-        lines.append("| " + " | ".join([method, *row]) + " |")
-    return "\n".join(lines)
+        rows.append([method, *row])
+    return markdown(titles, rows)
 
 
 def summaries(cells, shown=None):
@@ -132,8 +133,8 @@ def table_of_pairs(cells, name):
     scores = by_pair([cell for cell in cells if cell["set"] == name])
     pairs = max(scores.values(), key=len)
     titles = ["method", *(f"{source} to {target}" for _, source, target in pairs)]
-    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+    rows = []
     for method, of_method in scores.items():
         values = [f"{of_method[pair]:.1f}" if pair in of_method else "" for pair in pairs]
-        lines.append("| " + " | ".join([method, *values]) + " |")
-    return "\n".join(lines)
+        rows.append([method, *values])
+    return markdown(titles, rows)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from _accuracy_tables import BASELINE, SOURCE_ONLY, STATISTICS, VALUES, best_plain, by_pair, names
+from _markdown import markdown
 from scipy.stats import wilcoxon
 
 from domadapt.experiments.tables import title_of
@@ -23,13 +24,13 @@ def accuracy_cells():
 def best_epochs():
     """Write the last epoch beside the one that target labels rate best."""
     report = json.loads((RESULTS / "office_caltech10.json").read_text())["runs"]["frozen"]
-    lines = ["| method | last epoch | best epoch by target labels | more |", "|---|---|---|---|"]
+    rows = []
     for method in report["methods"]:
         last = method["mean"]["accuracy"]
         best = method["mean"]["best_accuracy_by_target_labels"]
-        row = [title_of(method["method"]), f"{last:.1f}", f"{best:.1f}", f"{best - last:+.1f}"]
-        lines.append("| " + " | ".join(row) + " |")
-    return "\n".join(lines)
+        name = title_of(method["method"])
+        rows.append([name, f"{last:.1f}", f"{best:.1f}", f"{best - last:+.1f}"])
+    return markdown(["method", "last epoch", "best epoch by target labels", "more"], rows)
 
 
 def choices():
@@ -58,8 +59,8 @@ def choices():
         "gains over the source-only network, in place of those over the best plain model of each "
         "set": np.mean([plain[pair] - score for pair, score in every[BASELINE].items()]),
     }
-    lines = ["| what is told | points more |", "|---|---|"]
-    return "\n".join(lines + [f"| {name} | {value:+.1f} |" for name, value in rows.items()])
+    shown = [[name, f"{value:+.1f}"] for name, value in rows.items()]
+    return markdown(["what is told", "points more"], shown)
 
 
 def comparisons():
@@ -69,12 +70,12 @@ def comparisons():
     n_pairs = len(plain)
     heads = ["method", "mean gain", "median gain", f"better on, of {n_pairs} pairs"]
     heads += ["more than a point worse on", "worst", "p (Wilcoxon)"]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    rows = []
     for method in COMPARED:
         gains = np.array([scores[method][pair] - plain[pair] for pair in plain])
         p_value = wilcoxon(gains).pvalue
         row = [method, f"{gains.mean():+.1f}", f"{np.median(gains):+.1f}", str((gains > 0).sum())]
         row += [str((gains < -1).sum()), f"{gains.min():+.1f}"]
         row.append(f"{p_value:.2f}" if p_value >= 0.01 else "under .01")
-        lines.append("| " + " | ".join(row) + " |")
-    return "\n".join(lines)
+        rows.append(row)
+    return markdown(heads, rows)

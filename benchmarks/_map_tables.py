@@ -1,5 +1,6 @@
 """The map of methods as text: its lines of questions, its ends, and what is asked."""
 
+from _markdown import markdown
 from draw_method_map import NUMBERS, branch_title, branches, stations
 
 from domadapt.model_selection.chooser._leaves import LEAVES, Leaf
@@ -50,10 +51,8 @@ def ends():
 
 def by_knowledge():
     """Write a row for each leaf: what one knows who ends there."""
-    rows = ["| what you know | page | begin with |", "|---|---|---|"]
-    for leaf in LEAVES.values():
-        rows.append(f"| {leaf.known} | {link(leaf, '../')} | {calls(leaf)} |")
-    return "\n".join(rows)
+    rows = [[leaf.known, link(leaf, "../"), calls(leaf)] for leaf in LEAVES.values()]
+    return markdown(["what you know", "page", "begin with"], rows)
 
 
 def question(key):

@@ -4,6 +4,8 @@ import functools
 import inspect
 from pathlib import Path
 
+from _markdown import markdown
+
 import domadapt
 from domadapt import shallow
 from domadapt.experiments.tasks import ON_PAIRS
@@ -23,25 +25,6 @@ HEADS = {
         *("updates x epochs", "estimator", "criterion"),
     ],
 }
-
-
-def markdown(head, rows):
-    """Write a table.
-
-    Parameters
-    ----------
-    head : list of str
-        Titles of the columns.
-    rows : iterable of list of str
-        Their cells.
-
-    Returns
-    -------
-    table : str
-        Markdown.
-    """
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def learns(method):

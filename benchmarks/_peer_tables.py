@@ -3,6 +3,7 @@
 import statistics
 
 import numpy as np
+from _markdown import markdown
 from _peer_fits import AS_OURS, DOCUMENTED, NETWORKS, OFFERED, PACKAGES, SHALLOW
 from _plain_models import LINEAR, TREES, harmed
 
@@ -77,14 +78,6 @@ def _row(method, cells, pairs, ours):
     return row
 
 
-def _lines(head, body):
-    return "\n".join([_line(head), "|---" * len(head) + "|", *map(_line, body)])
-
-
-def _line(cells):
-    return "| " + " | ".join(cells) + " |"
-
-
 def _number(value, digits=1):
     return "" if value is None else f"{value:.{digits}f}"
 
@@ -130,7 +123,7 @@ def long_table(report):
             blank = [""] * (2 if is_deep else 1)
             body.append([f"*{name}*", *blank, _number(row["mean"]), "", "", ""])
         shown = head if is_deep else head[:2] + head[3:]
-        parts += [f"### {title}", _lines(shown, body)]
+        parts += [f"### {title}", markdown(shown, body)]
     return "\n\n".join([*parts, "### By set", _by_set(report, rows)]) + "\n"
 
 
@@ -144,7 +137,7 @@ def _by_set(report, rows):
     for name, row in zip(PLAIN, _plain_lines(rows), strict=True):
         body.append([f"*{name}*", "", "", *(_number(row["sets"][s]) for s in sets)])
     heads = [name.partition("/")[0].replace("_", " ") for name in sets]
-    return _lines(["method", "library", "training", *heads], body)
+    return markdown(["method", "library", "training", *heads], body)
 
 
 def short_table(report):
@@ -175,7 +168,7 @@ def short_table(report):
     heads = [
         f"{peer} {report['peers'].get(peer, {}).get(PACKAGES[peer][0], '')}" for peer in OFFERED
     ]
-    return _lines(["", *(head.strip() for head in heads)], body) + "\n"
+    return markdown(["", *(head.strip() for head in heads)], body) + "\n"
 
 
 def _best(found, *, is_ours):

@@ -1,15 +1,10 @@
 """Tables of rules that choose without target labels."""
 
 import numpy as np
+from _markdown import markdown
 
 HARM = 1.0
 PLAIN = "network"
-
-
-def markdown_table(lines):
-    """Return lines of cells, the first being the head, as a table in Markdown."""
-    head, *rows = ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join([head, "|---" * len(lines[0]) + "|", *rows])
 
 
 def sets_of(cells):
@@ -58,7 +53,7 @@ def rules_table(cells):
     shown = [[v if isinstance(v, str) else f"{v:.1f}" for v in row] for row in rows]
     head = ["rule", "mean of sets", "to the best of each pair", f"harmed of {len(cells)}", "worst"]
     head += ["under the vote", "worst", *sets_of(cells)]
-    return markdown_table([head, *shown])
+    return markdown(head, shown)
 
 
 def _best_by_set(cells, rules):
@@ -97,7 +92,7 @@ def accuracy_table(cells):
     )
     rows.append(["mean", "", "", f"{100 * np.mean(list(errors.values())):.1f}", "", "", ""])
     head = ["set", "accuracy", "estimated", "mean error", "interval holds", "half width", "adapts"]
-    return markdown_table([head, *rows])
+    return markdown(head, rows)
 
 
 def values_table(cells):
@@ -114,7 +109,7 @@ def values_table(cells):
         )
         rows.append([rule, f"{scores.mean():.1f}", f"{(scores - ridge).min():+.1f}"])
     head = ["method", "mean R^2, times 100", "worst to the better ridge"]
-    return markdown_table([head, *rows])
+    return markdown(head, rows)
 
 
 def report_of(cells):

@@ -2,6 +2,7 @@
 
 import numpy as np
 from _accuracy_tables import HARM, by_pair, mean_of_sets, names
+from _markdown import markdown
 
 
 def alone(title):
@@ -30,7 +31,7 @@ def shallow_summary(cells, adapters=None):
     means = {method: mean_of_sets(pairs, sets) for method, pairs in scores.items()}
     best = max(np.mean(means[method]) for method in means if alone(method) == method)
     titles = ["method", *sets, "mean", "over the same alone", "over the best alone", "harmed"]
-    lines = ["| " + " | ".join([*titles, "worst"]) + " |", "|---" * (len(titles) + 1) + "|"]
+    rows = []
     for method in sorted(means, key=lambda method: -np.mean(means[method])):
         plain = alone(method)
         if adapters is not None and not (
@@ -46,5 +47,5 @@ def shallow_summary(cells, adapters=None):
             harmed = sum(change < -HARM for change in changes)
             row += [f"{mean - np.mean(means[plain]):+.1f}", f"{mean - best:+.1f}"]
             row += [f"{harmed} of {len(changes)}", f"{min(changes):+.1f}"]
-        lines.append("| " + " | ".join([method, *row]) + " |")
-    return "\n".join(lines)
+        rows.append([method, *row])
+    return markdown([*titles, "worst"], rows)

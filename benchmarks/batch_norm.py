@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from _accuracy_tables import VALUES
+from _markdown import markdown
 from _report import environment, write_json
 from joblib import Parallel, delayed
 from real_data import find_sets
@@ -125,7 +126,7 @@ def table(cells):
     for kind in DRAWN:
         n = len(by_pair(cells, drawn=kind, method=TITLES["source"], batch_norm=None))
         titles += [f"{kind}: mean of sets", f"harmed of {n}", "worst"]
-    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+    rows = []
     for method, choice in itertools.product(TITLES.values(), CHOICES):
         row = [method, f"`{choice!r}`"]
         for kind in DRAWN:
@@ -133,8 +134,8 @@ def table(cells):
             own = by_pair(cells, drawn=kind, method=method, batch_norm=choice)
             gains = np.array([own[pair] - plain[pair] for pair in plain])
             row += [f"{set_mean(own):.1f}", str((gains < -1).sum()), f"{gains.min():+.1f}"]
-        lines.append("| " + " | ".join(row) + " |")
-    return "\n".join(lines)
+        rows.append(row)
+    return markdown(titles, rows)
 
 
 def main():

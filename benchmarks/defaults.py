@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _markdown import markdown
 from _report import environment, write_json
 from joblib import Parallel, delayed
 from real_data import load_pairs
@@ -99,12 +100,12 @@ def run(key, estimator, tasks, seeds):
 def table(rows):
     """Write one row for each variant."""
     names = list(rows[0]["accuracy"])
-    lines = ["| method | changed | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
+    shown = []
     for row in sorted(rows, key=lambda row: list(METHODS.values()).index(row["method"])):
         title = f"**{row['method']}**" if row["change"] == "defaults" else ""
         values = [f"{row['accuracy'][name]:.1f}" for name in names]
-        lines.append("| " + " | ".join([title, row["change"], *values]) + " |")
-    return "\n".join(lines)
+        shown.append([title, row["change"], *values])
+    return markdown(["method", "changed", *names], shown)
 
 
 def main():

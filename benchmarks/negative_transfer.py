@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _markdown import markdown
 from _report import environment, write_json
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import ExtraTreesClassifier
@@ -135,7 +136,7 @@ def table(cells, shifts):
         if shift == "proportions":
             titles += ["mean of the classes", "called malignant"]
         titles.append("marked")
-    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+    rows = []
     for title in dict.fromkeys(cell["model"] for cell in cells):
         row = [title]
         for shift in shifts:
@@ -145,8 +146,8 @@ def table(cells, shifts):
                 row.append(f"{mean_of(own, 'balanced'):.1f}")
                 row.append(f"{mean_of(own, 'malignant'):.0f} %")
             row.append(f"{sum(bool(c['against']) for c in own)} of {len(own)}")
-        lines.append("| " + " | ".join(row) + " |")
-    return "\n".join(lines)
+        rows.append(row)
+    return markdown(titles, rows)
 
 
 def text_of(cells, seen):
@@ -161,7 +162,7 @@ def text_of(cells, seen):
 def seen_before(seen):
     """Write what ``diagnose`` says of each shift."""
     titles = ["what moved", "`kind`", "`advice`", "malignant in the source", "found by EM", "true"]
-    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+    rows = []
     for shift in SHIFTS:
         own = [one for one in seen if one["shift"] == shift]
         row = [shift]
@@ -170,8 +171,8 @@ def seen_before(seen):
             row.append(", ".join(f"{name} {said.count(name)}" for name in dict.fromkeys(said)))
         for key in ("source", "em", "target"):
             row.append(f"{100 * np.mean([one[key] for one in own]):.0f} %")
-        lines.append("| " + " | ".join(row) + " |")
-    return "\n".join(lines)
+        rows.append(row)
+    return markdown(titles, rows)
 
 
 def main():

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from _accuracy_tables import BASELINE, VALUES
+from _markdown import markdown
 from _report import environment, write_json
 from joblib import Parallel, delayed
 from real_data import find_sets
@@ -142,14 +143,14 @@ def table(cells, setting):
     cells = [c for c in cells if c["setting"] == setting]
     columns = [(name, kind) for name in dict.fromkeys(c["set"] for c in cells) for kind in kinds]
     titles = [name if kind == "right" else f"{name}, {kind}" for name, kind in columns]
-    lines = ["| method | " + " | ".join(titles) + " |", "|---" * (1 + len(titles)) + "|"]
+    rows = []
     for method in METHODS[setting]:
         values = [
             np.mean([c[kind] for c in cells if (c["method"], c["set"]) == (method, name)])
             for name, kind in columns
         ]
-        lines.append("| " + " | ".join([method, *(f"{value:.1f}" for value in values)]) + " |")
-    return "\n".join(lines)
+        rows.append([method, *(f"{value:.1f}" for value in values)])
+    return markdown(["method", *titles], rows)
 
 
 def report_of(cells, seeds):

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from _accuracy_tables import VALUES
+from _markdown import markdown
 from _report import environment, write_json
 from batch_norm import DRAWN, by_pair, draw, load_pairs
 from joblib import Parallel, delayed
@@ -80,14 +81,13 @@ def table(cells, drawn):
     """Write one row for each model and scaling, with the mean of each set."""
     sets = list(dict.fromkeys(cell["set"] for cell in cells))
     titles = ["model", "columns scaled by", *sets, "mean"]
-    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+    rows = []
     for model in dict.fromkeys(cell["model"] for cell in cells):
         for how in SCALINGS:
             found = by_pair(cells, drawn=drawn, model=model, scaling=how)
             means = [np.mean([v for pair, v in found.items() if pair[0] == s]) for s in sets]
-            row = [f"{mean:.1f}" for mean in [*means, np.mean(means)]]
-            lines.append("| " + " | ".join([model, how, *row]) + " |")
-    return "\n".join(lines)
+            rows.append([model, how, *(f"{mean:.1f}" for mean in [*means, np.mean(means)])])
+    return markdown(titles, rows)
 
 
 def text_of(cells):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _markdown import markdown
 from _plain_models import harmed, plain_models
 from _report import environment, keep_others, write_json
 from real_data import load_pairs
@@ -104,15 +105,15 @@ def report_of(cells, seeds):
         pairs = list(dict.fromkeys((cell["source"], cell["target"]) for cell in own))
         titles = (f"{source} to {target}" for source, target in pairs)
         heads = [name, *titles, "mean", "harmed targets"]
-        lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+        rows = []
         shown = sorted({cell["method"] for cell in own}, key=METHODS.index)
         scores = {m: np.array([_scores(own, m, pair) for pair in pairs]) for m in shown}
         counts = harmed({m: found.mean(1) for m, found in scores.items()}, SOURCE_ONLY)
         for method, found in scores.items():
             texts = [f"{row.mean():.1f} ({np.ptp(row):.1f})" for row in found]
             texts += [f"{found.mean():.1f}", counts[method]]
-            lines.append("| " + " | ".join([method, *texts]) + " |")
-        parts.append("\n".join(lines))
+            rows.append([method, *texts])
+        parts.append(markdown(heads, rows))
     return "\n\n".join(parts) + "\n"
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _markdown import markdown
 from _plain_models import harmed, plain_models
 from _report import environment, keep_others, write_json
 from sklearn.preprocessing import StandardScaler
@@ -160,34 +161,28 @@ def text_of(cells):
     """Return the tables of all cells in Markdown."""
     cells = sorted(cells, key=lambda cell: (METHODS.index(cell["method"]), cell["seed"]))
     return "\n".join(
-        f"## {name.capitalize()}\n\n{markdown(lines_of([c for c in cells if c['set'] == name]))}\n"
+        f"## {name.capitalize()}\n\n{table([c for c in cells if c['set'] == name])}\n"
         for name in SETS
     )
 
 
-def lines_of(cells):
-    """Return the lines of the table of a set."""
+def table(cells):
+    """Write one row for each method, of the cells of a set."""
     tasks, by_way = list(cells[0]["scores"]), {}
     for cell in cells:
         by_way.setdefault(cell["method"], []).append([cell["scores"][task] for task in tasks])
     means = {way: np.mean(scores, axis=0) for way, scores in by_way.items()}
     counts = harmed(means, [way for way in PLAIN if way in means])
     alone = np.array(by_way[f"{ALONE}, {NETWORK}"])
-    lines = [["", *tasks, "mean", "to the network alone", "harmed tasks", "s"]]
+    rows = []
     for way, scores in by_way.items():
         gains = (np.array(scores) - alone).mean(1)
         error = gains.std(ddof=1) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
         texts = [f"{value:.1f}" for value in (*means[way], means[way].mean())]
         gain = "" if way == f"{ALONE}, {NETWORK}" else f"{gains.mean():+.1f} ± {error:.1f}"
         seconds = np.mean([cell["seconds"] for cell in cells if cell["method"] == way])
-        lines.append([way, *texts, gain, counts[way], f"{seconds:.1f}"])
-    return lines
-
-
-def markdown(lines):
-    """Return lines of cells, the first being the head, as a table."""
-    head, *rows = ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join([head, "|---" * len(lines[0]) + "|", *rows])
+        rows.append([way, *texts, gain, counts[way], f"{seconds:.1f}"])
+    return markdown(["", *tasks, "mean", "to the network alone", "harmed tasks", "s"], rows)
 
 
 def main():

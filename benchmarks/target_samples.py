@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _markdown import markdown
 from _report import environment, write_json
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -58,14 +59,14 @@ def run_seed(seed):
 
 def text_of(cells):
     """Write one row for each model, with a column for each number of samples."""
-    lines = ["| model | " + " | ".join(map(str, SIZES)) + " |", "|---" * (len(SIZES) + 1) + "|"]
+    rows = []
     for title in dict.fromkeys(cell["model"] for cell in cells):
         means = [
             np.mean([c["accuracy"] for c in cells if c["model"] == title and c["size"] == size])
             for size in SIZES
         ]
-        lines.append(f"| {title} | " + " | ".join(f"{mean:.1f}" for mean in means) + " |")
-    return "\n".join([*lines, ""])
+        rows.append([title, *(f"{mean:.1f}" for mean in means)])
+    return markdown(["model", *map(str, SIZES)], rows) + "\n"
 
 
 def main():

@@ -16,6 +16,7 @@ import _method_tables
 from _accuracy_tables import HEADS, KINDS, of_kind, summaries
 from _image_tables import images
 from _ledger import ledger
+from _markdown import markdown
 from _shallow_tables import shallow_summary
 from real_data import METHODS
 
@@ -147,18 +148,17 @@ def speed_table(fit):
         "SKADA / domadapt": "skada over domadapt",
         "pytorch-adapt / domadapt": "pytorch_adapt over domadapt",
     }
-    lines = ["| method | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    keys, rows = columns.values(), []
     for method, row in fit.items():
-        values = [f"{row[key]:.2f}" if key in row else "" for key in columns.values()]
-        lines.append("| " + " | ".join([method, *values]) + " |")
-    return "\n".join(lines)
+        rows.append([method, *(f"{row[key]:.2f}" if key in row else "" for key in keys)])
+    return markdown(["method", *columns], rows)
 
 
 def criteria_table(report):
     """Write the factor of each criterion, the cheapest first."""
     factors = sorted(report["over CORAL"].items(), key=lambda item: item[1])
-    lines = ["| criterion | over CORAL |", "|---|---|"]
-    return "\n".join(lines + [f"| `{name}` | {factor:.2f} |" for name, factor in factors]) + "\n"
+    rows = [[f"`{name}`", f"{factor:.2f}"] for name, factor in factors]
+    return markdown(["criterion", "over CORAL"], rows) + "\n"
 
 
 def photographs(report):
