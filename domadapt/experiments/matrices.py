@@ -2,10 +2,9 @@
 
 import html
 
-import numpy as np
-
 from domadapt.experiments.figures import page_axes, svg_of
 from domadapt.plotting import TransferMatrixDisplay
+from domadapt.plotting._pairs import names_in
 
 BASELINE = "source"
 NOTE = (
@@ -35,7 +34,7 @@ def matrices_section(summary):
     largest = max(map(abs, gains), default=0.0) or 1.0
     values = [value for found in finished.values() for value in found.values()]
     plain, gained = (min(values), max(values)), (-largest, largest)
-    domains = _domains(summary["pairs"])
+    domains = names_in([(pair["source"], pair["target"]) for pair in summary["pairs"]])
     figures = []
     for method, found in finished.items():
         over = (
@@ -56,26 +55,13 @@ def _accuracies(method):
     }
 
 
-def _domains(pairs):
-    """Return the sources and the targets, each in the order of the run."""
-    names = [name for key in ("source", "target") for name in (pair[key] for pair in pairs)]
-    order = list(dict.fromkeys(names))
-    kinds = [{pair[key] for pair in pairs} for key in ("source", "target")]
-    return [[name for name in order if name in kind] for kind in kinds]
-
-
 def _draw(title, accuracies, domains, baseline, ends):
     """Return the matrix of a method, over a baseline or None, with colours between two ends."""
     sources, targets = domains
-
-    def matrix(found):
-        return np.array([[found.get((s, t), np.nan) for t in targets] for s in sources])
-
     texts = [f"{s} > {t} {value:.1f} %" for (s, t), value in accuracies.items()]
     alt = f"Target accuracy of {title} by source and target: {', '.join(texts)}."
     with page_axes((4.2, 0.9 + 0.42 * len(sources))) as axes:
-        over = None if baseline is None else matrix(baseline)
-        display = TransferMatrixDisplay(matrix(accuracies), sources, targets, baseline=over)
+        display = TransferMatrixDisplay(accuracies, sources, targets, baseline=baseline)
         colours = dict(zip(("vmin", "vmax"), ends, strict=True))
         display.plot(axes, values_format=".1f", colorbar=False, mesh_kw=colours)
         axes.spines[:].set_visible(False)

@@ -11,7 +11,7 @@ from domadapt.model_selection._answers import ask, transformed, unwrapped
 from domadapt.shallow._adapter import Mapping
 
 TITLES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
-# With fewer it has no graph to begin from.
+# With fewer samples UMAP has no graph to begin from.
 LEAST_OF_UMAP = 4
 
 

@@ -33,11 +33,11 @@ class TransferMatrixDisplay:
 
     Parameters
     ----------
-    scores : array-like of shape (n_sources, n_targets)
+    scores : array-like of shape (n_sources, n_targets), or dict of pairs (source, target) to float
         Such as accuracies; NaN for pairs that have none, as a domain and itself.
     sources, targets : lists of str
         Names of rows and columns.
-    baseline : array-like of shape (n_sources, n_targets), default=None
+    baseline : array-like of shape (n_sources, n_targets), or dict, default=None
         Scores of what the gain is over, such as source only.
     score_name : str, default="score"
         What the scores are.
