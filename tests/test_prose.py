@@ -12,14 +12,10 @@ ROOT = Path(domadapt.__file__).parent.parent
 PLAIN = ("logistic regression", "extra trees", "network, source only")
 
 
-def words(text):
-    return " ".join(text.split())
-
-
 @pytest.fixture
 def page(request):
     """The words of a page, without its line breaks."""
-    return words((ROOT / "docs" / request.param).read_text())
+    return " ".join((ROOT / "docs" / request.param).read_text().split())
 
 
 def cells_of(name, **chosen):
