@@ -46,6 +46,8 @@ autodoc_member_order = "bysource"
 # Pages of names are written by api_pages.
 autosummary_generate = False
 numpydoc_show_class_members = False
+# At the side a method stands below its class, whose name need not stand before it.
+toc_object_entries_show_parents = "hide"
 # One parameter a line where a signature is long.
 python_maximum_signature_line_length = 80
 numpydoc_xref_param_type = False
